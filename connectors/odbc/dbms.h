@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+// What differs from one DBMS to the next, one file each (sqlite.c, mariadb.c, postgres.c;
+// sqlserver.c and oracle.c later). Pure text and tables: no connection in here. Also used,
+// with libpq, for the new store (dbms_postgres with '$1' placeholders).
+#ifndef FICUS_CONNECTORS_DBMS_H
+#define FICUS_CONNECTORS_DBMS_H
+
+#include "base/buf.h"
+#include "base/value.h"
+
+// Types as SQL generation needs them; migrations/type.h maps canonical types onto these.
+enum column_kind {
+    COLUMN_TEXT, COLUMN_INTEGER, COLUMN_DECIMAL, COLUMN_FLOAT, COLUMN_BOOLEAN, COLUMN_DATE,
+    COLUMN_TIME, COLUMN_TIMESTAMP, COLUMN_BYTES, COLUMN_JSON,
+};
+
+enum text_match { MATCH_EQ, MATCH_NE, MATCH_LT, MATCH_LE, MATCH_GT, MATCH_GE, MATCH_LIKE,
+                  MATCH_NOT_LIKE };
+
+// The session marks that triggers read (design.md "fence", sync-facts.md "loop prevention").
+struct dbms_marks {
+    const char *origin;     // stream name while applying; NULL: a first-hand write
+    long long epoch;        // the writer's epoch; -1: a direct writer (none given)
+    const char *write_id;   // UUID of a facade's write; NULL
+};
+
+// A trigger set for one table of an aggregate. The root's key is found from the row.
+struct dbms_trigger {
+    const char *table;        // as the store names it
+    const char *entity;       // canonical name, goes into the changelog
+    const char *group;        // route group: its fence is checked
+    // SQL expression giving the changelog key from row alias %R (replaced by NEW/OLD), e.g.
+    // `%R.id`, or a SELECT giving several keys: `SELECT bean_id FROM r WHERE id = %R.x`.
+    const char *key_expr;
+    bool key_is_select;
+    bool rogue_allowed;       // fence closed: let direct writers through, log as rogue
+    unsigned ordinal;         // keeps trigger names unique when a table serves many entities
+};
+
+struct dbms_upsert {
+    const char *table;
+    const char *const *columns;
+    size_t ncolumns;
+    const char *const *keys;
+    size_t nkeys;
+};
+
+struct dbms {
+    const char *name;             // "sqlite", "mariadb", "postgres"
+    bool dollar_placeholders;     // $1 instead of ?
+    const char *session_sql;      // run on every new connection; NULL
+    const char *begin_write;      // "BEGIN IMMEDIATE", "START TRANSACTION"
+    bool case_folds_like;         // LIKE ignores case by nature
+    unsigned max_params;          // in one statement
+
+    void (*quote)(struct buf *out, struct str identifier); // dotted names part by part
+    void (*page)(struct buf *out, long long limit, long long offset);
+    // Comparison of text as the legacy's collation does (case-insensitive when `nocase`).
+    void (*match_text)(struct buf *out, const char *column_sql, enum text_match op,
+                       const char *param_sql, bool nocase);
+    void (*order_text)(struct buf *out, const char *column_sql, bool nocase, bool desc);
+    // Reads a column as the text that migrations/type.c parses, e.g. MariaDB bit(1) + 0,
+    // PostgreSQL to_char(ts at utc), bytes as hex.
+    void (*read_column)(struct buf *out, const char *column_sql, enum column_kind kind);
+    // Wraps a text parameter for writing into a column of that kind: PostgreSQL $1::numeric.
+    void (*write_param)(struct buf *out, const char *param_sql, enum column_kind kind);
+    void (*upsert)(struct buf *out, const struct dbms_upsert *u);
+    void (*column_type)(struct buf *out, enum column_kind kind, unsigned a, unsigned b);
+
+    // Ficus' own objects in a legacy store: changelog, fence, position, marker, parked,
+    // rogue, meta. Statements separated by "\n--\n". Idempotent (IF NOT EXISTS).
+    void (*objects_ddl)(struct buf *out);
+    void (*objects_drop)(struct buf *out);
+    // All triggers of one table for one entity; statements separated by "\n--\n".
+    void (*trigger_ddl)(struct buf *out, const struct dbms_trigger *t);
+    void (*trigger_drop)(struct buf *out, const struct dbms_trigger *t);
+    // Statements that set and clear the marks in the current session/transaction.
+    void (*set_marks)(struct buf *out, const struct dbms_marks *m);   // "\n--\n" separated
+    const char *clear_marks;
+
+    // Fence. Seal: takes it exclusively, one parameter group: (epoch, group, epoch).
+    const char *fence_seal_sql;   // UPDATE .. SET writable=0, epoch=? WHERE grp=? AND epoch<?
+    const char *fence_open_sql;   // UPDATE .. SET writable=1, epoch=? WHERE grp=? AND epoch<?
+    const char *fence_read_sql;   // (grp) -> writable, epoch
+    const char *fence_init_sql;   // (grp, writable, epoch), does nothing when present
+
+    // Changelog reading, see cdc/changelog.h. (after_seq, limit) -> seq, entity, key,
+    // write_id, at_us ordered by seq.
+    const char *changelog_read_sql;
+    const char *changelog_max_sql;      // -> greatest seq visible, 0 when none
+    // Probe of one missing seq: MariaDB's locking read NOWAIT. NULL: seq order is commit order.
+    const char *changelog_probe_sql;
+    const char *changelog_trim_sql;     // (up_to_seq)
+    const char *changelog_marker_sql;   // (marker) inserts a row with entity '' and that key
+
+    // Store time in microseconds since 1970, as integer text; for latency figures only.
+    const char *now_us_sql;
+    // ERR_* of a driver's error. `message` only to tell apart what the code does not.
+    enum err_code (*classify)(const char *sqlstate, int native, const char *message);
+};
+
+extern const struct dbms dbms_sqlite, dbms_mariadb, dbms_postgres;
+const struct dbms *dbms_find(struct str name); // NULL when unknown
+
+// Calls `each` for every statement of a "\n--\n" separated text.
+int dbms_each_statement(struct str text, int (*each)(void *ctx, struct str sql, struct err *e),
+                        void *ctx, struct err *e) FICUS_MUST_CHECK;
+
+#endif
