@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+// The entity map in memory: the only place where tables and columns are named. Immutable
+// once loaded; shared by all threads. Loaded from JSON by map_load (map.h).
+#ifndef FICUS_MIGRATIONS_ENTITY_H
+#define FICUS_MIGRATIONS_ENTITY_H
+
+#include "base/json.h"
+#include "base/value.h"
+#include "connectors/odbc/dbms.h"
+
+enum side { SIDE_LEGACY = 0, SIDE_NEW = 1 };
+const char *side_name(enum side s); // "legacy", "new"
+static inline enum side side_other(enum side s)
+{
+    return s == SIDE_LEGACY ? SIDE_NEW : SIDE_LEGACY;
+}
+
+enum field_type {
+    TYPE_TEXT, TYPE_INTEGER, TYPE_DECIMAL, TYPE_FLOAT, TYPE_BOOLEAN, TYPE_DATE, TYPE_TIME,
+    TYPE_TIMESTAMP, TYPE_ID, TYPE_BYTES, TYPE_JSON,
+};
+
+enum policy_action { POLICY_PARK = 0, POLICY_NULL, POLICY_SUBSTITUTE };
+struct policy { enum policy_action action; struct str substitute; /* canonical text */ };
+
+// A value that the facade fills in by itself on a write.
+enum field_auto { AUTO_NONE, AUTO_NOW, AUTO_NOW_ON_CREATE, AUTO_ACTOR, AUTO_ACTOR_ON_CREATE };
+
+enum place_kind { PLACE_NONE, PLACE_ROOT, PLACE_EXTENSION, PLACE_LOOKUP };
+
+// Where a field lives on one side.
+struct place {
+    enum place_kind kind;
+    unsigned index;          // which extension or lookup of that side
+    const char *column;
+    enum column_kind storage; // how the column stores it (a decimal kept as double: FLOAT;
+                              // as varchar: TEXT); default by the field's type
+};
+
+struct code { struct str legacy, canonical; };
+
+struct field {
+    const char *name;
+    unsigned index;          // position in entity->fields, the module's own order
+    enum field_type type;
+    unsigned length;         // text, id, bytes: characters; 0: unbounded
+    unsigned bits;           // integer
+    bool is_signed;
+    unsigned precision, scale; // decimal(p,s); time and timestamp: fraction digits in precision
+    bool key, read_only, personal, secret, nocase;
+    bool synced;             // false: derived (looked up on both sides), never in an event
+    const char *sequence;    // new side's sequence that generates it, NULL; the legacy's own
+                             // auto-increment is the column's
+    enum field_auto auto_fill;
+    struct value fallback;   // default on create; ABSENT: none
+    struct policy policies[PROBLEM_COUNT];
+    const struct code *codes; // translation of legacy codes; NULL
+    size_t ncodes;
+    struct place place[2];
+    const json_t *dialects;  // "dialects" object of the map, for dialect codecs; may be NULL
+};
+
+struct extension { const char *table, *key_column; }; // row may be missing
+
+// One step of a looked-up field's join path. `ref_step` -1: the root row.
+struct lookup_on { const char *column; int ref_step; const char *ref_column; };
+struct lookup_where { const char *column; struct value literal; };
+struct lookup_step {
+    const char *table;
+    const struct lookup_on *on; size_t non;
+    const struct lookup_where *where; size_t nwhere;
+};
+struct lookup {
+    const char *name;
+    const struct lookup_step *steps; size_t nsteps;
+    const char *order_column;  // of the last-but-one or first step: makes "the one" definite
+    // Statements run in order when one of its fields is written. Named parameters:
+    // :key, :now, :actor, :uuid1..:uuid4, and :<field> for any field of the write (NULL when
+    // absent). Text comes from the map, values are always bound.
+    const char *const *writes; size_t nwrites;
+};
+
+struct side_map {
+    const char *root;          // table, "schema.table" allowed
+    const char *const *key_columns; // as many as entity->nkeys
+    const struct extension *extensions; size_t nextensions;
+    const struct lookup *lookups; size_t nlookups;
+    const char *deleted_column; // soft delete; NULL: rows are removed
+    const char *service_url;    // new side served by a service; NULL
+};
+
+enum relation_kind { RELATION_FOREIGN_KEY, RELATION_LINK, RELATION_PARENT };
+
+struct relationship {
+    const char *name;          // as clients call it
+    enum relation_kind kind;
+    bool to_one;               // the foreign key is ours (many-to-one)
+    const struct entity *target;
+    const struct field *foreign_key; // of target, or of ours when to_one
+    // LINK: rows of `through`, an entity of its own with these fields.
+    const struct entity *through;
+    const struct field *near, *far;
+    // PARENT: target rows whose (type, id) point at us, or ours that point at target (to_one).
+    const struct field *parent_type, *parent_id;
+    struct str parent_value;
+    const json_t *dialects;
+};
+
+enum key_maker { KEY_GIVEN, KEY_UUID };
+
+struct entity {
+    const char *name;          // canonical: account, contact
+    const char *plural;        // of the rest dialect: accounts
+    const char *title;
+    bool link;                 // a link table: synced and reconciled, no module of its own
+    bool read_only;            // refused for writes by the facade
+    struct field *fields; size_t nfields;
+    const struct field **keys; size_t nkeys;
+    enum key_maker key_maker;
+    const struct field *owner, *owner_fallback; // who owns a record; NULL
+    const struct field *deleted; // boolean field of the soft delete; NULL
+    struct side_map sides[2];
+    struct relationship *relationships; size_t nrelationships;
+    const json_t *dialects;
+};
+
+struct entity_set;             // all maps of a folder
+
+const struct entity *entity_find(const struct entity_set *s, struct str name);
+const struct entity *entity_by_plural(const struct entity_set *s, struct str plural);
+size_t entity_count(const struct entity_set *s);
+const struct entity *entity_at(const struct entity_set *s, size_t i); // sorted by name
+const struct field *entity_field(const struct entity *en, struct str name);
+const struct relationship *entity_relationship(const struct entity *en, struct str name);
+// FNV-1a over the definitions, for "same maps on every instance" checks.
+uint64_t entity_set_hash(const struct entity_set *s);
+
+// Key text: one part as it is; several joined by 0x1f (unit separator). Used in the
+// changelog, topics' keys, parking and canary buckets.
+#define KEY_SEPARATOR '\x1f'
+struct str entity_key_text(const struct value *parts, size_t n, struct arena *a);
+int entity_key_split(const struct entity *en, struct str text, struct value *parts,
+                     struct err *e) FICUS_MUST_CHECK;
+
+#endif
