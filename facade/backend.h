@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+// What executes an operation: odbc (workers), postgres (loop), http (a service, loop).
+// Thread: the loop that owns the request; `done` runs on the same loop, exactly once.
+#ifndef FICUS_FACADE_BACKEND_H
+#define FICUS_FACADE_BACKEND_H
+
+#include "base/loop.h"
+#include "facade/operation.h"
+
+struct backend;
+
+// One execution. Embedded in the caller's request; memory of operation->arena.
+struct execution {
+    const struct operation *operation;
+    const struct route *route;             // for the URL of http backends and for metrics
+    enum side side;
+    uint64_t deadline_ns;
+    struct result result;
+    // The arena must outlive `done`; on client disconnect the owner keeps it until then.
+    void (*done)(struct execution *x);
+};
+
+struct backend_ops {
+    const char *name;
+    // Never fails synchronously: trouble is delivered through done (maybe before return).
+    void (*execute)(struct backend *b, struct execution *x);
+    bool (*healthy)(const struct backend *b);
+    void (*destroy)(struct backend *b);
+};
+struct backend { const struct backend_ops *ops; };
+
+static inline void backend_execute(struct backend *b, struct execution *x)
+{
+    b->ops->execute(b, x);
+}
+
+#endif

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+// A legacy API's wire language. A folder entry each (facade/dialect/NAME*.c), found by name.
+#ifndef FICUS_FACADE_DIALECT_H
+#define FICUS_FACADE_DIALECT_H
+
+#include "base/conf.h"
+#include "base/worker.h"
+#include "facade/dispatch.h"
+#include "facade/http/http.h"
+
+struct sessions; // facade/sessions.h
+
+// What a dialect may use; one per loop, borrowed.
+struct dialect_env {
+    struct dispatcher *dispatcher;
+    struct worker_pool *workers;           // for password hashes
+    struct sessions *sessions;
+    const struct entity_set *entities;
+    const struct conf *conf;
+};
+
+struct dialect {
+    const char *name;                      // "v4_1", "rest"
+    // `options` is the mount's JSON. Returns per-mount state (or NULL with `e` set).
+    struct dialect_mount *(*mount)(const struct dialect_env *env, const struct mount *m,
+                                   struct err *e);
+    // Must end with exactly one http_reply. Thread: the loop.
+    void (*on_request)(struct dialect_mount *m, struct http_request *r);
+    void (*unmount)(struct dialect_mount *m);
+};
+
+extern const struct dialect dialect_v4_1, dialect_rest;
+const struct dialect *dialect_find(struct str name);
+
+#endif

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+// Takes an operation to the side that must answer it: stage, canary bucket, owner, epoch,
+// holding during a switch, retry when fenced, shadow comparison after the reply.
+#ifndef FICUS_FACADE_DISPATCH_H
+#define FICUS_FACADE_DISPATCH_H
+
+#include "facade/backend.h"
+
+struct dispatcher; // one per loop
+
+// One request's way through dispatch; embedded or arena-allocated by the dialect.
+struct dispatch {
+    struct operation *operation;
+    uint64_t deadline_ns;
+    struct result result;                  // never RESULT_FENCED
+    struct route_table *table;             // the snapshot it runs under (dispatch refs/unrefs)
+    const struct route *route;
+    void (*done)(struct dispatch *d);      // exactly once, on the loop
+    void *owner;                           // the dialect's request
+    struct execution execution;            // dispatch's
+    unsigned attempts;                     // dispatch's
+    struct dispatch *next_held;            // dispatch's
+    uint64_t started_ns;                   // dispatch's
+};
+
+void dispatch_run(struct dispatcher *p, struct dispatch *d);
+struct loop *dispatcher_loop(struct dispatcher *p);
+// The table as of now for this loop; borrowed until the current callback returns.
+const struct route_table *dispatcher_table(struct dispatcher *p);
+
+#endif
