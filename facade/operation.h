@@ -85,6 +85,8 @@ struct result {
     struct record_set records;             // GET: 0 or 1 row
     long long total;                       // COUNT, or LIST with want_total; -1 unknown
     const struct value *key;               // CREATE: the row's key
+    long long through;                     // legacy writes: greatest changelog seq inside the
+                                           // transaction, for read-your-writes; 0 none
     long long changed;                     // RELATE: link rows added or removed
     enum side served_by;
     struct err err;                        // detail for logs; message is safe for clients

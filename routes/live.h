@@ -28,6 +28,12 @@ void live_stop(struct live *l);
 struct route_table *live_table(struct live *l);  // referenced: unref it. Thread: any
 bool live_connected(const struct live *l);       // control store reachable now
 const char *live_id(const struct live *l);       // instance id
+// Every change of the entity up to this legacy changelog seq stands in the new store (the
+// least ficus.position.through over the partitions of stream legacy.<entity>); -1 unknown.
+// This is what releases a read-your-writes pin: a write remembers the greatest changelog seq
+// read inside its own transaction, no clock decides. Refreshed while live_want_through(l, true).
+long long live_through(const struct live *l, const struct entity *en);
+void live_want_through(struct live *l, bool wanted);
 int live_reload(struct live *l, struct err *e) FICUS_MUST_CHECK; // definitions, on SIGHUP
 
 #endif

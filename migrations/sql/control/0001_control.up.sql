@@ -147,6 +147,7 @@ CREATE TABLE ficus.position (
     next    bigint NOT NULL,       -- offset of the next message to apply
     epoch   bigint NOT NULL,       -- of the applier that may move it
     term    bigint NOT NULL DEFAULT 0, -- highest capture term seen
+    through bigint NOT NULL DEFAULT 0, -- every change up to this changelog seq has been applied
     at      timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (stream, part)
 );

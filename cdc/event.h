@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+// One change on its way: Debezium's envelope in JSON (debezium.io, "Change event value"),
+// one topic an entity and side, key = JSON object of the entity's key fields.
+// Headers of ours: ficus-term (capture's term), ficus-origin (side), and on control messages
+// ficus-marker (text) with ficus-through (changelog seq). A control message is a tombstone
+// (null value), so that plain consumers and sinks pass over it.
+#ifndef FICUS_CDC_EVENT_H
+#define FICUS_CDC_EVENT_H
+
+#include "connectors/kafka/kafka.h"
+#include "migrations/query.h"
+
+#define MARKER_HEARTBEAT "heartbeat"
+
+enum change_op { CHANGE_CREATE = 'c', CHANGE_UPDATE = 'u', CHANGE_DELETE = 'd',
+                 CHANGE_READ = 'r' };
+
+struct change {
+    const struct entity *entity;
+    enum side from;
+    enum change_op op;
+    struct str key;              // key text (entity_key_text)
+    const struct value *after;   // by field index; ABSENT where not carried; NULL on delete
+    const struct value *before;  // as known; usually NULL (key-only changelog)
+    uint64_t commit_us;          // wall time of the commit at its source, 0 unknown
+    long long seq;               // changelog seq or LSN, for people and for latency
+    long long term;
+};
+
+// Stream and topic names: "legacy.account", "<prefix>.legacy.account".
+void stream_name(const struct entity *en, enum side from, char *out, size_t size);
+void topic_name(const char *prefix, const struct entity *en, enum side from, char *out,
+                size_t size);
+
+// Key and value bytes. A VALUE_FOREIGN that its policy does not replace is written as its raw
+// text with header ficus-foreign naming field and problem, so that apply parks it in sight.
+int event_encode(const struct change *c, const char *prefix, struct buf *key, struct buf *value,
+                 struct buf *foreign, struct err *e) FICUS_MUST_CHECK;
+
+enum event_kind { EVENT_CHANGE, EVENT_MARKER, EVENT_TOMBSTONE };
+struct event {
+    enum event_kind kind;
+    struct change change;
+    struct str marker;           // EVENT_MARKER
+    long long through;
+    struct str foreign;          // header ficus-foreign, "" when none
+};
+// A message -> event. ERR_INVALID/ERR_VALUE: malformed, to be parked whole.
+int event_decode(const struct entity *en, enum side from, const struct kafka_message *m,
+                 struct arena *a, struct event *out, struct err *e) FICUS_MUST_CHECK;
+
+#endif
