@@ -21,7 +21,11 @@ enum field_type {
 };
 
 enum policy_action { POLICY_PARK = 0, POLICY_NULL, POLICY_SUBSTITUTE };
-struct policy { enum policy_action action; struct str substitute; /* canonical text */ };
+struct policy {
+    enum policy_action action;
+    bool stated;             // written in the map; otherwise `park` by default
+    struct str substitute;   // canonical text
+};
 
 // A value that the facade fills in by itself on a write.
 enum field_auto { AUTO_NONE, AUTO_NOW, AUTO_NOW_ON_CREATE, AUTO_ACTOR, AUTO_ACTOR_ON_CREATE };
@@ -32,7 +36,7 @@ enum place_kind { PLACE_NONE, PLACE_ROOT, PLACE_EXTENSION, PLACE_LOOKUP };
 struct place {
     enum place_kind kind;
     unsigned index;          // which extension or lookup of that side
-    const char *column;
+    const char *column;      // LOOKUP: of the path's last step
     enum column_kind storage; // how the column stores it (a decimal kept as double: FLOAT;
                               // as varchar: TEXT); default by the field's type
 };
@@ -64,7 +68,7 @@ struct extension { const char *table, *key_column; }; // row may be missing
 
 // One step of a looked-up field's join path. `ref_step` -1: the root row.
 struct lookup_on { const char *column; int ref_step; const char *ref_column; };
-struct lookup_where { const char *column; struct value literal; };
+struct lookup_where { const char *column; struct str sql; /* literal, ready for its side */ };
 struct lookup_step {
     const char *table;
     const struct lookup_on *on; size_t non;
@@ -73,7 +77,8 @@ struct lookup_step {
 struct lookup {
     const char *name;
     const struct lookup_step *steps; size_t nsteps;
-    const char *order_column;  // of the last-but-one or first step: makes "the one" definite
+    unsigned order_step;       // "STEP.column" that makes "the one" definite
+    const char *order_column;
     // Statements run in order when one of its fields is written. Named parameters:
     // :key, :now, :actor, :uuid1..:uuid4, and :<field> for any field of the write (NULL when
     // absent). Text comes from the map, values are always bound.
@@ -86,6 +91,8 @@ struct side_map {
     const struct extension *extensions; size_t nextensions;
     const struct lookup *lookups; size_t nlookups;
     const char *deleted_column; // soft delete; NULL: rows are removed
+    // Run after a delete, named parameters as in lookup.writes (:key, :now, :actor, :uuidN).
+    const char *const *on_delete; size_t non_delete;
     const char *service_url;    // new side served by a service; NULL
 };
 
@@ -95,6 +102,7 @@ struct relationship {
     const char *name;          // as clients call it
     enum relation_kind kind;
     bool to_one;               // the foreign key is ours (many-to-one)
+    const struct entity *source; // whose relationship this is
     const struct entity *target;
     const struct field *foreign_key; // of target, or of ours when to_one
     // LINK: rows of `through`, an entity of its own with these fields.

@@ -66,7 +66,8 @@ struct write {
     const struct entity *entity;
     enum write_kind kind;
     const struct value *key;     // nkeys parts, always present
-    const struct value *values;  // nfields entries by field index; ABSENT: untouched
+    const struct value *values;  // nfields entries by field index; ABSENT: untouched;
+                                 // may be NULL for a delete
     const char *now;             // "YYYY-MM-DD HH:MM:SS" UTC
     struct str actor;            // user id for AUTO_ACTOR; may be empty
 };
@@ -76,6 +77,7 @@ enum statement_role { STATEMENT_ROOT, STATEMENT_EXTENSION, STATEMENT_LOOKUP };
 struct write_statement { struct sql sql; enum statement_role role; };
 
 // Statements of one write in order. Root UPDATE/DELETE that finds no row: not found.
+// Read-only fields are left out. A field given in `values` beats its auto-fill.
 int query_write(const struct write *w, enum side side, const struct dbms *d, struct arena *a,
                 struct write_statement **out, size_t *n, struct err *e) FICUS_MUST_CHECK;
 // Adds or soft-deletes link rows through relationship->through, repeating changes nothing.
@@ -98,10 +100,17 @@ int query_read_keys(const struct entity *en, enum side side, const struct dbms *
 int query_read_range(const struct entity *en, enum side side, const struct dbms *d,
                      bool from_start, struct arena *a, struct str *out, struct err *e)
     FICUS_MUST_CHECK;
-// One upsert statement per table of the aggregate for arrays of rows. `fields`/`nfields` tell
-// which synced field each parameter (PostgreSQL: text[] array; ODBC: bound array) carries.
+// One upsert statement per table of the aggregate for arrays of rows (PostgreSQL: each
+// parameter is a text[] of all rows; ODBC: bound arrays), then the statements of synced
+// looked-up fields (row by row; repeating them changes nothing). `params` tells which synced
+// field each parameter carries; NULL: a time or a new id, see query_apply_param.
 struct apply_statement { struct str text; const struct field **params; size_t nparams;
-                         enum statement_role role; unsigned lookup; };
+                         enum statement_role role; unsigned lookup; const char *special; };
+// Raw text to bind for parameter `i` and one row. `row`: canonical values by field index;
+// `now`: "YYYY-MM-DD HH:MM:SS" UTC. ERR_VALUE when the value does not fit that side.
+int query_apply_param(const struct apply_statement *st, size_t i, enum side side,
+                      const struct value *row, const char *now, struct arena *a,
+                      struct value *raw, struct err *e) FICUS_MUST_CHECK;
 int query_apply(const struct entity *en, enum side side, const struct dbms *d, struct arena *a,
                 struct apply_statement **out, size_t *n, struct err *e) FICUS_MUST_CHECK;
 // Deletion of an aggregate by key (rows really removed on the other side).

@@ -28,18 +28,24 @@ struct dbms_marks {
 struct dbms_trigger {
     const char *table;        // as the store names it
     const char *entity;       // canonical name, goes into the changelog
-    const char *group;        // route group: its fence is checked
+    const char *group;        // route group: its fence is checked; NULL: no fence
     // SQL expression giving the changelog key from row alias %R (replaced by NEW/OLD), e.g.
     // `%R.id`, or a SELECT giving several keys: `SELECT bean_id FROM r WHERE id = %R.x`.
     const char *key_expr;
-    bool key_is_select;
+    bool key_is_select;       // its one column is named k
+    // Condition on row alias %R under which the row matters at all (no fence check and no
+    // changelog row otherwise), e.g. `%R.bean_module = 'Contacts'`; NULL: always.
+    const char *when_expr;
     bool rogue_allowed;       // fence closed: let direct writers through, log as rogue
     unsigned ordinal;         // keeps trigger names unique when a table serves many entities
 };
 
+// INSERT that updates the row with the same key. Parameters in column order. dbms_postgres:
+// each parameter is an array of all rows (text[]).
 struct dbms_upsert {
     const char *table;
     const char *const *columns;
+    const enum column_kind *kinds; // of the columns
     size_t ncolumns;
     const char *const *keys;
     size_t nkeys;
@@ -51,6 +57,8 @@ struct dbms {
     const char *session_sql;      // run on every new connection; NULL
     const char *begin_write;      // "BEGIN IMMEDIATE", "START TRANSACTION"
     bool case_folds_like;         // LIKE ignores case by nature
+    const char *text_type;        // CAST(.. AS this) gives text
+    const char *true_sql, *false_sql; // literals of its boolean columns
     unsigned max_params;          // in one statement
 
     void (*quote)(struct buf *out, struct str identifier); // dotted names part by part
@@ -65,10 +73,14 @@ struct dbms {
     // Wraps a text parameter for writing into a column of that kind: PostgreSQL $1::numeric.
     void (*write_param)(struct buf *out, const char *param_sql, enum column_kind kind);
     void (*upsert)(struct buf *out, const struct dbms_upsert *u);
+    // Joins the columns of a composite key with 0x1f, as entity_key_text does.
+    void (*join_key)(struct buf *out, const char *const *columns_sql, size_t n);
     void (*column_type)(struct buf *out, enum column_kind kind, unsigned a, unsigned b);
 
     // Ficus' own objects in a legacy store: changelog, fence, position, marker, parked,
     // rogue, meta. Statements separated by "\n--\n". Idempotent (IF NOT EXISTS).
+    // NULL, like everything about triggers, fence and changelog below, for dbms_postgres: a
+    // PostgreSQL's changes are read from its log and its objects are the control store's SQL.
     void (*objects_ddl)(struct buf *out);
     void (*objects_drop)(struct buf *out);
     // All triggers of one table for one entity; statements separated by "\n--\n".
