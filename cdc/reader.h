@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+// Reads aggregates of one entity from one side as canonical rows, by key range or by keys,
+// with the policies applied that a value meets when it crosses: what reconcile compares is
+// what sync would have written. One thread; connections are borrowed.
+#ifndef FICUS_CDC_READER_H
+#define FICUS_CDC_READER_H
+
+#include "connectors/odbc/odbc.h"
+#include "connectors/postgres/pg.h"
+#include "migrations/query.h"
+
+#define READER_FIELDS_MAX 512
+
+struct reader {
+    const struct entity *entity;
+    enum side side;
+    struct odbc_conn *odbc;      // side legacy
+    struct pg_conn *pg;          // side new
+    const struct field *fields[READER_FIELDS_MAX]; // synced fields, keys first
+    size_t nfields;
+};
+
+struct reader_row {
+    struct str key;              // key text
+    const struct value *values;  // parallel to reader.fields; NULL: no such row
+};
+
+int reader_init(struct reader *r, const struct entity *en, enum side side,
+                struct odbc_conn *odbc, struct pg_conn *pg, struct err *e) FICUS_MUST_CHECK;
+// Up to `limit` rows with keys beyond `after` (NULL: from the first), in the side's key order.
+// Memory of the arena.
+int reader_range(struct reader *r, const struct str *after, size_t limit, struct arena *a,
+                 struct reader_row **rows, size_t *n, struct err *e) FICUS_MUST_CHECK;
+// The rows of these keys, in the order of `keys`; values NULL where there is none.
+int reader_keys(struct reader *r, const struct str *keys, size_t n, struct arena *a,
+                struct reader_row *rows, struct err *e) FICUS_MUST_CHECK;
+
+#endif

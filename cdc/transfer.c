@@ -1,0 +1,305 @@
+// SPDX-License-Identifier: Apache-2.0
+// The coordinator: one thread of `ficus sync` that claims transfers nobody alive works on and
+// carries them through. It owns no lock that matters: a row is claimed by heartbeat only to
+// avoid useless work; what makes two coordinators safe is the epoch of each attempt (see
+// transfer_steps.c). A transfer that fails before the flip is given back to its owner, under a
+// new epoch, by the same procedure; that is tried until it succeeds.
+#include "cdc/transfer.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "cdc/transfer_int.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define POLL_MS 50
+#define RETRY_MS 500
+
+struct coordinator {
+    const struct conf *conf;
+    struct live *live;
+    struct control *control;
+    pthread_t thread;
+    atomic_bool stop;
+};
+
+// A claimed row.
+struct claim {
+    long long id;
+    char group[128], kind[16], step[32], who[128];
+    enum side target;
+    bool maybe_opened, abort_asked, force;
+};
+
+static int claim_fill(const struct rows *rows, struct claim *c, struct err *e)
+{
+    const struct value *v = rows->cells;
+    if (!str_to_int(value_str(v[0]), 1, INT64_MAX, &c->id) ||
+        str_copy(c->group, sizeof c->group, value_str(v[1])) ||
+        str_copy(c->kind, sizeof c->kind, value_str(v[2])) ||
+        str_copy(c->step, sizeof c->step, value_str(v[4])) ||
+        str_copy(c->who, sizeof c->who, value_str(v[5])))
+        return err_set(e, ERR_INTERNAL, "a row of ficus.transfer cannot be read");
+    c->target = str_eqz(value_str(v[3]), "new") ? SIDE_NEW : SIDE_LEGACY;
+    c->maybe_opened = str_eqz(value_str(v[6]), "t");
+    c->abort_asked = str_eqz(value_str(v[7]), "t");
+    c->force = str_eqz(value_str(v[8]), "t");
+    return 0;
+}
+
+// 1: claimed one, 0: nothing to do, -1: error.
+static int claim_next(struct coordinator *c, struct claim *out, struct err *e)
+{
+    static const char sql[] =
+        "UPDATE ficus.transfer t SET coordinator = $1, heartbeat = now() WHERE id = ("
+        " SELECT id FROM ficus.transfer WHERE outcome IS NULL AND (coordinator IS NULL"
+        "  OR coordinator = $1 OR heartbeat < now() - interval '3 seconds')"
+        " ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED)"
+        " RETURNING id, grp, kind, target, step, who,"
+        " steps @> jsonb_build_array(jsonb_build_object('step', 'opening', 'detail', target)),"
+        " options ? 'abort', options ? 'force'";
+    struct value p = value_set(str_of(live_id(c->live)));
+    struct rows rows;
+    struct pg_conn *pg = control_pg(c->control, e);
+    struct arena *a = pg ? arena_create(0) : NULL;
+    if (!pg)
+        return -1;
+    if (!a)
+        return err_memory(e);
+    int result = pg_query(pg, STR(sql), &p, 1, a, &rows, e);
+    if (result == 0 && rows.nrows == 1)
+        result = claim_fill(&rows, out, e) ? -1 : 1;
+    arena_destroy(a);
+    return result;
+}
+
+static json_t *guards_json(const struct guard *g, size_t n)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < n; i++)
+        json_array_append_new(list, json_pack("{s:s, s:b, s:s, s:s}", "name", g[i].name, "passed",
+                                              (int)g[i].passed, "figure", g[i].figure, "mend",
+                                              g[i].mend));
+    return list;
+}
+
+static json_t *receipt(const struct attempt *t, const struct claim *c, const char *why,
+                       const struct guard *g, size_t n)
+{
+    double pause = t->flipped_ns > t->hold_started_ns && t->hold_started_ns
+                       ? (double)(t->flipped_ns - t->hold_started_ns) / 1e6
+                       : 0;
+    return json_pack("{s:I, s:s, s:s, s:s, s:I, s:s, s:f, s:s, s:o}", "transfer",
+                     (json_int_t)t->id, "group", c->group, "kind", c->kind, "target",
+                     side_name(t->target), "epoch", (json_int_t)t->epoch, "who", c->who,
+                     "pause_ms", pause, "why", why, "guards", guards_json(g, n));
+}
+
+static int finish(struct attempt *t, const struct claim *c, const char *outcome, const char *why,
+                  const struct guard *g, size_t n, struct err *e)
+{
+    struct log_ctx ctx = {"transfer", c->group, NULL};
+    json_t *r = receipt(t, c, why, g, n);
+    int result = attempt_finish(t, outcome, r, e);
+    if (result == 0) {
+        struct err ignored = {0};
+        log_info(&ctx, "transfer %lld: %s%s%s", c->id, outcome, why[0] ? ": " : "", why);
+        if (control_audit(t->control, c->who, c->kind, c->group, r, &ignored))
+            log_warn(&ctx, "audit: %s", ignored.msg);
+    }
+    json_decref(r);
+    return result;
+}
+
+static void abort_until_done(struct coordinator *co, struct attempt *t, const struct claim *c,
+                             const char *why)
+{
+    struct log_ctx ctx = {"transfer", c->group, NULL};
+    enum side owner = side_other(t->target);
+    while (!atomic_load(&co->stop)) {
+        struct err e = {0};
+        if (attempt_begin(t, &e) == 0 && attempt_step(t, "aborting", why, &e) == 0 &&
+            transfer_give(t, owner, t->maybe_opened, &e) == 0 &&
+            finish(t, c, "aborted", why, NULL, 0, &e) == 0)
+            return;
+        if (e.code == ERR_STALE) {
+            log_info(&ctx, "%s", e.msg);
+            return;
+        }
+        log_warn(&ctx, "giving the group back to %s: %s; trying again", side_name(owner), e.msg);
+        clock_sleep_ms(RETRY_MS);
+    }
+}
+
+// Guards, once, while nothing has been touched yet. 1: refused and finished.
+static int guards_refuse(struct attempt *t, const struct claim *c, struct guard *g, size_t *n,
+                         struct err *e)
+{
+    char why[256] = "";
+    *n = 0;
+    if (strcmp(c->step, "requested") != 0 && strcmp(c->step, "guards") != 0)
+        return 0;
+    if (attempt_step(t, "guards", c->force ? "forced" : "", e) ||
+        transfer_guards(t->control, t->conf, t->table, t->group, t->target, g, n, e))
+        return -1;
+    for (size_t i = 0; i < *n && !c->force; i++) {
+        if (!g[i].passed) {
+            snprintf(why, sizeof why, "%s: %.120s; %.100s", g[i].name, g[i].figure, g[i].mend);
+            return finish(t, c, "refused", why, g, *n, e) ? -1 : 1;
+        }
+    }
+    return 0;
+}
+
+static bool already_flipped(const struct attempt *t)
+{
+    return t->group->owner == t->target;
+}
+
+// An attempt that has a group and an epoch. -1: `e` says why it stopped; the row stays open
+// unless it was finished here.
+static int carry_attempt(struct coordinator *co, struct attempt *t, const struct claim *c,
+                         struct err *e)
+{
+    struct guard guards[TRANSFER_GUARDS_MAX];
+    struct err ignored = {0};
+    size_t n = 0;
+    bool touched = strcmp(c->step, "requested") != 0 && strcmp(c->step, "guards") != 0;
+    if (touched && already_flipped(t))
+        return transfer_give(t, t->target, true, e) ||
+                       finish(t, c, "done", "taken over after the flip", NULL, 0, e)
+                   ? -1
+                   : 0;
+    if (!touched && t->abort_asked)
+        return finish(t, c, "aborted", "before anything was done", NULL, 0, e);
+    if (strcmp(c->step, "aborting") == 0 || t->abort_asked) {
+        abort_until_done(co, t, c, "an abort was asked for");
+        return 0;
+    }
+    int refused = guards_refuse(t, c, guards, &n, e);
+    if (refused < 0 && e->code != ERR_STALE && finish(t, c, "failed", e->msg, guards, n, &ignored))
+        log_warn(&(struct log_ctx){"transfer", c->group, NULL}, "%s", ignored.msg);
+    if (refused != 0)
+        return refused < 0 ? -1 : 0;
+    if (transfer_give(t, t->target, true, e) == 0)
+        return finish(t, c, "done", "", guards, n, e);
+    if (e->code == ERR_STALE)
+        return -1;
+    abort_until_done(co, t, c, e->msg);
+    return 0;
+}
+
+static struct route_table *table_now(struct coordinator *co, struct err *e)
+{
+    json_t *state = control_state(co->control, e);
+    struct route_table *base = live_table(co->live);
+    struct route_table *table = state ? route_table_with_state(base, state, e) : NULL;
+    json_decref(state);
+    route_table_unref(base);
+    return table;
+}
+
+static void carry(struct coordinator *co, const struct claim *c)
+{
+    struct log_ctx ctx = {"transfer", c->group, NULL};
+    struct err e = {0};
+    struct route_table *table = table_now(co, &e);
+    struct attempt t = {
+        .conf = co->conf, .control = co->control, .table = table,
+        .group = table ? group_find(table, str_of(c->group)) : NULL,
+        .coordinator = live_id(co->live), .id = c->id, .target = c->target,
+        .maybe_opened = c->maybe_opened, .abort_asked = c->abort_asked};
+    if (table && !t.group)
+        err_set(&e, ERR_CONFIG, "its group is not in this process's route table");
+    if (!t.group || attempt_begin(&t, &e) || carry_attempt(co, &t, c, &e))
+        log_warn(&ctx, "transfer %lld: %s", c->id, e.msg);
+    attempt_close(&t);
+    route_table_unref(table);
+}
+
+static void *coordinator_main(void *arg)
+{
+    struct coordinator *co = arg;
+    struct log_limit limit = {0};
+    unsigned dropped;
+    while (!atomic_load(&co->stop)) {
+        struct err e = {0};
+        struct claim c = {0};
+        int got = claim_next(co, &c, &e);
+        if (got > 0)
+            carry(co, &c);
+        else if (got < 0 && log_allowed(&limit, 10000, &dropped))
+            log_warn(&(struct log_ctx){"transfer", NULL, NULL}, "looking for transfers: %s",
+                     e.msg);
+        clock_sleep_ms(got < 0 ? RETRY_MS : POLL_MS);
+    }
+    return NULL;
+}
+
+struct coordinator *coordinator_start(const struct conf *conf, struct live *live, struct err *e)
+{
+    struct coordinator *co = calloc(1, sizeof *co);
+    if (!co) {
+        err_memory(e);
+        return NULL;
+    }
+    co->conf = conf;
+    co->live = live;
+    if (control_open(conf_str(conf, "control.conninfo"), "ficus sync coordinator", &co->control,
+                     e)) {
+        free(co);
+        return NULL;
+    }
+    if (pthread_create(&co->thread, NULL, coordinator_main, co) != 0) {
+        err_set(e, ERR_MEMORY, "no thread for the coordinator");
+        control_close(co->control);
+        free(co);
+        return NULL;
+    }
+    return co;
+}
+
+void coordinator_stop(struct coordinator *co)
+{
+    if (!co)
+        return;
+    atomic_store(&co->stop, true);
+    pthread_join(co->thread, NULL);
+    control_close(co->control);
+    free(co);
+}
+
+long long transfer_request(struct control *c, const struct group *g, enum side to,
+                           const char *kind, const char *who, const char *why, bool force,
+                           struct err *e)
+{
+    const struct value p[] = {
+        value_set(str_of(g->name)), value_set(str_of(side_name(to))), value_set(str_of(kind)),
+        value_set(str_of(who)), value_set(str_of(why)),
+        value_set(force ? STR("{\"force\":true}") : STR("{}"))};
+    struct rows rows;
+    long long id = -1;
+    struct pg_conn *pg = control_pg(c, e);
+    struct arena *a = pg ? arena_create(0) : NULL;
+    if (pg && !a)
+        err_memory(e);
+    if (!a)
+        return -1;
+    if (pg_query(pg,
+                 STR("INSERT INTO ficus.transfer (grp, target, kind, who, why, options)"
+                     " VALUES ($1,$2,$3,$4,$5,$6::jsonb) RETURNING id"),
+                 p, 6, a, &rows, e)) {
+        if (e->code == ERR_CONFLICT)
+            err_set(e, ERR_BUSY,
+                    "a transfer of group %s is under way; ficus status shows it,"
+                    " ficus cutover %s --abort ends it",
+                    g->name, g->name);
+    } else if (!str_to_int(value_str(rows.cells[0]), 1, INT64_MAX, &id)) {
+        err_set(e, ERR_INTERNAL, "the transfer got no id");
+    }
+    arena_destroy(a);
+    return id;
+}

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+// ficus check: configuration, maps and routes, every mistake at once; and the SQL of a map.
+#include "cli/tables.h"
+#include "migrations/ddl.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static int print_sql(const struct cli_env *env, const char *name)
+{
+    struct buf out = BUF_INIT;
+    struct err e = {0};
+    const struct entity *en = entity_find(env->set, str_of(name));
+    const struct dbms *d = dbms_find(str_of(conf_str(env->conf, "legacy.dbms")));
+    if (!en) {
+        fprintf(stderr, "ficus check: no entity '%s'; there are:", name);
+        for (size_t i = 0; i < entity_count(env->set); i++)
+            fprintf(stderr, " %s", entity_at(env->set, i)->name);
+        fputc('\n', stderr);
+        return EXIT_USAGE;
+    }
+    if (!d) {
+        err_set(&e, ERR_CONFIG, "legacy.dbms: '%s' is not known",
+                conf_str(env->conf, "legacy.dbms"));
+        return cli_fail(&e);
+    }
+    const struct group *g = group_of(env->table, en);
+    int status = EXIT_OK;
+    if (ddl_print(en, g ? g->name : NULL, d, &out, &e) || buf_check(&out, &e))
+        status = cli_fail(&e);
+    else
+        fwrite(out.data, 1, out.len, stdout);
+    buf_free(&out);
+    return status;
+}
+
+static int print_conf(const struct cli_env *env)
+{
+    json_t *j = conf_dump(env->conf);
+    char *text = json_dumps(j, JSON_INDENT(2) | JSON_SORT_KEYS);
+    puts(text ? text : "{}");
+    free(text);
+    json_decref(j);
+    return EXIT_OK;
+}
+
+static int run(const struct cli *c)
+{
+    struct cli_env env;
+    int status;
+    const char *print = cli_option(c, "print");
+    if (cli_env_open(c, NEED_ROUTES, &env, &status))
+        return status;
+    if (print && strcmp(print, "sql") == 0 && c->nargs == 1) {
+        status = print_sql(&env, c->args[0]);
+    } else if (print && strcmp(print, "config") == 0 && c->nargs == 0) {
+        status = print_conf(&env);
+    } else if (print || c->nargs) {
+        fprintf(stderr, "ficus check: --print takes 'sql ENTITY' or 'config'\n");
+        status = EXIT_USAGE;
+    } else if (c->json) {
+        printf("{\"ok\": true, \"entities\": %zu, \"routes\": %zu, \"groups\": %zu}\n",
+               entity_count(env.set), route_count(env.table), group_count(env.table));
+    } else {
+        printf("%s: good; %zu entity maps, %zu routes, %zu groups\n", conf_file(env.conf),
+               entity_count(env.set), route_count(env.table), group_count(env.table));
+    }
+    cli_env_close(&env);
+    return status;
+}
+
+static int run_reference(const struct cli *c)
+{
+    struct buf out = BUF_INIT;
+    (void)c;
+    conf_write_reference(&out);
+    fwrite(out.data, 1, out.len, stdout);
+    buf_free(&out);
+    return EXIT_OK;
+}
+
+static const struct command_option options[] = {
+    {"print", 'p', "WHAT", "'sql' with an ENTITY: all SQL made from its map; or 'config'."},
+    {NULL, 0, NULL, NULL},
+};
+
+const struct command cli_check_commands[] = {
+    {"check", "[ENTITY]", "Check configuration, maps and routes",
+     "Loads the configuration, every entity map and the route table and prints every mistake\n"
+     "with file, line and JSON pointer. With --print sql ENTITY it shows the statements,\n"
+     "triggers and tables that come from that entity's map; with --print config the effective\n"
+     "configuration without secrets. Connects to nothing.",
+     options, 0, 1, run},
+    {"check options", "", "Print the configuration reference",
+     "Prints every configuration option with type, default, range and meaning, as Markdown.",
+     NULL, 0, 0, run_reference},
+    {NULL, NULL, NULL, NULL, NULL, 0, 0, NULL},
+};

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+// The command tables, one a file. Each ends with a row whose `words` is NULL.
+#ifndef FICUS_CLI_TABLES_H
+#define FICUS_CLI_TABLES_H
+
+#include "cli/command.h"
+
+extern const struct command cli_check_commands[];     // check
+extern const struct command cli_migrate_commands[];   // migrate up|down|status
+extern const struct command cli_serve_commands[];     // serve
+extern const struct command cli_service_commands[];   // service
+extern const struct command cli_sync_commands[];      // sync, sync snapshot|pause|resume
+extern const struct command cli_route_commands[];     // route list|show|set|explain|history
+extern const struct command cli_cutover_commands[];   // cutover, rollback
+extern const struct command cli_reconcile_commands[]; // reconcile
+extern const struct command cli_parked_commands[];    // parked list|show|retry|drop
+extern const struct command cli_status_commands[];    // status, version
+
+#endif

@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: Apache-2.0
+// The control store's statements. Owns one blocking connection; a broken one is replaced on
+// the next call. Not thread-safe: one struct control a thread.
+#include "routes/control.h"
+
+#include "base/log.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+struct control {
+    char *conninfo;
+    char application[64];
+    struct pg_conn *pg;
+};
+
+static const struct log_ctx ctx = {"control", NULL, NULL};
+
+int control_open(const char *conninfo, const char *application, struct control **out,
+                 struct err *e)
+{
+    struct control *c = calloc(1, sizeof *c);
+    *out = NULL;
+    if (!c || !(c->conninfo = strdup(conninfo))) {
+        free(c);
+        return err_memory(e);
+    }
+    if (str_copy(c->application, sizeof c->application, str_of(application)) ||
+        pg_open(conninfo, application, &c->pg, e)) {
+        control_close(c);
+        return err_prefix(e, "control store (control.conninfo)");
+    }
+    *out = c;
+    return 0;
+}
+
+void control_close(struct control *c)
+{
+    if (!c)
+        return;
+    pg_close(c->pg);
+    free(c->conninfo);
+    free(c);
+}
+
+struct pg_conn *control_pg(struct control *c, struct err *e)
+{
+    if (c->pg && pg_alive(c->pg))
+        return c->pg;
+    pg_close(c->pg);
+    c->pg = NULL;
+    if (pg_open(c->conninfo, c->application, &c->pg, e)) {
+        err_prefix(e, "control store (control.conninfo)");
+        return NULL;
+    }
+    log_info(&ctx, "connected again");
+    return c->pg;
+}
+
+json_t *control_state(struct control *c, struct err *e)
+{
+    static const char text[] =
+        "SELECT json_build_object('version', (SELECT version FROM ficus.version),"
+        " 'routes', (SELECT coalesce(json_object_agg(route, json_build_object("
+        "'stage', stage, 'canary_bp', canary_bp)), '{}') FROM ficus.route_state),"
+        " 'groups', (SELECT coalesce(json_object_agg(grp, json_build_object("
+        "'owner', owner, 'epoch', epoch, 'phase', phase, 'hold_until_ms',"
+        " coalesce((extract(epoch FROM hold_until) * 1000)::bigint, 0))), '{}')"
+        " FROM ficus.owner))";
+    struct pg_conn *pg = control_pg(c, e);
+    struct arena *a = arena_create(0);
+    struct rows rows;
+    json_t *state = NULL;
+    if (!a) {
+        err_memory(e);
+    } else if (pg && pg_query(pg, STR(text), NULL, 0, a, &rows, e) == 0) {
+        json_error_t je;
+        state = json_loadb(rows.cells[0].data, rows.cells[0].len, 0, &je);
+        if (!state)
+            err_set(e, ERR_INTERNAL, "control store state is not JSON: %s", je.text);
+    }
+    arena_destroy(a);
+    return state;
+}
+
+static int register_route(struct pg_conn *pg, const struct route *r, struct err *e)
+{
+    const char *p[] = {r->name};
+    return pg_execz(pg,
+                    "INSERT INTO ficus.route_state (route, stage, changed_by, why)"
+                    " VALUES ($1, 'legacy', 'ficus', 'first registration')"
+                    " ON CONFLICT DO NOTHING",
+                    p, 1, NULL, e);
+}
+
+static int register_group(struct pg_conn *pg, const struct group *g, struct err *e)
+{
+    const char *p[] = {g->name};
+    if (pg_execz(pg,
+                 "INSERT INTO ficus.owner (grp, owner) VALUES ($1, 'legacy')"
+                 " ON CONFLICT DO NOTHING",
+                 p, 1, NULL, e))
+        return -1;
+    return pg_execz(pg,
+                    "INSERT INTO ficus.fence (grp, writable, epoch) VALUES ($1, false, 0)"
+                    " ON CONFLICT DO NOTHING",
+                    p, 1, NULL, e);
+}
+
+int control_register(struct control *c, const struct route_table *t, struct err *e)
+{
+    struct pg_conn *pg = control_pg(c, e);
+    if (!pg || pg_begin(pg, e))
+        return -1;
+    for (size_t i = 0; i < route_count(t); i++)
+        if (register_route(pg, route_at(t, i), e))
+            goto fail;
+    for (size_t i = 0; i < group_count(t); i++)
+        if (register_group(pg, group_at(t, i), e))
+            goto fail;
+    return pg_commit(pg, e);
+fail:
+    pg_rollback(pg);
+    return -1;
+}
+
+// Reads the stage of a route under lock.
+static int read_stage(struct pg_conn *pg, const char *route, enum stage *stage, long long *bp,
+                      struct arena *a, struct err *e)
+{
+    struct value p = value_set(str_of(route));
+    struct rows rows;
+    if (pg_query(pg, STR("SELECT stage, canary_bp FROM ficus.route_state WHERE route = $1"
+                         " FOR UPDATE"),
+                 &p, 1, a, &rows, e))
+        return -1;
+    if (rows.nrows == 0)
+        return err_set(e, ERR_NOT_FOUND,
+                       "route '%s' is not registered; ficus migrate up registers routes", route);
+    if (stage_from(value_str(rows.cells[0]), stage) ||
+        !str_to_int(value_str(rows.cells[1]), 0, 10000, bp))
+        return err_set(e, ERR_INTERNAL, "route '%s' has an unknown stage", route);
+    return 0;
+}
+
+static int set_stage(struct pg_conn *pg, const struct route_change *ch, const char *who,
+                     const char *why, struct arena *a, struct err *e)
+{
+    enum stage from;
+    long long bp;
+    char from_bp[24], to_bp[24];
+    if (read_stage(pg, ch->route, &from, &bp, a, e))
+        return -1;
+    if (!stage_step_is_legal(from, ch->to))
+        return err_set(e, ERR_DENIED,
+                       "route '%s' cannot go from %s to %s: one rung up at a time"
+                       " (legacy, shadow, canary, new, retired), any rung down",
+                       ch->route, stage_name(from), stage_name(ch->to));
+    snprintf(from_bp, sizeof from_bp, "%lld", bp);
+    snprintf(to_bp, sizeof to_bp, "%u", ch->canary_bp);
+    const char *p[] = {ch->route, stage_name(ch->to), to_bp, who, why};
+    if (pg_execz(pg,
+                 "UPDATE ficus.route_state SET stage = $2, canary_bp = $3::int,"
+                 " changed_at = now(), changed_by = $4, why = $5 WHERE route = $1",
+                 p, 5, NULL, e))
+        return -1;
+    const char *h[] = {ch->route, stage_name(from), from_bp, stage_name(ch->to), to_bp, who, why};
+    return pg_execz(pg,
+                    "INSERT INTO ficus.route_history (route, from_stage, from_bp, to_stage,"
+                    " to_bp, who, why) VALUES ($1, $2, $3::int, $4, $5::int, $6, $7)",
+                    h, 7, NULL, e);
+}
+
+int control_set_stages(struct control *c, const struct route_change *changes, size_t n,
+                       const char *who, const char *why, struct err *e)
+{
+    struct pg_conn *pg = control_pg(c, e);
+    struct arena *a = pg ? arena_create(0) : NULL;
+    int result = -1;
+    if (!pg)
+        return -1;
+    if (!a)
+        return err_memory(e);
+    if (pg_begin(pg, e))
+        goto out;
+    for (size_t i = 0; i < n; i++)
+        if (set_stage(pg, &changes[i], who, why, a, e))
+            goto rollback;
+    result = pg_commit(pg, e);
+    goto out;
+rollback:
+    pg_rollback(pg);
+out:
+    arena_destroy(a);
+    return result;
+}
+
+int control_heartbeat(struct control *c, const struct instance *i, struct err *e)
+{
+    struct pg_conn *pg = control_pg(c, e);
+    char pid[16], version[24];
+    char *detail = i->detail ? json_dumps(i->detail, JSON_COMPACT) : NULL;
+    snprintf(pid, sizeof pid, "%d", i->pid);
+    snprintf(version, sizeof version, "%lld", i->table_version);
+    const char *p[] = {i->id,      i->kind, i->host,      pid,
+                       i->address, version, i->maps_hash, detail ? detail : "{}"};
+    int result = !pg ? -1
+                     : pg_execz(pg,
+                                "INSERT INTO ficus.instance (id, kind, host, pid, address,"
+                                " table_version, maps_hash, detail)"
+                                " VALUES ($1,$2,$3,$4::int,$5,$6::bigint,$7,$8::jsonb)"
+                                " ON CONFLICT (id) DO UPDATE SET heartbeat = now(),"
+                                " table_version = excluded.table_version,"
+                                " address = excluded.address,"
+                                " maps_hash = excluded.maps_hash, detail = excluded.detail",
+                                p, 8, NULL, e);
+    free(detail);
+    return result;
+}
+
+int control_forget(struct control *c, const char *id, struct err *e)
+{
+    struct pg_conn *pg = control_pg(c, e);
+    const char *p[] = {id};
+    if (!pg)
+        return -1;
+    return pg_execz(pg, "DELETE FROM ficus.instance WHERE id = $1", p, 1, NULL, e);
+}
+
+long long control_next_epoch(struct control *c, struct err *e)
+{
+    struct pg_conn *pg = control_pg(c, e);
+    struct arena *a = pg ? arena_create(0) : NULL;
+    struct rows rows;
+    long long epoch = -1;
+    if (pg && !a)
+        err_memory(e);
+    else if (pg && pg_query(pg, STR("SELECT nextval('ficus.epoch')"), NULL, 0, a, &rows, e) == 0 &&
+             !str_to_int(value_str(rows.cells[0]), 1, INT64_MAX, &epoch))
+        err_set(e, ERR_INTERNAL, "ficus.epoch gave no number");
+    arena_destroy(a);
+    return epoch;
+}
+
+int control_audit(struct control *c, const char *who, const char *action, const char *object,
+                  const json_t *detail, struct err *e)
+{
+    struct pg_conn *pg = control_pg(c, e);
+    char *text = detail ? json_dumps(detail, JSON_COMPACT) : NULL;
+    const char *p[] = {who, action, object, text ? text : "{}"};
+    int result = !pg ? -1
+                     : pg_execz(pg,
+                                "INSERT INTO ficus.audit (who, action, object, detail)"
+                                " VALUES ($1,$2,$3,$4::jsonb)",
+                                p, 4, NULL, e);
+    free(text);
+    return result;
+}
