@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+// The server side of HTTP/1.1 as dialects see it: a complete request in, one reply out.
+// Everything here runs on the loop that owns the listener.
+#ifndef FICUS_FACADE_HTTP_H
+#define FICUS_FACADE_HTTP_H
+
+#include "base/arena.h"
+#include "connectors/http/wire.h"
+
+#include <stdint.h>
+#include <sys/socket.h>
+
+struct http_exchange; // one request and its reply
+struct loop;
+
+// Valid until http_reply. Everything points into the exchange's memory.
+struct http_request {
+    struct str method;  // a token, case as sent
+    struct str target;  // as sent, origin-form ("/a/b?c") or "*" for OPTIONS; absolute-form
+                        // is reduced to origin-form and its authority replaces `host`
+    struct str path;    // target before '?', still percent-encoded
+    struct str query;   // after '?', .data NULL when there is no '?'
+    struct str host;    // Host field, "" only for HTTP/1.0
+    bool http10, head, keep_alive;
+    const struct http_header *headers;
+    size_t nheaders;
+    struct str body;    // whole and de-chunked; len 0 when none
+    struct sockaddr_storage peer;
+    struct arena *arena; // lives and dies with the exchange; for whatever the answer needs
+    struct http_exchange *exchange;
+};
+
+// First field of that name, any case; .data NULL when there is none.
+struct str http_header(const struct http_request *r, const char *name);
+
+// Date, Content-Length and Connection are the server's. Borrowed until http_reply returns.
+struct http_response {
+    unsigned status;               // 200..599
+    struct str content_type;       // "" when there is no body
+    struct str body;
+    const struct http_header *headers; // names must be tokens, values without CR/LF/NUL:
+    size_t nheaders;                   // a field that is not is left out and logged
+};
+
+// Ends the exchange: sends (or, when the client has gone, only frees) and invalidates the
+// request with its arena. Exactly once an exchange, now or later. Thread: the loop.
+void http_reply(struct http_exchange *x, const struct http_response *r);
+
+// `closed` is called at most once, when the client goes away before the reply, so that the
+// work can be orphaned. http_reply must still be called. NULL takes it back.
+void http_exchange_on_close(struct http_exchange *x, void (*closed)(void *ctx), void *ctx);
+bool http_exchange_gone(const struct http_exchange *x);
+struct loop *http_exchange_loop(const struct http_exchange *x);
+// Time since the request was complete.
+uint64_t http_exchange_age_ns(const struct http_exchange *x);
+// A short name of the route or call for the access log; must outlive the exchange.
+void http_exchange_label(struct http_exchange *x, const char *label);
+
+const char *http_status_text(unsigned status); // "Not Found"
+
+#endif

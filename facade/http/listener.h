@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+// One listening socket on one loop (SO_REUSEPORT: a facade makes one a loop on the same
+// address), its connections and their limits.
+#ifndef FICUS_FACADE_LISTENER_H
+#define FICUS_FACADE_LISTENER_H
+
+#include "facade/http/http.h"
+
+struct http_listener;
+
+// Zero means the default in brackets.
+struct http_limits {
+    size_t header_max;      // bytes of request line and header fields [16 KiB]
+    size_t body_max;        // bytes of a body after de-chunking [8 MiB]
+    unsigned idle_ms;       // between requests on a kept-alive connection [60 000]
+    unsigned request_ms;    // first byte to last byte of a request [30 000]
+    unsigned write_ms;      // without progress while a reply is being sent [30 000]
+    unsigned connections_max; // more are accepted and closed at once [10 000]
+};
+
+// What happened to one request, after its reply was handed to the socket or dropped.
+struct http_access {
+    const struct http_request *request; // NULL when it was refused before it was complete
+    const char *label;                  // http_exchange_label or NULL
+    unsigned status;
+    size_t bytes;                       // of the reply's body
+    uint64_t duration_ns;               // complete request -> reply
+    bool gone;                          // the client had left
+};
+
+struct http_listener_options {
+    struct loop *loop;
+    const char *address; // "127.0.0.1:8080", "[::1]:8080", "127.0.0.1:0"; numeric
+    bool reuse_port;
+    struct http_limits limits;
+    // Called on the loop with every complete request; must lead to one http_reply.
+    void (*on_request)(void *ctx, struct http_request *r);
+    void (*on_access)(void *ctx, const struct http_access *a); // may be NULL
+    void *ctx;
+};
+
+struct http_listener_stats {
+    unsigned connections;  // open now
+    unsigned exchanges;    // waiting for http_reply
+    uint64_t accepted, refused, requests, malformed;
+};
+
+// ERR_UNREACHABLE when the address cannot be bound, ERR_INVALID when it cannot be read.
+// Thread: the loop, or before the loop runs.
+struct http_listener *http_listener_create(const struct http_listener_options *o,
+                                           struct err *e);
+unsigned http_listener_port(const struct http_listener *l);
+void http_listener_stats(const struct http_listener *l, struct http_listener_stats *out);
+
+// Stops accepting; idle connections close now, busy ones after their reply ("Connection:
+// close"). `drained` is called (possibly at once) when no connection is left. Thread: the loop.
+void http_listener_drain(struct http_listener *l, void (*drained)(void *ctx), void *ctx);
+// Closes what is left. Exchanges without a reply stay valid until their http_reply; the
+// listener's memory goes with the last of them. NULL is fine.
+// Thread: the loop, or after it has ended.
+void http_listener_destroy(struct http_listener *l);
+
+#endif
