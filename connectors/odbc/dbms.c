@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the DBMS files share, and finding one by name. Owns no connection and no state; every
+// function is pure text. Thread: any.
+#include "connectors/odbc/dbms_int.h"
+
+const struct dbms *dbms_find(struct str name)
+{
+    static const struct dbms *const all[] = {&dbms_sqlite, &dbms_mariadb, &dbms_postgres};
+    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+        if (str_eqz(name, all[i]->name))
+            return all[i];
+    return NULL;
+}
+
+int dbms_each_statement(struct str text, int (*each)(void *ctx, struct str sql, struct err *e),
+                        void *ctx, struct err *e)
+{
+    static const char next[] = DBMS_NEXT;
+    const size_t gap = sizeof(next) - 1;
+    while (text.len > 0) {
+        const char *end = memmem(text.data, text.len, next, gap);
+        struct str one = {text.data, end ? (size_t)(end - text.data) : text.len};
+        size_t used = end ? one.len + gap : text.len;
+        text = str_n(text.data + used, text.len - used);
+        one = str_trim(one);
+        if (one.len > 0 && each(ctx, one, e) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+void dbms_quote_with(struct buf *out, struct str identifier, char q)
+{
+    buf_addc(out, q);
+    for (size_t i = 0; i < identifier.len; i++) {
+        char c = identifier.data[i];
+        if (c == '.') {
+            buf_addc(out, q);
+            buf_addc(out, '.');
+            buf_addc(out, q);
+            continue;
+        }
+        if (c == q)
+            buf_addc(out, q);
+        buf_addc(out, c);
+    }
+    buf_addc(out, q);
+}
+
+void dbms_literal(struct buf *out, const char *z)
+{
+    if (!z) {
+        buf_addz(out, "NULL");
+        return;
+    }
+    buf_addc(out, '\'');
+    for (; *z; z++) {
+        if (*z == '\'')
+            buf_addc(out, '\'');
+        buf_addc(out, *z);
+    }
+    buf_addc(out, '\'');
+}
+
+void dbms_add_row(struct buf *out, const char *expr, const char *row)
+{
+    const char *at;
+    while ((at = strstr(expr, "%R")) != NULL) {
+        buf_add(out, expr, (size_t)(at - expr));
+        buf_addz(out, row);
+        expr = at + 2;
+    }
+    buf_addz(out, expr);
+}
+
+void dbms_columns(struct buf *out, void (*quote)(struct buf *, struct str),
+                  const char *const *names, size_t n, const char *prefix)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (i > 0)
+            buf_addz(out, ", ");
+        buf_addz(out, prefix);
+        quote(out, str_of(names[i]));
+    }
+}
+
+bool dbms_is_key(const struct dbms_upsert *u, size_t column)
+{
+    for (size_t i = 0; i < u->nkeys; i++)
+        if (strcmp(u->keys[i], u->columns[column]) == 0)
+            return true;
+    return false;
+}
+
+const char *dbms_op(enum text_match op)
+{
+    static const char *const names[] = {
+        [MATCH_EQ] = "=",  [MATCH_NE] = "<>", [MATCH_LT] = "<",      [MATCH_LE] = "<=",
+        [MATCH_GT] = ">",  [MATCH_GE] = ">=", [MATCH_LIKE] = "LIKE", [MATCH_NOT_LIKE] = "NOT LIKE",
+    };
+    return names[op];
+}
+
+void dbms_trigger_name(struct buf *out, const struct dbms_trigger *t, char op)
+{
+    buf_printf(out, "ficus_%s_%u_%c", t->entity, t->ordinal, op);
+}
+
+bool dbms_contains(const char *message, const char *part)
+{
+    return message && strstr(message, part) != NULL;
+}

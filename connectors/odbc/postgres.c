@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: Apache-2.0
+// PostgreSQL 15 or newer as the new store, reached through libpq ($1 placeholders, values in
+// their text form). Owns the SQL text that only PostgreSQL wants; no connection, no state.
+// Thread: any.
+//
+// Cells are read as PostgreSQL prints them in a UTC session (psql's and pgoutput's text):
+// migrations/type.c understands that form, so no column is wrapped. Fence, positions and the
+// rest of Ficus' objects are the control store's SQL; changes come from the log.
+#include "connectors/odbc/dbms_int.h"
+
+#include <stdio.h>
+
+static void quote(struct buf *out, struct str identifier)
+{
+    dbms_quote_with(out, identifier, '"');
+}
+
+static void page(struct buf *out, long long limit, long long offset)
+{
+    if (limit >= 0)
+        buf_printf(out, " LIMIT %lld", limit);
+    if (offset > 0)
+        buf_printf(out, " OFFSET %lld", offset);
+}
+
+// lower() by the database's locale, compared byte by byte: one expression index, with
+// COLLATE "C", serves equality, LIKE 'x%' and ORDER BY.
+static void match_text(struct buf *out, const char *column_sql, enum text_match op,
+                       const char *param_sql, bool nocase)
+{
+    const char *fold = nocase ? "lower" : "";
+    buf_printf(out, "%s(%s) COLLATE \"C\" %s %s(%s)", fold, column_sql, dbms_op(op), fold, param_sql);
+    if (op == MATCH_LIKE || op == MATCH_NOT_LIKE)
+        buf_addz(out, " ESCAPE '\\'");
+}
+
+// NULL sorts first, as in the legacy stores.
+static void order_text(struct buf *out, const char *column_sql, bool nocase, bool desc)
+{
+    if (nocase)
+        buf_printf(out, "lower(%s) COLLATE \"C\"", column_sql);
+    else
+        buf_addz(out, column_sql);
+    buf_addz(out, desc ? " DESC NULLS LAST" : " NULLS FIRST");
+}
+
+static void read_column(struct buf *out, const char *column_sql, enum column_kind kind)
+{
+    buf_printf(out, kind == COLUMN_BYTES ? "encode(%s, 'hex')" : "%s", column_sql);
+}
+
+static void write_param(struct buf *out, const char *param_sql, enum column_kind kind)
+{
+    static const char *const forms[] = {
+        [COLUMN_TEXT] = "%s::text",
+        [COLUMN_INTEGER] = "%s::bigint",
+        [COLUMN_DECIMAL] = "%s::numeric",
+        [COLUMN_FLOAT] = "%s::float8",
+        [COLUMN_BOOLEAN] = "%s::boolean",
+        [COLUMN_DATE] = "%s::date",
+        [COLUMN_TIME] = "%s::time",
+        [COLUMN_TIMESTAMP] = "(%s::timestamp AT TIME ZONE 'UTC')",
+        [COLUMN_BYTES] = "decode(%s, 'hex')",
+        [COLUMN_JSON] = "%s::jsonb",
+    };
+    const char *form = forms[kind], *at = strstr(form, "%s");
+    buf_add(out, form, (size_t)(at - form));
+    buf_addz(out, param_sql);
+    buf_addz(out, at + 2);
+}
+
+// $n is a text[] of all rows; ON CONFLICT cannot touch a row twice, so the caller passes each
+// key once (its newest state).
+static void upsert(struct buf *out, const struct dbms_upsert *u)
+{
+    buf_addz(out, "INSERT INTO ");
+    quote(out, str_of(u->table));
+    buf_addz(out, " (");
+    dbms_columns(out, quote, u->columns, u->ncolumns, "");
+    buf_addz(out, ") SELECT ");
+    for (size_t i = 0; i < u->ncolumns; i++) {
+        char name[32];
+        snprintf(name, sizeof(name), "u.c%zu", i + 1);
+        buf_addz(out, i > 0 ? ", " : "");
+        write_param(out, name, u->kinds[i]);
+    }
+    buf_addz(out, " FROM unnest(");
+    for (size_t i = 0; i < u->ncolumns; i++)
+        buf_printf(out, "%s$%zu::text[]", i > 0 ? ", " : "", i + 1);
+    buf_addz(out, ") AS u(");
+    for (size_t i = 0; i < u->ncolumns; i++)
+        buf_printf(out, "%sc%zu", i > 0 ? ", " : "", i + 1);
+    buf_addz(out, ") ON CONFLICT (");
+    dbms_columns(out, quote, u->keys, u->nkeys, "");
+    buf_addz(out, ") DO ");
+    bool any = false;
+    for (size_t i = 0; i < u->ncolumns; i++) {
+        if (dbms_is_key(u, i))
+            continue;
+        buf_addz(out, any ? ", " : "UPDATE SET ");
+        quote(out, str_of(u->columns[i]));
+        buf_addz(out, " = excluded.");
+        quote(out, str_of(u->columns[i]));
+        any = true;
+    }
+    if (!any)
+        buf_addz(out, "NOTHING");
+}
+
+static void join_key(struct buf *out, const char *const *columns_sql, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        buf_printf(out, "%s%s::text", i > 0 ? " || chr(31) || " : "", columns_sql[i]);
+}
+
+static void column_type(struct buf *out, enum column_kind kind, unsigned a, unsigned b)
+{
+    switch (kind) {
+    case COLUMN_TEXT: buf_addz(out, "text"); break; // lengths are checks, see ddl_new_table
+    case COLUMN_INTEGER: buf_addz(out, a > 32 ? "bigint" : "integer"); break;
+    case COLUMN_DECIMAL: buf_printf(out, "numeric(%u,%u)", a, b); break;
+    case COLUMN_FLOAT: buf_addz(out, "double precision"); break;
+    case COLUMN_BOOLEAN: buf_addz(out, "boolean"); break;
+    case COLUMN_DATE: buf_addz(out, "date"); break;
+    case COLUMN_TIME: buf_printf(out, "time(%u)", a); break;
+    case COLUMN_TIMESTAMP: buf_printf(out, "timestamptz(%u)", a); break;
+    case COLUMN_BYTES: buf_addz(out, "bytea"); break;
+    case COLUMN_JSON: buf_addz(out, "jsonb"); break;
+    }
+}
+
+// Local to the transaction: a pooled connection cannot keep them.
+static void set_marks(struct buf *out, const struct dbms_marks *m)
+{
+    buf_addz(out, "SELECT set_config('ficus.origin', ");
+    dbms_literal(out, m->origin ? m->origin : "");
+    buf_addz(out, ", true), set_config('ficus.epoch', ");
+    if (m->epoch >= 0)
+        buf_printf(out, "'%lld'", m->epoch);
+    else
+        buf_addz(out, "''");
+    buf_addz(out, ", true), set_config('ficus.write_id', ");
+    dbms_literal(out, m->write_id ? m->write_id : "");
+    buf_addz(out, ", true)");
+}
+
+static enum err_code classify(const char *sqlstate, int native, const char *message)
+{
+    (void)native;
+    static const struct { const char *state; enum err_code code; } exact[] = {
+        {"FC001", ERR_FENCED},     {"23505", ERR_CONFLICT},  {"23P01", ERR_CONFLICT},
+        {"40001", ERR_BUSY},       {"40P01", ERR_BUSY},      {"55P03", ERR_BUSY},
+        {"53300", ERR_BUSY},       {"57014", ERR_CANCELLED}, {"57P01", ERR_UNREACHABLE},
+        {"57P02", ERR_UNREACHABLE},{"57P03", ERR_UNREACHABLE},{"57P05", ERR_UNREACHABLE},
+        {"42P01", ERR_SCHEMA},     {"42703", ERR_SCHEMA},    {"42883", ERR_SCHEMA},
+        {"42704", ERR_SCHEMA},     {"3F000", ERR_SCHEMA},    {"0A000", ERR_SCHEMA},
+        {"42501", ERR_DENIED},     {"25006", ERR_DENIED},    {"21000", ERR_INVALID},
+        {"26000", ERR_SCHEMA},
+    };
+    for (size_t i = 0; i < sizeof(exact) / sizeof(exact[0]); i++)
+        if (strcmp(sqlstate, exact[i].state) == 0)
+            return exact[i].code;
+    static const struct { const char *prefix; enum err_code code; } classes[] = {
+        {"08", ERR_UNREACHABLE}, {"22", ERR_VALUE},  {"23", ERR_CONSTRAINT}, {"28", ERR_DENIED},
+        {"53", ERR_BUSY},        {"54", ERR_LIMIT},  {"58", ERR_UNREACHABLE},
+    };
+    for (size_t i = 0; i < sizeof(classes) / sizeof(classes[0]); i++)
+        if (strncmp(sqlstate, classes[i].prefix, 2) == 0)
+            return classes[i].code;
+    return dbms_contains(message, "ficus: fence") ? ERR_FENCED : ERR_INTERNAL;
+}
+
+const struct dbms dbms_postgres = {
+    .name = "postgres",
+    .dollar_placeholders = true,
+    .begin_write = "BEGIN",
+    .text_type = "text",
+    .true_sql = "true",
+    .false_sql = "false",
+    .max_params = 65535,
+    .quote = quote,
+    .page = page,
+    .match_text = match_text,
+    .order_text = order_text,
+    .read_column = read_column,
+    .write_param = write_param,
+    .upsert = upsert,
+    .join_key = join_key,
+    .column_type = column_type,
+    .set_marks = set_marks,
+    .clear_marks = "SELECT set_config('ficus.origin', '', true), set_config('ficus.epoch', '', true),"
+                   " set_config('ficus.write_id', '', true)",
+    .fence_read_sql = "SELECT writable::int, epoch FROM ficus.fence WHERE grp = $1",
+    .now_us_sql = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint",
+    .classify = classify,
+};
