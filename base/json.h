@@ -54,5 +54,7 @@ int json_get_bool(const struct json_doc *doc, const json_t *object, const char *
 // nearest known word.
 void json_only_keys(const struct json_doc *doc, const json_t *object, const char *at,
                     const char *const *known, struct problems *p);
+// The word of a NULL-ended list that was probably meant; NULL when none is near.
+const char *json_nearest(const char *word, const char *const *known);
 
 #endif

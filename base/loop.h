@@ -17,7 +17,8 @@ struct mail {
 };
 
 struct loop *loop_create(const char *name, unsigned index, struct err *e);
-void loop_destroy(struct loop *l);            // after its thread has ended
+// After its thread has ended. Delivers what is left in the mailbox, so that it is freed.
+void loop_destroy(struct loop *l);
 int loop_start(struct loop *l, struct err *e) FICUS_MUST_CHECK; // its own thread
 void loop_run(struct loop *l);                // in the calling thread, until loop_stop
 void loop_stop(struct loop *l);               // Thread: any

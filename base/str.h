@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <string.h>
 
 #define FICUS_MUST_CHECK __attribute__((warn_unused_result))
@@ -49,6 +50,10 @@ bool str_to_int(struct str s, long long min, long long max, long long *out);
 
 // Whole slice is well-formed UTF-8 (RFC 3629: no surrogates, no overlong forms).
 bool str_is_utf8(struct str s);
+
+// Length in bytes (1..4) of the well-formed sequence at the front, its code point in
+// *code; 0 when the slice is empty or starts with anything else.
+size_t str_utf8_next(struct str s, uint32_t *code);
 
 // Copies with a terminating NUL; -1 when it does not fit (dst then holds "").
 int str_copy(char *dst, size_t size, struct str s) FICUS_MUST_CHECK;

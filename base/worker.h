@@ -5,12 +5,9 @@
 #ifndef FICUS_BASE_WORKER_H
 #define FICUS_BASE_WORKER_H
 
-#include "base/err.h"
-
-#include <stdint.h>
+#include "base/loop.h"
 
 struct worker_pool;
-struct mailbox; // base/loop.h: where completions go
 
 // What the submitter embeds first in its own job struct.
 struct worker_job {
@@ -22,6 +19,7 @@ struct worker_job {
     struct mailbox *reply_to;  // NULL: `done` runs in the worker itself
     uint64_t deadline_ns;      // monotonic; a job past it is not started. 0: none
     bool cancelled;            // set by the pool
+    struct mail mail;          // the pool's
     struct worker_job *next;   // the pool's
     uint64_t submitted_ns;     // the pool's
 };

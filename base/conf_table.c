@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+// Every option of ficus.json, one row each. docs/configuration.md is written from here.
+#include "base/conf.h"
+
+static const char *const dbms_words[] = {"sqlite", "mariadb", "postgres", NULL};
+static const char *const level_words[] = {"error", "warn", "info", "debug", NULL};
+static const char *const format_words[] = {"text", "json", NULL};
+static const char *const security_words[] = {"plaintext", "ssl", "sasl_plaintext", "sasl_ssl",
+                                             NULL};
+
+#define MIB (1024LL * 1024)
+
+#define STRING(name, fallback, doc) {name, CONF_STRING, fallback, 0, 0, NULL, "", doc}
+#define SECRET(name, fallback, doc) {name, CONF_SECRET, fallback, 0, 0, NULL, "", doc}
+#define LIST(name, fallback, doc) {name, CONF_LIST, fallback, 0, 0, NULL, "", doc}
+#define ENUM(name, fallback, words, doc) {name, CONF_ENUM, fallback, 0, 0, words, "", doc}
+#define INT(name, fallback, min, max, unit, doc)                                           \
+    {name, CONF_INT, fallback, min, max, NULL, unit, doc}
+
+const struct conf_option conf_options[] = {
+    SECRET("control.conninfo", NULL,
+           "PostgreSQL connection string of the control store and the new store."),
+
+    SECRET("legacy.odbc", NULL, "ODBC connection string of the legacy database."),
+    ENUM("legacy.dbms", NULL, dbms_words, "What the legacy database is."),
+    INT("legacy.workers", "4", 1, 64, "threads",
+        "Worker threads for ODBC calls, one connection each."),
+    INT("legacy.queue_max", "256", 1, 100000, "jobs",
+        "Calls that may wait for a worker; beyond that a request is answered as busy."),
+    INT("legacy.deadline_ms", "5000", 10, 600000, "ms",
+        "Longest that a legacy call may take, waiting included."),
+
+    STRING("maps.path", "migrations/maps", "Folder of the entity maps."),
+    STRING("routes.path", "routes/table.json", "The route table's file."),
+    STRING("migrations.path", "migrations/sql/store",
+           "Folder of the new store's numbered SQL."),
+
+    STRING("facade.listen", "127.0.0.1:8080", "Numeric address and port for clients."),
+    INT("facade.loops", "0", 0, 256, "threads", "Event loops; 0 means one a core."),
+    STRING("facade.admin_listen", "127.0.0.1:8081",
+           "Numeric address and port for /healthz, /readyz and /metrics; never public."),
+    INT("facade.hold_max", "1000", 0, 1000000, "requests",
+        "Writes that one facade holds while a group changes owner."),
+    INT("facade.hold_ms", "5000", 0, 600000, "ms", "Longest that a write is held."),
+    INT("facade.body_max", "8388608", 1024, 1024 * MIB, "bytes",
+        "Largest request body."),
+    INT("facade.header_max", "16384", 1024, MIB, "bytes",
+        "Largest request line and header fields together."),
+    INT("facade.idle_ms", "60000", 100, 3600000, "ms",
+        "How long a kept-alive connection may be silent."),
+    INT("facade.request_ms", "30000", 100, 3600000, "ms",
+        "Longest from a request's first byte to its last."),
+    INT("facade.connections_max", "10000", 1, 1000000, "connections",
+        "Open client connections on one loop; more are closed at once."),
+    STRING("facade.state_path", "ficus-state.json",
+           "Where the last good route table is kept for a start without control store."),
+    INT("facade.pool_size", "8", 1, 256, "connections",
+        "PostgreSQL connections of one event loop."),
+    INT("facade.drain_ms", "10000", 0, 600000, "ms",
+        "How long requests may finish after SIGTERM."),
+
+    STRING("service.listen", "127.0.0.1:8090", "Numeric address and port of ficus service."),
+    LIST("service.entities", "", "Entities that this service owns; empty means all."),
+
+    STRING("kafka.brokers", NULL, "Bootstrap servers, host:port,host:port."),
+    STRING("kafka.prefix", "ficus", "First part of every topic's name."),
+    INT("kafka.partitions", "1", 1, 1000, "partitions", "Partitions of a new topic."),
+    INT("kafka.replication", "1", 1, 10, "replicas", "Replication factor of a new topic."),
+    ENUM("kafka.security_protocol", "plaintext", security_words,
+         "How brokers are spoken to."),
+    STRING("kafka.sasl_mechanism", "", "PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512."),
+    STRING("kafka.sasl_username", "", "SASL user."),
+    SECRET("kafka.sasl_password", "", "SASL password."),
+    STRING("kafka.ssl_ca", "", "File with the certificates that brokers are checked against."),
+
+    STRING("sync.listen", "127.0.0.1:8082", "Numeric address and port for health and metrics."),
+    INT("sync.poll_ms", "0", 0, 60000, "ms",
+        "Changelog poll; 0 adapts between 1 and 50 ms."),
+    INT("sync.batch_max", "1000", 1, 100000, "rows", "Rows of one capture or apply batch."),
+    INT("sync.lag_max", "1000", 0, 1000000000, "events",
+        "A cutover is refused while more than this many events are in flight."),
+    STRING("sync.instance", "", "Name of this process; empty means host and process id."),
+
+    INT("cutover.hold_ms", "5000", 100, 600000, "ms",
+        "Longest that a transfer may keep writes waiting before it gives up."),
+    INT("cutover.drain_ms", "4000", 100, 600000, "ms",
+        "Longest wait for the marker to be committed on the other side."),
+    INT("cutover.reconcile_max_age_s", "3600", 1, 31536000, "s",
+        "A cutover needs a reconciliation without drift that is no older."),
+
+    ENUM("log.level", "info", level_words, "Least severe level that is written."),
+    ENUM("log.format", "text", format_words, "Form of the lines on stderr."),
+    {0},
+};

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+// Log lines on stderr: one write(2) a line, so that lines of several threads and processes
+// never mix. Levels and format are process-wide. Thread: any.
+//
+// Text: 2024-05-01 10:11:12.345Z info  sync.capture [account] message
+// JSON: {"time":"...","level":"info","process":"sync","subsystem":"capture",...,"message":"..."}
+#include "base/log.h"
+
+#include "base/buf.h"
+#include "base/clock.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#define LINE_MAX_BYTES 8192
+
+static _Atomic int current_level = LOG_INFO;
+static _Atomic bool as_json;
+static char process_name[32]; // set once by log_setup, before other threads exist
+
+static const char *const level_names[] = {"error", "warn", "info", "debug"};
+
+void log_setup(enum log_level level, bool json, const char *process)
+{
+    snprintf(process_name, sizeof(process_name), "%s", process);
+    atomic_store(&as_json, json);
+    log_set_level(level);
+}
+
+void log_set_level(enum log_level level)
+{
+    atomic_store_explicit(&current_level, (int)level, memory_order_relaxed);
+}
+
+enum log_level log_get_level(void)
+{
+    return (enum log_level)atomic_load_explicit(&current_level, memory_order_relaxed);
+}
+
+int log_level_from(struct str name, enum log_level *out)
+{
+    for (unsigned i = 0; i < sizeof(level_names) / sizeof(level_names[0]); i++) {
+        if (str_eqz(name, level_names[i])) {
+            *out = (enum log_level)i;
+            return 0;
+        }
+    }
+    return -1;
+}
+
+static void json_field(struct buf *b, const char *name, const char *text)
+{
+    if (!text || !*text)
+        return;
+    buf_printf(b, ",\"%s\":", name);
+    buf_addjson(b, str_of(text));
+}
+
+static void write_json(struct buf *b, enum log_level level, const char *when,
+                       const struct log_ctx *ctx, const char *message)
+{
+    buf_printf(b, "{\"time\":\"%sZ\",\"level\":\"%s\"", when, level_names[level]);
+    json_field(b, "process", process_name);
+    if (ctx) {
+        json_field(b, "subsystem", ctx->subsystem);
+        json_field(b, "entity", ctx->entity);
+        json_field(b, "session", ctx->session);
+    }
+    buf_addz(b, ",\"message\":");
+    buf_addjson(b, str_of(message));
+    buf_addz(b, "}\n");
+}
+
+// Control characters could forge lines or drive a terminal: they are shown as '?'.
+static void add_plain(struct buf *b, const char *text)
+{
+    for (const char *c = text; *c; c++)
+        buf_addc(b, (unsigned char)*c < 0x20 || *c == 0x7f ? '?' : *c);
+}
+
+static void write_text(struct buf *b, enum log_level level, const char *when,
+                       const struct log_ctx *ctx, const char *message)
+{
+    buf_printf(b, "%sZ %-5s %s", when, level_names[level], process_name);
+    if (ctx && ctx->subsystem)
+        buf_printf(b, "%s%s", process_name[0] ? "." : "", ctx->subsystem);
+    if (ctx && ctx->entity && *ctx->entity) {
+        buf_addz(b, " [");
+        add_plain(b, ctx->entity);
+        buf_addc(b, ']');
+    }
+    if (ctx && ctx->session && *ctx->session) {
+        buf_addz(b, " (");
+        add_plain(b, ctx->session);
+        buf_addc(b, ')');
+    }
+    buf_addc(b, ' ');
+    add_plain(b, message);
+    buf_addc(b, '\n');
+}
+
+static void write_all(const char *data, size_t len)
+{
+    while (len > 0) {
+        ssize_t n = write(STDERR_FILENO, data, len);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return; // nowhere left to say it
+        data += n;
+        len -= (size_t)n;
+    }
+}
+
+void log_write(enum log_level level, const struct log_ctx *ctx, const char *fmt, ...)
+{
+    char message[LINE_MAX_BYTES / 2], when[32], seconds[20];
+    struct buf b = BUF_INIT;
+    uint64_t now = clock_wall_ms();
+    va_list ap;
+
+    if (level > log_get_level())
+        return;
+    va_start(ap, fmt);
+    if (vsnprintf(message, sizeof(message), fmt, ap) >= (int)sizeof(message))
+        memcpy(message + sizeof(message) - 4, "...", 4);
+    va_end(ap);
+    clock_utc_seconds(now, seconds);
+    snprintf(when, sizeof(when), "%s.%03u", seconds, (unsigned)(now % 1000));
+    if (atomic_load(&as_json))
+        write_json(&b, level, when, ctx, message);
+    else
+        write_text(&b, level, when, ctx, message);
+    if (!b.failed)
+        write_all(b.data, b.len);
+    buf_free(&b);
+}
+
+bool log_allowed(struct log_limit *l, unsigned period_ms, unsigned *dropped)
+{
+    uint64_t now = clock_mono_ns();
+
+    *dropped = 0;
+    if (now < l->next_ns) {
+        l->dropped++;
+        return false;
+    }
+    *dropped = l->dropped;
+    l->dropped = 0;
+    l->next_ns = now + (uint64_t)period_ms * 1000000u;
+    return true;
+}
