@@ -1,0 +1,364 @@
+// SPDX-License-Identifier: Apache-2.0
+// Prepared statements of a connection, kept by text; binding, execution and fetching. All
+// values travel as text (SQL_C_CHAR) with explicit lengths: drivers do not terminate what they
+// cut. A column longer than its buffer is fetched whole by SQLGetData.
+#include "connectors/odbc/odbc_int.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define STATEMENTS_MAX 128
+#define COLUMN_BUFFER_MAX 2048
+#define PARAMS_MAX 32768
+#define NATIVE_NEEDS_PREPARE 2057 // MariaDB: the table gained a column under the statement
+
+void odbc_statement_drop(struct odbc_conn *c, struct odbc_statement *st)
+{
+    HASH_DEL(c->statements, st);
+    SQLFreeHandle(SQL_HANDLE_STMT, st->handle);
+    for (SQLSMALLINT i = 0; st->columns && i < st->ncolumns; i++)
+        free(st->columns[i].data);
+    free(st->columns);
+    free(st->sql);
+    free(st);
+}
+
+static int column_bind(struct odbc_conn *c, struct odbc_statement *st, SQLSMALLINT i,
+                       struct err *e)
+{
+    struct odbc_column *col = &st->columns[i];
+    SQLCHAR name[256];
+    SQLSMALLINT name_len, type, digits, nullable;
+    SQLULEN size;
+    if (!SQL_SUCCEEDED(SQLDescribeCol(st->handle, (SQLUSMALLINT)(i + 1), name, sizeof name,
+                                      &name_len, &type, &size, &digits, &nullable)))
+        return odbc_err(c, SQL_HANDLE_STMT, st->handle, "describing a column", e);
+    bool binary = type == SQL_BINARY || type == SQL_VARBINARY || type == SQL_LONGVARBINARY;
+    // Described sizes are hints: a LONGTEXT says 1 GiB, an SQLite column may hold anything.
+    col->size = size > COLUMN_BUFFER_MAX / 4 - 8 ? COLUMN_BUFFER_MAX : (SQLLEN)size * 4 + 32;
+    col->c_type = binary ? SQL_C_BINARY : SQL_C_CHAR;
+    col->data = malloc((size_t)col->size);
+    if (!col->data)
+        return err_memory(e);
+    if (!SQL_SUCCEEDED(SQLBindCol(st->handle, (SQLUSMALLINT)(i + 1), col->c_type, col->data,
+                                  col->size, &col->indicator)))
+        return odbc_err(c, SQL_HANDLE_STMT, st->handle, "binding a column", e);
+    return 0;
+}
+
+static int columns_bind(struct odbc_conn *c, struct odbc_statement *st, struct err *e)
+{
+    SQLSMALLINT n = 0;
+    if (!SQL_SUCCEEDED(SQLNumResultCols(st->handle, &n)))
+        return odbc_err(c, SQL_HANDLE_STMT, st->handle, "counting columns", e);
+    if (n == st->ncolumns)
+        return 0;
+    st->columns = n > 0 ? calloc((size_t)n, sizeof *st->columns) : NULL;
+    if (n > 0 && !st->columns)
+        return err_memory(e);
+    st->ncolumns = n;
+    for (SQLSMALLINT i = 0; i < n; i++)
+        if (column_bind(c, st, i, e))
+            return -1;
+    return 0;
+}
+
+int odbc_statement_get(struct odbc_conn *c, struct str sql, struct odbc_statement **out,
+                       struct err *e)
+{
+    struct odbc_statement *st;
+    HASH_FIND(hh, c->statements, sql.data, sql.len, st);
+    *out = st;
+    if (st)
+        return 0;
+    if (HASH_COUNT(c->statements) >= STATEMENTS_MAX)
+        odbc_statement_drop(c, c->statements);
+    if (!(st = calloc(1, sizeof *st)) || !(st->sql = strndup(sql.data, sql.len))) {
+        free(st);
+        return err_memory(e);
+    }
+    if (!SQL_SUCCEEDED(SQLAllocHandle(SQL_HANDLE_STMT, c->dbc, &st->handle))) {
+        odbc_err(c, SQL_HANDLE_DBC, c->dbc, "allocating a statement", e);
+        free(st->sql);
+        free(st);
+        return -1;
+    }
+    HASH_ADD_KEYPTR(hh, c->statements, st->sql, sql.len, st);
+    if (!SQL_SUCCEEDED(SQLPrepare(st->handle, (SQLCHAR *)st->sql, (SQLINTEGER)sql.len))) {
+        odbc_err(c, SQL_HANDLE_STMT, st->handle, "preparing", e);
+        odbc_statement_drop(c, st);
+        return -1;
+    }
+    *out = st;
+    return 0;
+}
+
+int odbc_check_param(const struct odbc_conn *c, struct value v, size_t number, struct err *e)
+{
+    if (v.state == VALUE_SET && c->dbms != &dbms_mariadb && v.len && memchr(v.data, 0, v.len))
+        return err_set(e, ERR_VALUE, "parameter %zu holds a NUL, which the %s driver would cut at",
+                       number, c->dbms->name);
+    return 0;
+}
+
+// Binds into `indicators`; data stays where the caller has it until after execution.
+static int bind(struct odbc_conn *c, struct odbc_statement *st, const struct value *params,
+                size_t n, SQLLEN *indicators, struct err *e)
+{
+    static char empty[1];
+    for (size_t i = 0; i < n; i++) {
+        bool null = params[i].state == VALUE_NULL || params[i].state == VALUE_ABSENT;
+        SQLULEN size = params[i].len ? params[i].len : 1;
+        if (odbc_check_param(c, params[i], i + 1, e))
+            return -1;
+        indicators[i] = null ? SQL_NULL_DATA : (SQLLEN)params[i].len;
+        char *data = params[i].data && !null ? (char *)params[i].data : empty;
+        if (!SQL_SUCCEEDED(SQLBindParameter(
+                st->handle, (SQLUSMALLINT)(i + 1), SQL_PARAM_INPUT, SQL_C_CHAR,
+                size > 4000 ? SQL_LONGVARCHAR : SQL_VARCHAR, size, 0, data, (SQLLEN)params[i].len,
+                &indicators[i])))
+            return odbc_err(c, SQL_HANDLE_STMT, st->handle, "binding a parameter", e);
+    }
+    return 0;
+}
+
+static int execute_once(struct odbc_conn *c, struct str sql, const struct value *params, size_t n,
+                        struct odbc_statement **out, struct err *e)
+{
+    SQLLEN small[64], *indicators = small;
+    struct odbc_statement *st;
+    int result = -1;
+    if (n > PARAMS_MAX)
+        return err_set(e, ERR_LIMIT, "ODBC: %zu parameters", n);
+    if (odbc_statement_get(c, sql, &st, e))
+        return -1;
+    if (n > 64 && !(indicators = calloc(n, sizeof *indicators)))
+        return err_memory(e);
+    if (bind(c, st, params, n, indicators, e) == 0) {
+        __atomic_store_n(&c->running, st->handle, __ATOMIC_RELEASE);
+        SQLRETURN r = SQLExecute(st->handle);
+        __atomic_store_n(&c->running, NULL, __ATOMIC_RELEASE);
+        if (SQL_SUCCEEDED(r) || r == SQL_NO_DATA)
+            result = 0;
+        else
+            odbc_err(c, SQL_HANDLE_STMT, st->handle, "executing", e);
+    }
+    // The parameters' memory is the caller's: nothing may point at it after this.
+    SQLFreeStmt(st->handle, SQL_RESET_PARAMS);
+    if (indicators != small)
+        free(indicators);
+    if (result)
+        odbc_statement_drop(c, st);
+    else
+        *out = st;
+    return result;
+}
+
+static int execute(struct odbc_conn *c, struct str sql, const struct value *params, size_t n,
+                   struct odbc_statement **out, struct err *e)
+{
+    struct err first = {0};
+    if (execute_once(c, sql, params, n, out, &first) == 0)
+        return 0;
+    // The failed statement did nothing and was dropped; prepared anew it may fit the table.
+    if (first.native == NATIVE_NEEDS_PREPARE)
+        return execute_once(c, sql, params, n, out, e);
+    if (e)
+        *e = first;
+    return -1;
+}
+
+// ---------------------------------------------------------------- fetching
+
+static int hex(struct str raw, struct arena *a, struct value *out)
+{
+    static const char digits[] = "0123456789abcdef";
+    char *p = arena_array(a, raw.len ? raw.len : 1, 2);
+    if (!p)
+        return -1;
+    for (size_t i = 0; i < raw.len; i++) {
+        p[2 * i] = digits[(unsigned char)raw.data[i] >> 4];
+        p[2 * i + 1] = digits[(unsigned char)raw.data[i] & 15];
+    }
+    *out = value_set(str_n(p, raw.len * 2));
+    return 0;
+}
+
+// The whole of a column that was cut, in pieces.
+static int fetch_long(struct odbc_conn *c, struct odbc_statement *st, SQLSMALLINT i,
+                      struct buf *whole, struct err *e)
+{
+    char piece[16384];
+    const struct odbc_column *col = &st->columns[i];
+    SQLLEN room = col->c_type == SQL_C_CHAR ? (SQLLEN)sizeof piece - 1 : (SQLLEN)sizeof piece;
+    for (;;) {
+        SQLLEN got = 0;
+        SQLRETURN r = SQLGetData(st->handle, (SQLUSMALLINT)(i + 1), col->c_type, piece,
+                                 (SQLLEN)sizeof piece, &got);
+        if (r == SQL_NO_DATA)
+            return buf_check(whole, e);
+        if (!SQL_SUCCEEDED(r))
+            return odbc_err(c, SQL_HANDLE_STMT, st->handle, "reading a long column", e);
+        bool more = got == SQL_NO_TOTAL || got > room;
+        buf_add(whole, piece, more ? (size_t)room : (size_t)got);
+        if (!more)
+            return buf_check(whole, e);
+    }
+}
+
+static int cell(struct odbc_conn *c, struct odbc_statement *st, SQLSMALLINT i, struct arena *a,
+                struct value *out, struct err *e)
+{
+    const struct odbc_column *col = &st->columns[i];
+    SQLLEN room = col->c_type == SQL_C_CHAR ? col->size - 1 : col->size;
+    struct buf whole = BUF_INIT;
+    struct str raw = str_n(col->data, (size_t)col->indicator);
+    int result = 0;
+    if (col->indicator == SQL_NULL_DATA) {
+        *out = value_null();
+        return 0;
+    }
+    if (col->indicator == SQL_NO_TOTAL || col->indicator > room) {
+        if (fetch_long(c, st, i, &whole, e)) {
+            buf_free(&whole);
+            return -1;
+        }
+        raw = buf_str(&whole);
+    }
+    if (col->c_type == SQL_C_BINARY) {
+        result = hex(raw, a, out);
+    } else {
+        struct str kept = arena_str(a, raw);
+        *out = value_set(kept);
+        result = kept.data ? 0 : -1;
+    }
+    buf_free(&whole);
+    return result ? err_set(e, ERR_LIMIT, "the result does not fit in this request's memory") : 0;
+}
+
+// 1: a row, 0: the end, -1: error.
+static int fetch(struct odbc_conn *c, struct odbc_statement *st, struct err *e)
+{
+    SQLRETURN r = SQLFetch(st->handle);
+    if (r == SQL_NO_DATA)
+        return 0;
+    return SQL_SUCCEEDED(r) ? 1 : odbc_err(c, SQL_HANDLE_STMT, st->handle, "fetching", e);
+}
+
+static int take_row(struct odbc_conn *c, struct odbc_statement *st, struct arena *a,
+                    struct value *cells, struct err *e)
+{
+    for (SQLSMALLINT i = 0; i < st->ncolumns; i++)
+        if (cell(c, st, i, a, &cells[i], e))
+            return -1;
+    return 0;
+}
+
+struct growing {
+    struct arena *a;
+    struct rows *rows;
+    size_t room;
+};
+
+static struct value *next_row(struct growing *g)
+{
+    struct rows *r = g->rows;
+    if (r->nrows == g->room) {
+        size_t room = g->room ? g->room * 2 : 8;
+        struct value *cells = arena_array(g->a, room * r->ncols, sizeof *cells);
+        if (!cells)
+            return NULL;
+        if (r->nrows)
+            memcpy(cells, r->cells, r->nrows * r->ncols * sizeof *cells);
+        r->cells = cells;
+        g->room = room;
+    }
+    return r->cells + r->nrows * r->ncols;
+}
+
+static int collect(struct odbc_conn *c, struct odbc_statement *st, struct growing *g,
+                   size_t max_rows, struct err *e)
+{
+    int more;
+    while ((more = fetch(c, st, e)) == 1) {
+        if (max_rows && g->rows->nrows == max_rows)
+            return err_set(e, ERR_LIMIT, "more than %zu rows", max_rows);
+        struct value *cells = next_row(g);
+        if (!cells)
+            return err_set(e, ERR_LIMIT, "the result does not fit in this request's memory");
+        if (take_row(c, st, g->a, cells, e))
+            return -1;
+        g->rows->nrows++;
+    }
+    return more;
+}
+
+static long long row_count(struct odbc_statement *st)
+{
+    SQLLEN n = -1;
+    return SQL_SUCCEEDED(SQLRowCount(st->handle, &n)) ? (long long)n : -1;
+}
+
+int odbc_query(struct odbc_conn *c, struct str sql, const struct value *params, size_t nparams,
+               struct arena *a, size_t max_rows, struct rows *out, struct err *e)
+{
+    struct odbc_statement *st;
+    int result = -1;
+    *out = (struct rows){.changed = -1};
+    if (execute(c, sql, params, nparams, &st, e))
+        return -1;
+    if (columns_bind(c, st, e) == 0) {
+        struct growing g = {a, out, 0};
+        out->ncols = (size_t)st->ncolumns;
+        result = st->ncolumns > 0 ? collect(c, st, &g, max_rows, e) : 0;
+        out->changed = st->ncolumns > 0 ? (long long)out->nrows : row_count(st);
+    }
+    SQLFreeStmt(st->handle, SQL_CLOSE);
+    if (result)
+        odbc_statement_drop(c, st);
+    return result;
+}
+
+int odbc_each(struct odbc_conn *c, struct str sql, const struct value *params, size_t nparams,
+              rows_each_fn *each, void *ctx, struct err *e)
+{
+    struct odbc_statement *st;
+    struct value *cells = NULL;
+    struct arena *a = NULL;
+    int result = -1, more = 1;
+    if (execute(c, sql, params, nparams, &st, e))
+        return -1;
+    if (columns_bind(c, st, e))
+        goto out;
+    a = arena_create(0);
+    cells = calloc((size_t)st->ncolumns + 1, sizeof *cells);
+    if (!a || !cells) {
+        err_memory(e);
+        goto out;
+    }
+    while ((more = fetch(c, st, e)) == 1) {
+        arena_reset(a);
+        if (take_row(c, st, a, cells, e) || each(ctx, cells, (size_t)st->ncolumns, e))
+            goto out;
+    }
+    result = more;
+out:
+    free(cells);
+    arena_destroy(a);
+    SQLFreeStmt(st->handle, SQL_CLOSE);
+    if (result)
+        odbc_statement_drop(c, st);
+    return result;
+}
+
+int odbc_exec(struct odbc_conn *c, struct str sql, const struct value *params, size_t nparams,
+              long long *changed, struct err *e)
+{
+    struct odbc_statement *st;
+    if (execute(c, sql, params, nparams, &st, e))
+        return -1;
+    if (changed)
+        *changed = row_count(st);
+    SQLFreeStmt(st->handle, SQL_CLOSE);
+    return 0;
+}
