@@ -95,8 +95,8 @@ size_t entity_synced(const struct entity *en, const struct field **out, size_t m
 int query_read_keys(const struct entity *en, enum side side, const struct dbms *d,
                     size_t nkeys, struct arena *a, struct str *out, struct err *e)
     FICUS_MUST_CHECK;
-// Same columns; key > parameters in key order, limit as last parameter. `from_start`: no
-// lower bound.
+// Same columns; key > parameters in the store's own key order, limit as last parameter. Of a
+// key of several parts every part but the last is bound twice. `from_start`: no lower bound.
 int query_read_range(const struct entity *en, enum side side, const struct dbms *d,
                      bool from_start, struct arena *a, struct str *out, struct err *e)
     FICUS_MUST_CHECK;
