@@ -253,8 +253,8 @@ def test_proxy_resets(line):
 def test_proxy_refuses_new_connections_only(line):
     proxy, conn = line
     proxy.refuse()
-    with socket.create_connection(("127.0.0.1", proxy.port), timeout=10) as second:
-        with pytest.raises(ConnectionResetError):
+    with pytest.raises(ConnectionResetError):
+        with socket.create_connection(("127.0.0.1", proxy.port), timeout=10) as second:
             second.recv(16)
     conn.sendall(b"still")
     assert conn.recv(16) == b"still"

@@ -1,0 +1,105 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""Runs one checker over the sources, in parallel, skipping files whose text, headers and
+settings have not changed since they were last found clean.
+
+usage: lint_tools.py headers|cppcheck|tidy|scripts
+"""
+import concurrent.futures
+import glob
+import hashlib
+import os
+import shlex
+import subprocess
+import sys
+
+FOLDERS = ("base", "connectors", "migrations", "routes", "cdc", "facade", "cli")
+PKGS = "libevent_core libpq jansson rdkafka openssl libxxhash odbc".split()
+CACHE = "build/lint"
+WARN = "-Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wvla".split()
+
+
+def flags():
+    out = subprocess.run(["pkg-config", "--cflags", *PKGS], stdout=subprocess.PIPE, check=True).stdout.decode()
+    return ["-std=c17", "-D_GNU_SOURCE", '-DFICUS_VERSION="lint"', "-DFICUS_FAILPOINTS=1", "-I.", *shlex.split(out)]
+
+
+def files(end):
+    found = []
+    for folder in FOLDERS:
+        found += glob.glob(f"{folder}/**/*{end}", recursive=True)
+    return sorted(found)
+
+
+def digest(paths):
+    h = hashlib.sha256()
+    for path in paths:
+        with open(path, "rb") as f:
+            h.update(path.encode() + b"\0" + f.read() + b"\0")
+    return h.hexdigest()
+
+
+def each(name, paths, command, settings=()):
+    """Runs command(path) for every path not known to be clean; a path's result holds for
+    its own text, all headers and the settings."""
+    common = digest([*files(".h"), "scripts/lint_tools.py", *settings])
+    os.makedirs(f"{CACHE}/{name}", exist_ok=True)
+
+    def one(path):
+        stamp = f"{CACHE}/{name}/" + hashlib.sha256((common + digest([path])).encode()).hexdigest()
+        if os.path.exists(stamp):
+            return None
+        done = subprocess.run(command(path), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+        if done.returncode == 0:
+            with open(stamp, "wb"):
+                pass
+            return None
+        return done.stdout.decode("utf-8", "replace")
+
+    with concurrent.futures.ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
+        bad = [text for text in pool.map(one, paths) if text is not None]
+    for text in bad:
+        print(text.rstrip())
+    return 1 if bad else 0
+
+
+def headers():
+    cc = shlex.split(os.environ.get("CC", "gcc"))
+    status = 0
+    for compiler in (cc, ["clang"]):
+        # -include after an empty file: the header is the first and only thing read
+        status |= each("headers-" + os.path.basename(compiler[-1]), files(".h"),
+                       lambda path, c=compiler: [*c, *flags(), *WARN, "-fsyntax-only", "-x", "c", "-include", path,
+                                                 "/dev/null"])
+    return status
+
+
+def cppcheck():
+    return each("cppcheck", files(".c"), lambda path: [
+        "cppcheck", "--quiet", "--std=c11", "--error-exitcode=1", "--inline-suppr", "-I.", "-D_GNU_SOURCE",
+        "-DFICUS_FAILPOINTS=1", '-DFICUS_VERSION="lint"', "--enable=warning,performance,portability",
+        "--suppress=missingIncludeSystem", "--suppress=normalCheckLevelMaxBranches", "--library=posix",
+        "--max-configs=2", path])
+
+
+def tidy():
+    return each("tidy", files(".c"), lambda path: [
+        "clang-tidy-14", "--quiet", path, "--", *flags()], settings=[".clang-tidy"])
+
+
+def scripts():
+    status = 0
+    for path in glob.glob("scripts/*.py") + glob.glob("tests/**/*.py", recursive=True):
+        with open(path, encoding="utf-8") as f:
+            try:
+                compile(f.read(), path, "exec")
+            except SyntaxError as e:
+                print(f"{path}:{e.lineno}: {e.msg}")
+                status = 1
+    for path in [*glob.glob("scripts/*.sh"), ".ci/run"]:
+        status |= subprocess.run(["bash", "-n", path], check=False).returncode
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit({"headers": headers, "cppcheck": cppcheck, "tidy": tidy, "scripts": scripts}[sys.argv[1]]())
