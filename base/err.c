@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Errors as values: names, messages, exit statuses. Allocates nothing. Thread: any; an
 // error belongs to its caller.
+#define FICUS_BASE_ERR_C
 #include "base/err.h"
 
 #include <stdio.h>

@@ -39,7 +39,7 @@ def digest(paths):
     return h.hexdigest()
 
 
-def each(name, paths, command, settings=()):
+def each(name, paths, command, settings=(), show=lambda text: text):
     """Runs command(path) for every path not known to be clean; a path's result holds for
     its own text, all headers and the settings."""
     common = digest([*files(".h"), "scripts/lint_tools.py", *settings])
@@ -59,7 +59,7 @@ def each(name, paths, command, settings=()):
     with concurrent.futures.ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
         bad = [text for text in pool.map(one, paths) if text is not None]
     for text in bad:
-        print(text.rstrip())
+        print(show(text).rstrip())
     return 1 if bad else 0
 
 
@@ -78,13 +78,20 @@ def cppcheck():
     return each("cppcheck", files(".c"), lambda path: [
         "cppcheck", "--quiet", "--std=c11", "--error-exitcode=1", "--inline-suppr", "-I.", "-D_GNU_SOURCE",
         "-DFICUS_FAILPOINTS=1", '-DFICUS_VERSION="lint"', "--enable=warning,performance,portability",
-        "--suppress=missingIncludeSystem", "--suppress=normalCheckLevelMaxBranches", "--library=posix",
+        "-Djson_object_foreach(o,k,v)=for(k=0,v=0;k;)", "-Djson_array_foreach(a,i,v)=for(i=0,v=0;v;)",
+        "--suppress=getpwuidCalled", "--suppress=missingIncludeSystem", "--suppress=normalCheckLevelMaxBranches", "--library=posix",
         "--max-configs=2", path])
 
 
 def tidy():
+    def brief(text):
+        """The findings without the paths that lead there (LINT_V=1 keeps those)."""
+        if os.environ.get("LINT_V"):
+            return text
+        here = os.getcwd() + "/"
+        return "\n".join(line.replace(here, "") for line in text.splitlines() if "error:" in line)
     return each("tidy", files(".c"), lambda path: [
-        "clang-tidy-14", "--quiet", path, "--", *flags()], settings=[".clang-tidy"])
+        "clang-tidy-14", "--quiet", path, "--", *flags()], settings=[".clang-tidy"], show=brief)
 
 
 def scripts():
