@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: Apache-2.0
+// One request and its reply, as handlers see them. Builds the reply's head; the connection
+// sends it. An exchange outlives its connection until its http_reply. Thread: the loop.
+#include "facade/http/http_int.h"
+
+#include "base/clock.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <time.h>
+
+static const struct log_ctx ctx = {"http", NULL, NULL};
+
+static const struct {
+    unsigned status;
+    const char *text;
+} texts[] = {
+    {200, "OK"},
+    {201, "Created"},
+    {202, "Accepted"},
+    {204, "No Content"},
+    {206, "Partial Content"},
+    {301, "Moved Permanently"},
+    {302, "Found"},
+    {303, "See Other"},
+    {304, "Not Modified"},
+    {307, "Temporary Redirect"},
+    {308, "Permanent Redirect"},
+    {400, "Bad Request"},
+    {401, "Unauthorized"},
+    {403, "Forbidden"},
+    {404, "Not Found"},
+    {405, "Method Not Allowed"},
+    {406, "Not Acceptable"},
+    {408, "Request Timeout"},
+    {409, "Conflict"},
+    {410, "Gone"},
+    {411, "Length Required"},
+    {412, "Precondition Failed"},
+    {413, "Content Too Large"},
+    {414, "URI Too Long"},
+    {415, "Unsupported Media Type"},
+    {417, "Expectation Failed"},
+    {422, "Unprocessable Content"},
+    {423, "Locked"},
+    {428, "Precondition Required"},
+    {429, "Too Many Requests"},
+    {431, "Request Header Fields Too Large"},
+    {500, "Internal Server Error"},
+    {501, "Not Implemented"},
+    {502, "Bad Gateway"},
+    {503, "Service Unavailable"},
+    {504, "Gateway Timeout"},
+    {505, "HTTP Version Not Supported"},
+};
+
+const char *http_status_text(unsigned status)
+{
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+        if (texts[i].status == status)
+            return texts[i].text;
+    return "Status";
+}
+
+struct str http_header(const struct http_request *r, const char *name)
+{
+    return wire_find(r->headers, r->nheaders, name);
+}
+
+// ---- the head of a reply
+
+// "Date: ...\r\n", made anew once a second.
+static const char *date_line(struct http_listener *l)
+{
+    struct timespec now;
+    struct tm t;
+
+    clock_gettime(CLOCK_REALTIME_COARSE, &now);
+    if (l->date[0] && l->date_second == now.tv_sec)
+        return l->date;
+    if (!gmtime_r(&now.tv_sec, &t) ||
+        strftime(l->date, sizeof(l->date), "Date: %a, %d %b %Y %H:%M:%S GMT\r\n", &t) == 0)
+        l->date[0] = '\0';
+    l->date_second = now.tv_sec;
+    return l->date;
+}
+
+static bool server_owns(struct str name)
+{
+    return str_eq_nocase(name, STR("content-length")) || str_eq_nocase(name, STR("date")) ||
+           str_eq_nocase(name, STR("connection")) ||
+           str_eq_nocase(name, STR("transfer-encoding"));
+}
+
+static void add_field(struct buf *b, const struct http_header *h)
+{
+    if (!wire_is_token(h->name) || !wire_is_value(h->value) || server_owns(h->name)) {
+        log_error(&ctx, "a reply's header field was left out: not a field that may be set");
+        return;
+    }
+    buf_addstr(b, h->name);
+    buf_add(b, ": ", 2);
+    buf_addstr(b, h->value);
+    buf_add(b, "\r\n", 2);
+}
+
+struct str exchange_build_head(struct http_listener *l, const struct http_response *r,
+                               bool http10, bool keep_alive)
+{
+    struct buf *b = &l->head;
+
+    buf_reset(b);
+    buf_addz(b, "HTTP/1.1 ");
+    buf_addint(b, r->status);
+    buf_addc(b, ' ');
+    buf_addz(b, http_status_text(r->status));
+    buf_addz(b, "\r\n");
+    buf_addz(b, date_line(l));
+    if (r->content_type.len > 0 && wire_is_value(r->content_type)) {
+        buf_addz(b, "Content-Type: ");
+        buf_addstr(b, r->content_type);
+        buf_addz(b, "\r\n");
+    }
+    for (size_t i = 0; i < r->nheaders; i++)
+        add_field(b, &r->headers[i]);
+    if (r->status != 204 && r->status != 304) {
+        buf_addz(b, "Content-Length: ");
+        buf_addint(b, (long long)r->body.len);
+        buf_addz(b, "\r\n");
+    }
+    if (!keep_alive)
+        buf_addz(b, "Connection: close\r\n");
+    else if (http10)
+        buf_addz(b, "Connection: keep-alive\r\n");
+    buf_addz(b, "\r\n");
+    return b->failed ? str_n(NULL, 0) : buf_str(b);
+}
+
+// ---- replying
+
+static void tell(struct http_exchange *x, const struct http_response *r, bool gone)
+{
+    struct http_access a = {.request = &x->request,
+                            .label = x->label,
+                            .status = r->status,
+                            .bytes = r->body.len,
+                            .duration_ns = http_exchange_age_ns(x),
+                            .gone = gone};
+
+    listener_access(x->listener, &a);
+}
+
+static void reply_to_nobody(struct http_exchange *x, const struct http_response *r)
+{
+    struct http_listener *l = x->listener;
+
+    tell(x, r, true);
+    exchange_release(x);
+    listener_unref(l);
+}
+
+void http_reply(struct http_exchange *x, const struct http_response *r)
+{
+    struct http_listener *l = x->listener;
+    struct conn *c = x->conn;
+
+    assert(x->request.exchange == x); // once an exchange
+    assert(r->status >= 200 && r->status <= 599);
+    if (!c) {
+        reply_to_nobody(x, r);
+        return;
+    }
+    if (!c->stepping)
+        l->now_ns = clock_mono_ns();
+    bool keep = x->request.keep_alive && !l->draining;
+    bool bodiless = x->request.head || r->status == 204 || r->status == 304;
+    struct str head = exchange_build_head(l, r, x->request.http10, keep);
+    tell(x, r, false);
+    // The body may live in the exchange's arena: it goes only after the socket has it.
+    c->exchange = NULL;
+    x->conn = NULL;
+    if (head.data)
+        conn_send(c, head, bodiless ? str_n(NULL, 0) : r->body, !keep);
+    else
+        conn_close(c);
+    exchange_release(x);
+    listener_unref(l);
+}
+
+// ---- what a handler may ask of an exchange
+
+void exchange_gone(struct http_exchange *x)
+{
+    struct conn *c = x->conn;
+    void (*closed)(void *) = x->closed;
+
+    // The request's slices point into these.
+    x->in = c->in;
+    c->in = NULL;
+    x->body = c->body;
+    c->body = (struct buf)BUF_INIT;
+    x->conn = NULL;
+    x->closed = NULL;
+    if (closed)
+        closed(x->closed_ctx); // may reply, which ends the exchange
+}
+
+void http_exchange_on_close(struct http_exchange *x, void (*closed)(void *ctx), void *arg)
+{
+    x->closed = closed;
+    x->closed_ctx = arg;
+}
+
+bool http_exchange_gone(const struct http_exchange *x)
+{
+    return x->conn == NULL;
+}
+
+struct loop *http_exchange_loop(const struct http_exchange *x)
+{
+    return x->listener->o.loop;
+}
+
+uint64_t http_exchange_age_ns(const struct http_exchange *x)
+{
+    return clock_mono_ns() - x->started_ns;
+}
+
+void http_exchange_label(struct http_exchange *x, const char *label)
+{
+    x->label = label;
+}

@@ -1,0 +1,347 @@
+// SPDX-License-Identifier: Apache-2.0
+// A listening socket, the connections it accepted, their timeouts and the recycled memory
+// they share. Knows nothing of requests. Timeouts are one coarse tick over lists in order
+// of time, so that a request costs no timer. Thread: the loop.
+#include "facade/http/http_int.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define ACCEPTS_A_TURN 64
+#define SPARE_IN_MAX 64
+#define SPARE_EXCHANGES_MAX 64
+#define LINGER_MS 2000
+#define TICK_MAX_MS 250
+
+static const struct log_ctx ctx = {"http", NULL, NULL};
+
+// ---- recycled memory
+
+char *listener_take_in(struct http_listener *l)
+{
+    if (l->nspare_in > 0)
+        return l->spare_in[--l->nspare_in];
+    return malloc(l->in_size);
+}
+
+void listener_give_in(struct http_listener *l, char *in)
+{
+    if (!in)
+        return;
+    if (l->nspare_in < SPARE_IN_MAX)
+        l->spare_in[l->nspare_in++] = in;
+    else
+        free(in);
+}
+
+struct http_exchange *exchange_take(struct http_listener *l)
+{
+    struct http_exchange *x = l->spare;
+
+    if (x) {
+        l->spare = x->next;
+        l->nspare--;
+        x->next = NULL;
+    } else {
+        x = calloc(1, sizeof(*x));
+        if (!x)
+            return NULL;
+        x->listener = l;
+        x->request.arena = arena_create((size_t)128 << 20);
+        if (!x->request.arena) {
+            free(x);
+            return NULL;
+        }
+    }
+    l->stats.exchanges++;
+    return x;
+}
+
+static void exchange_free(struct http_exchange *x)
+{
+    arena_destroy(x->request.arena);
+    free(x);
+}
+
+void exchange_release(struct http_exchange *x)
+{
+    struct http_listener *l = x->listener;
+    struct arena *arena = x->request.arena;
+
+    listener_give_in(l, x->in);
+    buf_free(&x->body);
+    arena_reset(arena);
+    x->request = (struct http_request){.arena = arena};
+    x->conn = NULL;
+    x->closed = NULL;
+    x->closed_ctx = NULL;
+    x->label = NULL;
+    x->in = NULL;
+    if (l->nspare < SPARE_EXCHANGES_MAX) {
+        x->next = l->spare;
+        l->spare = x;
+        l->nspare++;
+    } else {
+        exchange_free(x);
+    }
+    l->stats.exchanges--;
+}
+
+static void listener_free(struct http_listener *l)
+{
+    while (l->nspare_in > 0)
+        free(l->spare_in[--l->nspare_in]);
+    free(l->spare_in);
+    while (l->spare) {
+        struct http_exchange *x = l->spare;
+        l->spare = x->next;
+        exchange_free(x);
+    }
+    buf_free(&l->head);
+    free(l);
+}
+
+void listener_unref(struct http_listener *l)
+{
+    if (l->destroyed) {
+        if (l->stats.exchanges == 0 && l->stats.connections == 0)
+            listener_free(l);
+    } else if (l->draining && l->stats.connections == 0) {
+        event_active(l->tick, EV_TIMEOUT, 0); // tells from a fresh stack
+    }
+}
+
+void listener_access(struct http_listener *l, const struct http_access *a)
+{
+    if (l->o.on_access && !l->destroyed)
+        l->o.on_access(l->o.ctx, a);
+}
+
+// ---- accepting
+
+static void accept_one(struct http_listener *l, int fd, const struct sockaddr_storage *peer)
+{
+    int one = 1;
+    unsigned dropped;
+
+    if (l->stats.connections >= l->limits.connections_max) {
+        l->stats.refused++;
+        close(fd);
+        if (log_allowed(&l->full_limit, 10000, &dropped))
+            log_warn(&ctx, "%u connections are open: new ones are closed (%u more)",
+                     l->stats.connections, dropped);
+        return;
+    }
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+    l->stats.accepted++;
+    conn_open(l, fd, peer);
+}
+
+static void on_accept(evutil_socket_t fd, short what, void *arg)
+{
+    struct http_listener *l = arg;
+
+    (void)what;
+    l->now_ns = clock_mono_ns();
+    for (unsigned i = 0; i < ACCEPTS_A_TURN; i++) {
+        struct sockaddr_storage peer = {0};
+        socklen_t len = sizeof(peer);
+        int client = accept4((int)fd, (struct sockaddr *)&peer, &len,
+                             SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (client >= 0) {
+            accept_one(l, client, &peer);
+        } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+            log_error(&ctx, "accept: %s; pausing", strerror(errno));
+            event_del(l->accept_event);
+            l->accept_paused = true; // until the next tick
+            return;
+        } else if (errno != EINTR && errno != ECONNABORTED) {
+            return;
+        }
+    }
+}
+
+// ---- timeouts
+
+static void expire(struct http_listener *l, enum conn_state state, unsigned ms)
+{
+    uint64_t age = (uint64_t)ms * 1000000u;
+    struct conn *c;
+
+    while ((c = l->lists[state].first) != NULL && l->now_ns - c->since_ns >= age)
+        conn_timeout(c); // always leaves the list
+}
+
+static void on_tick(evutil_socket_t fd, short what, void *arg)
+{
+    struct http_listener *l = arg;
+
+    (void)fd;
+    (void)what;
+    l->now_ns = clock_mono_ns();
+    expire(l, CONN_IDLE, l->draining ? 0 : l->limits.idle_ms);
+    expire(l, CONN_HEAD, l->limits.request_ms); // bodies too
+    expire(l, CONN_WRITING, l->limits.write_ms);
+    expire(l, CONN_LINGER, LINGER_MS);
+    if (l->accept_paused && !l->draining) {
+        l->accept_paused = false;
+        event_add(l->accept_event, NULL);
+    }
+    if (l->draining && l->stats.connections == 0 && l->drained) {
+        void (*drained)(void *) = l->drained;
+        l->drained = NULL;
+        drained(l->drained_ctx); // may destroy the listener
+    }
+}
+
+static unsigned tick_ms(const struct http_limits *m)
+{
+    unsigned least = m->idle_ms;
+
+    if (m->request_ms < least)
+        least = m->request_ms;
+    if (m->write_ms < least)
+        least = m->write_ms;
+    least /= 8;
+    return least < 5 ? 5 : least > TICK_MAX_MS ? TICK_MAX_MS : least;
+}
+
+// ---- opening
+
+static int bind_socket(struct http_listener *l, struct err *e)
+{
+    struct sockaddr_storage ss = {0};
+    int len = sizeof(ss), one = 1;
+    socklen_t bound = sizeof(ss);
+    const struct http_listener_options *o = &l->o;
+
+    if (evutil_parse_sockaddr_port(o->address, (struct sockaddr *)&ss, &len) != 0)
+        return err_set(e, ERR_INVALID, "\"%s\" is not a numeric address and port", o->address);
+    l->fd = socket(ss.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (l->fd < 0)
+        return err_set(e, ERR_INTERNAL, "socket: %s", strerror(errno));
+    if (setsockopt(l->fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) != 0 ||
+        (o->reuse_port &&
+         setsockopt(l->fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof(one)) != 0) ||
+        bind(l->fd, (struct sockaddr *)&ss, (socklen_t)len) != 0 ||
+        listen(l->fd, 1024) != 0 ||
+        getsockname(l->fd, (struct sockaddr *)&ss, &bound) != 0)
+        return err_set(e, ERR_UNREACHABLE, "cannot listen on %s: %s", o->address,
+                       strerror(errno));
+    l->port = ntohs(ss.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&ss)->sin6_port
+                                             : ((struct sockaddr_in *)&ss)->sin_port);
+    return 0;
+}
+
+static void fill_limits(struct http_limits *m, const struct http_limits *o)
+{
+    m->header_max = o->header_max ? o->header_max : 16384;
+    m->body_max = o->body_max ? o->body_max : (size_t)8 << 20;
+    m->idle_ms = o->idle_ms ? o->idle_ms : 60000;
+    m->request_ms = o->request_ms ? o->request_ms : 30000;
+    m->write_ms = o->write_ms ? o->write_ms : 30000;
+    m->connections_max = o->connections_max ? o->connections_max : 10000;
+}
+
+static int add_events(struct http_listener *l, struct err *e)
+{
+    struct event_base *base = loop_base(l->o.loop);
+    unsigned ms = tick_ms(&l->limits);
+    struct timeval tv = {.tv_usec = (suseconds_t)ms * 1000};
+
+    l->accept_event = event_new(base, l->fd, EV_READ | EV_PERSIST, on_accept, l);
+    l->tick = event_new(base, -1, EV_PERSIST, on_tick, l);
+    if (!l->accept_event || !l->tick || event_add(l->accept_event, NULL) != 0 ||
+        event_add(l->tick, &tv) != 0)
+        return err_memory(e);
+    return 0;
+}
+
+struct http_listener *http_listener_create(const struct http_listener_options *o, struct err *e)
+{
+    struct http_listener *l = calloc(1, sizeof(*l));
+
+    if (!l) {
+        err_memory(e);
+        return NULL;
+    }
+    l->o = *o;
+    l->o.address = NULL; // borrowed for this call only
+    l->fd = -1;
+    fill_limits(&l->limits, &o->limits);
+    l->in_size = l->limits.header_max + IN_SLACK;
+    l->spare_in = calloc(SPARE_IN_MAX, sizeof(*l->spare_in));
+    if (!l->spare_in) {
+        err_memory(e);
+        goto fail;
+    }
+    l->o.address = o->address;
+    if (bind_socket(l, e) != 0 || add_events(l, e) != 0)
+        goto fail;
+    l->o.address = NULL;
+    return l;
+fail:
+    http_listener_destroy(l);
+    return NULL;
+}
+
+unsigned http_listener_port(const struct http_listener *l)
+{
+    return l->port;
+}
+
+void http_listener_stats(const struct http_listener *l, struct http_listener_stats *out)
+{
+    *out = l->stats;
+}
+
+// ---- closing
+
+static void stop_accepting(struct http_listener *l)
+{
+    if (l->accept_event)
+        event_free(l->accept_event);
+    l->accept_event = NULL;
+    if (l->fd >= 0)
+        close(l->fd);
+    l->fd = -1;
+}
+
+void http_listener_drain(struct http_listener *l, void (*drained)(void *ctx), void *arg)
+{
+    if (!l->draining)
+        on_accept(l->fd, EV_READ, l); // those already connected are served
+    l->draining = true;
+    l->drained = drained;
+    l->drained_ctx = arg;
+    stop_accepting(l);
+    for (struct conn *c = l->lists[CONN_IDLE].first, *next; c; c = next) {
+        next = c->next;
+        conn_drain(c);
+    }
+    if (l->stats.connections == 0)
+        event_active(l->tick, EV_TIMEOUT, 0);
+}
+
+void http_listener_destroy(struct http_listener *l)
+{
+    if (!l)
+        return;
+    stop_accepting(l);
+    l->draining = true;
+    l->drained = NULL;
+    for (unsigned s = 0; s < CONN_STATES; s++)
+        while (l->lists[s].first)
+            conn_close(l->lists[s].first);
+    if (l->tick)
+        event_free(l->tick);
+    l->tick = NULL;
+    l->destroyed = true;
+    listener_unref(l);
+}
