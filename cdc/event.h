@@ -37,15 +37,21 @@ void topic_name(const char *prefix, const struct entity *en, enum side from, cha
 int event_encode(const struct change *c, const char *prefix, struct buf *key, struct buf *value,
                  struct buf *foreign, struct err *e) FICUS_MUST_CHECK;
 
+// Kafka key of a key text, and of a control message, without encoding a whole change.
+int event_key_json(const struct entity *en, struct str key, struct buf *out, struct err *e)
+    FICUS_MUST_CHECK;
+void event_marker_key(const struct entity *en, struct buf *out);
+
 enum event_kind { EVENT_CHANGE, EVENT_MARKER, EVENT_TOMBSTONE };
 struct event {
     enum event_kind kind;
     struct change change;
     struct str marker;           // EVENT_MARKER
-    long long through;
-    struct str foreign;          // header ficus-foreign, "" when none
+    long long through;           // control messages; -1 none
+    struct str foreign;          // "field:problem" of values that may not cross, "" when none
 };
-// A message -> event. ERR_INVALID/ERR_VALUE: malformed, to be parked whole.
+// A message -> event. `after` has nfields entries, policies applied. ERR_INVALID/ERR_VALUE:
+// malformed, to be parked whole; change.key is then set when the message's key could be read.
 int event_decode(const struct entity *en, enum side from, const struct kafka_message *m,
                  struct arena *a, struct event *out, struct err *e) FICUS_MUST_CHECK;
 
