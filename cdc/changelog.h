@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+// Reads a trigger changelog without losing a commit. Rows above an open gap are given out at
+// once; the missing numbers below them are remembered and looked at again until their row shows
+// up or the store says that there is none:
+//
+//   missing -> in flight   the row is locked by its transaction: look again
+//           -> empty once  no such row, but a number is handed out before its row is inserted
+//           -> closed      still none after CHANGELOG_PAUSE_MS: rolled back
+//           -> shown       committed: given out, late
+//
+// A DBMS whose seq order is commit order (no probe statement) has no gaps. One thread; the
+// connection is borrowed and must be in autocommit mode at READ COMMITTED.
+#ifndef FICUS_CDC_CHANGELOG_H
+#define FICUS_CDC_CHANGELOG_H
+
+#include "connectors/odbc/odbc.h"
+
+#define CHANGELOG_PAUSE_MS 100
+
+struct changelog_row {
+    long long seq;
+    struct str entity;   // "": a marker
+    struct str key;      // or the marker
+    uint64_t at_us;      // when it was written, by the store's clock
+};
+
+struct changelog;
+
+// Gives out rows with seq > `after`. ERR_STALE: the store's changelog ends before `after` (a
+// restored backup or a reset sequence: a new snapshot is due).
+int changelog_open(struct odbc_conn *c, long long after, struct changelog **out, struct err *e)
+    FICUS_MUST_CHECK;
+void changelog_close(struct changelog *l);
+// Up to `max` rows (memory of `a`): first rows of gaps that showed up, then new ones by seq.
+int changelog_read(struct changelog *l, size_t max, struct arena *a, struct changelog_row **rows,
+                   size_t *n, struct err *e) FICUS_MUST_CHECK;
+// Looks at every gap now, in statements that begin now; gives out what shows up. For markers.
+int changelog_recheck(struct changelog *l, struct arena *a, struct changelog_row **rows,
+                      size_t *n, struct err *e) FICUS_MUST_CHECK;
+// Every change with seq <= this has been given out or does not exist.
+long long changelog_low(const struct changelog *l);
+long long changelog_top(const struct changelog *l); // greatest seq given out
+size_t changelog_gaps(const struct changelog *l);   // missing numbers not settled yet
+// Removes rows with seq <= `upto`, but never the newest row that was read.
+int changelog_trim(struct changelog *l, long long upto, struct err *e) FICUS_MUST_CHECK;
+
+#endif
