@@ -86,6 +86,8 @@ struct dbms {
     // All triggers of one table for one entity; statements separated by "\n--\n".
     void (*trigger_ddl)(struct buf *out, const struct dbms_trigger *t);
     void (*trigger_drop)(struct buf *out, const struct dbms_trigger *t);
+    const char *trigger_names_sql;    // -> names of Ficus' triggers that exist
+    bool ddl_in_transaction;          // DDL can be rolled back
     // Statements that set and clear the marks in the current session/transaction.
     void (*set_marks)(struct buf *out, const struct dbms_marks *m);   // "\n--\n" separated
     const char *clear_marks;

@@ -227,23 +227,11 @@ static void add_insert(struct buf *out, const struct dbms_trigger *t, const char
 // Keys come from a SELECT: a locking one, so that a row linked by a transaction still in
 // flight is waited for and logged. At READ COMMITTED a row that is linked afterwards can be
 // read by capture before this change commits; reconciliation finds that.
-static void add_each_key(struct buf *out, const struct dbms_trigger *t, char op)
+static void add_each_key(struct buf *out, const struct dbms_trigger *t, const char *row, char op)
 {
     buf_addz(out, "    FOR ficus_row IN (");
-    if (op != 'i') {
-        dbms_add_row(out, t->key_expr, "OLD");
-        if (op == 'd')
-            buf_addz(out, " LOCK IN SHARE MODE");
-    }
-    if (op == 'u')
-        buf_addz(out, " UNION ");
-    if (op != 'd') {
-        dbms_add_row(out, t->key_expr, "NEW");
-        if (op == 'i')
-            buf_addz(out, " LOCK IN SHARE MODE");
-    }
-    buf_addz(out, ") DO\n");
-    buf_addz(out, "      IF ficus_row.k IS NOT NULL THEN\n");
+    dbms_add_row(out, t->key_expr, row);
+    buf_addz(out, " LOCK IN SHARE MODE) DO\n      IF ficus_row.k IS NOT NULL THEN\n");
     if (t->group)
         add_fence(out, t, "        ");
     add_insert(out, t, "ficus_row.k", op, "        ");
@@ -321,10 +309,14 @@ static void trigger_one(struct buf *out, const struct dbms_trigger *t, char op)
     if (t->group && t->rogue_allowed)
         buf_addz(out, "  DECLARE ficus_r TINYINT DEFAULT 0;\n");
     buf_addz(out, "  IF @ficus_origin IS NULL THEN\n");
-    if (t->key_is_select)
-        add_each_key(out, t, op);
-    else
+    if (t->key_is_select) { // a key may be logged twice; capture reads it once
+        if (op != 'd')
+            add_each_key(out, t, "NEW", op);
+        if (op != 'i')
+            add_each_key(out, t, "OLD", op);
+    } else {
         add_keys(out, t, op);
+    }
     buf_addz(out, "  END IF;\nEND");
 }
 
@@ -460,6 +452,9 @@ const struct dbms dbms_mariadb = {
     .objects_drop = objects_drop,
     .trigger_ddl = trigger_ddl,
     .trigger_drop = trigger_drop,
+    .trigger_names_sql = "SELECT TRIGGER_NAME FROM information_schema.TRIGGERS"
+                         " WHERE TRIGGER_SCHEMA = DATABASE()"
+                         " AND TRIGGER_NAME LIKE 'ficus\\_%' ESCAPE '\\'",
     .set_marks = set_marks,
     .clear_marks = "SET @ficus_origin = NULL, @ficus_epoch = NULL, @ficus_write_id = NULL",
     .fence_seal_sql =

@@ -392,7 +392,6 @@ static enum err_code classify(const char *sqlstate, int native, const char *mess
 
 const struct dbms dbms_sqlite = {
     .name = "sqlite",
-    .session_sql = "PRAGMA busy_timeout = 10000",
     .begin_write = "BEGIN IMMEDIATE",
     .case_folds_like = true,
     .text_type = "TEXT",
@@ -412,6 +411,9 @@ const struct dbms dbms_sqlite = {
     .objects_drop = objects_drop,
     .trigger_ddl = trigger_ddl,
     .trigger_drop = trigger_drop,
+    .trigger_names_sql = "SELECT name FROM sqlite_master WHERE type = 'trigger'"
+                         " AND name LIKE 'ficus\\_%' ESCAPE '\\'",
+    .ddl_in_transaction = true,
     .set_marks = set_marks,
     .clear_marks = "DELETE FROM ficus_session",
     .fence_seal_sql =

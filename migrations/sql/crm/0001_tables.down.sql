@@ -1,0 +1,15 @@
+-- SPDX-License-Identifier: Apache-2.0
+DROP TABLE crm.opportunity_contact;
+DROP TABLE crm.account_opportunity;
+DROP TABLE crm.account_contact;
+DROP TABLE crm.call;
+DROP TABLE crm.note;
+DROP TABLE crm."case";
+DROP TABLE crm.lead;
+DROP TABLE crm.opportunity;
+DROP TABLE crm.contact;
+DROP TABLE crm.account;
+DROP TABLE crm."user";
+DROP FUNCTION crm.next_case_number();
+DROP SEQUENCE crm.case_number;
+DROP SCHEMA crm;
