@@ -143,7 +143,10 @@ kafka_jars() {
     mkdir -p "$dir"
     mvn -q -B -f "$pom" \
         org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies \
-        -DoutputDirectory="$dir/jars" -DincludeScope=runtime
+        -DoutputDirectory="$dir/jars" -DincludeScope=runtime >"$dir/mvn.log" 2>&1 || {
+        cat "$dir/mvn.log" >&2
+        die "Maven could not resolve the jars of $pom"
+    }
     ls "$dir"/jars/kafka_2.13-*.jar >/dev/null || die "Maven left no Kafka jar in build/kafka/jars"
     stamp "$dir" "$pom"
 }
