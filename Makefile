@@ -206,7 +206,9 @@ docs: all ## Regenerate the parts of docs/ that come from the program
 install: all ## Install under PREFIX (default /usr/local); DESTDIR is honoured
 	install -D -m 755 $(BUILD)/ficus $(DESTDIR)$(PREFIX)/bin/ficus
 	install -D -m 644 LICENSE $(DESTDIR)$(PREFIX)/share/doc/ficus/LICENSE
-	$(Q)for f in $$(git ls-files 'migrations/maps/*.json' 'migrations/sql/*' 'routes/*.json' 2>/dev/null); do \
+	$(Q)BUILD=$(BUILD) $(PYTHON) scripts/docs.py --man
+	$(Q)for f in build/man/*.1; do install -D -m 644 "$$f" "$(DESTDIR)$(PREFIX)/share/man/man1/$${f##*/}"; done
+	$(Q)for f in $$(find migrations routes -name '*.json' -o -name '*.sql'); do \
 		install -D -m 644 "$$f" "$(DESTDIR)$(PREFIX)/share/ficus/$$f"; done
 
 clean: ## Remove what was compiled (downloads in build/kafka, build/venv, build/node stay)

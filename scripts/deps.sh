@@ -49,6 +49,10 @@ restore() {
     UNDO=()
 }
 
+apt_install() {
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@"
+}
+
 # No service may start while packages are configured. A policy that is there stays.
 hold_services() {
     if [ ! -e /usr/sbin/policy-rc.d ]; then
@@ -68,7 +72,7 @@ hold_services() {
 # would create a cluster.
 hold_cluster() {
     local conf=/etc/postgresql-common/createcluster.conf
-    installed postgresql-common || as_root apt-get install -y -qq --no-install-recommends postgresql-common
+    installed postgresql-common || apt_install postgresql-common
     if [ -e "$conf" ]; then
         as_root cp -p "$conf" "$conf.before-ficus"
         UNDO+=("as_root mv -f $conf.before-ficus $conf")
@@ -110,7 +114,11 @@ install_packages() {
     case " $want " in *" mariadb-server "* | *" postgresql-15 "*) hold_services ;; esac
     case " $want " in *" postgresql-15 "*) hold_cluster ;; esac
     # shellcheck disable=SC2086
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $want
+    apt_install $want || {
+        say "apt-get update, and once more"
+        as_root apt-get update -qq
+        apt_install $want
+    }
     restore
     trap - EXIT
     if [ "$fresh_mariadb" = 1 ]; then

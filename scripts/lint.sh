@@ -30,6 +30,7 @@ step "headers compile alone" "$PYTHON" scripts/lint_tools.py headers
 step "cppcheck" "$PYTHON" scripts/lint_tools.py cppcheck
 step "clang-tidy" "$PYTHON" scripts/lint_tools.py tidy
 step "scripts" "$PYTHON" scripts/lint_tools.py scripts
+[ -x "${BUILD:-build}/ficus" ] && step "docs are what the program says" "$PYTHON" scripts/docs.py --check
 step "sizes (a report, never a failure)" "$PYTHON" scripts/sizes.py
 
 if [ ${#bad[@]} -gt 0 ]; then
