@@ -78,7 +78,8 @@ struct dbms {
     void (*column_type)(struct buf *out, enum column_kind kind, unsigned a, unsigned b);
 
     // Ficus' own objects in a legacy store: changelog, fence, position, marker, parked,
-    // rogue, meta. Statements separated by "\n--\n". Idempotent (IF NOT EXISTS).
+    // rogue, meta (columns: the DBMS files; the same everywhere, but for at_us/at and types;
+    // parked has `sql_state`, since sqlstate is a reserved word). Statements separated by "\n--\n". Idempotent (IF NOT EXISTS).
     // NULL, like everything about triggers, fence and changelog below, for dbms_postgres: a
     // PostgreSQL's changes are read from its log and its objects are the control store's SQL.
     void (*objects_ddl)(struct buf *out);

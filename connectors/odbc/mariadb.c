@@ -159,7 +159,7 @@ static void objects_ddl(struct buf *out)
         "  k varchar(512) NOT NULL,\n"
         "  reason varchar(64) NOT NULL,\n"
         "  detail text NOT NULL,\n"
-        "  sqlstate varchar(5) NOT NULL DEFAULT '',\n"
+        "  sql_state varchar(5) NOT NULL DEFAULT '',\n"
         "  before_image longtext,\n"
         "  after_image longtext,\n"
         "  state varchar(16) NOT NULL DEFAULT 'parked',\n"

@@ -155,7 +155,7 @@ static void objects_ddl(struct buf *out)
         "  k TEXT NOT NULL,\n"
         "  reason TEXT NOT NULL,\n"
         "  detail TEXT NOT NULL,\n"
-        "  sqlstate TEXT NOT NULL DEFAULT '',\n"
+        "  sql_state TEXT NOT NULL DEFAULT '',\n"
         "  before_image TEXT,\n"
         "  after_image TEXT,\n"
         "  state TEXT NOT NULL DEFAULT 'parked',\n"
