@@ -75,6 +75,11 @@ bool wire_is_value(struct str s)
     return span(s, VALUE) == s.len;
 }
 
+bool wire_is_target(struct str s)
+{
+    return s.len > 0 && s.data[0] == '/' && span(s, TARGET) == s.len;
+}
+
 int wire_find_end(struct str data, size_t *scanned, size_t *head_len, struct wire_fault *f)
 {
     size_t at = *scanned;

@@ -108,5 +108,7 @@ bool wire_has_token(const struct http_header *headers, size_t n, const char *nam
 bool wire_is_token(struct str s);
 // Field value without CR, LF, NUL or other control characters (HTAB allowed).
 bool wire_is_value(struct str s);
+// Origin-form: '/' and then visible ASCII without '#'.
+bool wire_is_target(struct str s);
 
 #endif
