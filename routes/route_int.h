@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+// Shared by route.c (model, look-ups, state) and route_load.c (definitions) only.
+#ifndef FICUS_ROUTES_ROUTE_INT_H
+#define FICUS_ROUTES_ROUTE_INT_H
+
+#include "routes/route.h"
+
+#include <stdatomic.h>
+
+#define ROUTES_MAX 16384
+#define GROUPS_MAX 1024
+#define MOUNTS_MAX 64
+
+// What the file says: shared by every snapshot made from it.
+struct definitions {
+    atomic_uint refs;
+    const struct entity_set *set;
+    struct arena *arena;     // names, urls, entity lists
+    json_t *root;            // mounts borrow their options from it
+    struct mount *mounts;
+    size_t nmounts;
+};
+
+struct route_table {
+    atomic_uint refs;
+    struct definitions *def;
+    long long version;
+    struct route *routes;
+    size_t nroutes;
+    struct group *groups;
+    size_t ngroups;
+    const struct route **by_entity; // the route of each entity, by its position in the set
+    size_t nentities;
+};
+
+// Points routes at this table's groups and fills by_entity. -1 on no memory.
+int route_table_index(struct route_table *t, const size_t *group_of_route);
+struct route_table *route_table_alloc(struct definitions *def, size_t nroutes, size_t ngroups);
+
+#endif

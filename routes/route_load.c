@@ -1,0 +1,269 @@
+// SPDX-License-Identifier: Apache-2.0
+// Loads route definitions. Every mistake is reported with file, line and pointer; a table with
+// any mistake is no table.
+//
+//   {"groups": {"sales": {"entities": ["account", ..], "rogue": "refuse" | "report"}},
+//    "routes": {"account": {"entity": "account", "operations": ["read", "write", "relate"],
+//               "legacy": {"backend": "odbc"}, "new": {"backend": "http", "url": ".."}}},
+//    "mounts": [{"dialect": "v4_1", "path": "/service/v4_1/rest.php", "options": {..}}]}
+#include "routes/route_int.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define NO_GROUP ((size_t)-1)
+#define AT_MAX 320
+
+struct load {
+    struct json_doc doc;
+    struct problems *p;
+    const struct entity_set *set;
+    struct definitions *def;
+    struct route_table *t;
+    size_t *group_of_route;
+};
+
+static const char *keep(struct load *l, const char *text)
+{
+    return arena_strz(l->def->arena, str_of(text));
+}
+
+// "${env:NAME}" anywhere in the text becomes the variable's value.
+static const char *expand(struct load *l, const char *at, const char *text)
+{
+    struct buf out = BUF_INIT;
+    const char *p = text, *start;
+    while ((start = strstr(p, "${env:")) != NULL) {
+        const char *end = strchr(start, '}');
+        char name[128];
+        if (!end || str_copy(name, sizeof name, str_n(start + 6, (size_t)(end - start) - 6)))
+            break;
+        const char *value = getenv(name);
+        if (!value)
+            problems_add(l->p, &l->doc, at, "environment variable %s is not set", name);
+        buf_add(&out, p, (size_t)(start - p));
+        buf_addz(&out, value ? value : "");
+        p = end + 1;
+    }
+    buf_addz(&out, p);
+    const char *kept = out.data ? keep(l, out.data) : NULL;
+    buf_free(&out);
+    return kept;
+}
+
+// ---------------------------------------------------------------- groups
+
+static void load_members(struct load *l, struct group *g, const json_t *list, const char *at)
+{
+    size_t n = json_array_size(list);
+    g->entities = arena_array(l->def->arena, n + 1, sizeof *g->entities);
+    if (n == 0 || !g->entities) {
+        problems_add(l->p, &l->doc, at, "a group needs a list of entities");
+        return;
+    }
+    for (size_t i = 0; i < n; i++) {
+        char here[AT_MAX];
+        const char *name = json_string_value(json_array_get(list, i));
+        const struct entity *en = name ? entity_find(l->set, str_of(name)) : NULL;
+        snprintf(here, sizeof here, "%s/%zu", at, i);
+        if (!en)
+            problems_add(l->p, &l->doc, here, "no entity map '%s'", name ? name : "?");
+        else if (group_of(l->t, en))
+            problems_add(l->p, &l->doc, here, "entity '%s' is in a group already", name);
+        else
+            g->entities[g->nentities++] = en;
+    }
+}
+
+static void load_groups(struct load *l, json_t *groups)
+{
+    static const char *const known[] = {"entities", "rogue", NULL};
+    const char *name;
+    json_t *def;
+    json_object_foreach (groups, name, def) {
+        char at[AT_MAX], list[AT_MAX + 16];
+        const char *rogue;
+        struct group *g = &l->t->groups[l->t->ngroups];
+        snprintf(at, sizeof at, "/groups/%.200s", name);
+        snprintf(list, sizeof list, "%s/entities", at);
+        *g = (struct group){.name = keep(l, name), .index = (unsigned)l->t->ngroups};
+        json_only_keys(&l->doc, def, at, known, l->p);
+        load_members(l, g, json_object_get(def, "entities"), list);
+        if (json_get_str(&l->doc, def, at, "rogue", "refuse", &rogue, l->p) == 0) {
+            g->rogue_allowed = strcmp(rogue, "report") == 0;
+            if (!g->rogue_allowed && strcmp(rogue, "refuse") != 0)
+                problems_add(l->p, &l->doc, at, "rogue is 'refuse' or 'report'");
+        }
+        l->t->ngroups++;
+    }
+}
+
+// ---------------------------------------------------------------- routes
+
+static void load_backend(struct load *l, struct route *r, enum side s, const json_t *def,
+                         const char *at)
+{
+    static const char *const known[] = {"backend", "url", NULL};
+    const char *kind, *url;
+    if (!json_is_object(def)) {
+        problems_add(l->p, &l->doc, at, "needs an object such as {\"backend\": \"%s\"}",
+                     s == SIDE_LEGACY ? "odbc" : "postgres");
+        return;
+    }
+    json_only_keys(&l->doc, def, at, known, l->p);
+    if (json_get_str(&l->doc, def, at, "backend", NULL, &kind, l->p) ||
+        json_get_str(&l->doc, def, at, "url", "", &url, l->p))
+        return;
+    if (strcmp(kind, "odbc") == 0 && s == SIDE_LEGACY)
+        r->backend[s] = BACKEND_ODBC;
+    else if (strcmp(kind, "postgres") == 0 && s == SIDE_NEW)
+        r->backend[s] = BACKEND_POSTGRES;
+    else if (strcmp(kind, "http") == 0 && s == SIDE_NEW)
+        r->backend[s] = BACKEND_HTTP;
+    else
+        problems_add(l->p, &l->doc, at, "backend '%s' does not serve the %s side (%s)", kind,
+                     side_name(s), s == SIDE_LEGACY ? "odbc" : "postgres or http");
+    if ((r->backend[s] == BACKEND_HTTP) != (url[0] != 0))
+        problems_add(l->p, &l->doc, at, "backend http needs a url, the others have none");
+    else if (url[0])
+        r->url[s] = expand(l, at, url);
+}
+
+static unsigned load_operations(struct load *l, const json_t *list, const char *at)
+{
+    static const struct { const char *word; unsigned bit; } words[] = {
+        {"read", ROUTE_READS}, {"write", ROUTE_WRITES}, {"relate", ROUTE_RELATES}};
+    unsigned all = 0;
+    if (!list)
+        return ROUTE_ALL;
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const char *word = json_string_value(json_array_get(list, i));
+        unsigned bit = 0;
+        for (size_t k = 0; word && k < 3; k++)
+            bit |= strcmp(word, words[k].word) == 0 ? words[k].bit : 0;
+        if (!bit)
+            problems_add(l->p, &l->doc, at, "operations are 'read', 'write' and 'relate'");
+        all |= bit;
+    }
+    if (!all)
+        problems_add(l->p, &l->doc, at, "a route without operations serves nothing");
+    return all;
+}
+
+static void load_route(struct load *l, const char *name, const json_t *def)
+{
+    static const char *const known[] = {"entity", "operations", "legacy", "new", NULL};
+    char at[AT_MAX], part[AT_MAX + 16];
+    const char *entity;
+    struct route *r = &l->t->routes[l->t->nroutes];
+    snprintf(at, sizeof at, "/routes/%.200s", name);
+    json_only_keys(&l->doc, def, at, known, l->p);
+    if (json_get_str(&l->doc, def, at, "entity", NULL, &entity, l->p))
+        return;
+    const struct entity *en = entity_find(l->set, str_of(entity));
+    if (!en) {
+        problems_add(l->p, &l->doc, at, "no entity map '%s'", entity);
+        return;
+    }
+    for (size_t i = 0; i < l->t->nroutes; i++)
+        if (l->t->routes[i].entity == en)
+            problems_add(l->p, &l->doc, at, "entity '%s' has route '%s' already", entity,
+                         l->t->routes[i].name);
+    *r = (struct route){.name = keep(l, name), .entity = en};
+    snprintf(part, sizeof part, "%s/operations", at);
+    r->operations = load_operations(l, json_object_get(def, "operations"), part);
+    snprintf(part, sizeof part, "%s/legacy", at);
+    load_backend(l, r, SIDE_LEGACY, json_object_get(def, "legacy"), part);
+    snprintf(part, sizeof part, "%s/new", at);
+    load_backend(l, r, SIDE_NEW, json_object_get(def, "new"), part);
+    const struct group *g = group_of(l->t, en);
+    l->group_of_route[l->t->nroutes++] = g ? g->index : NO_GROUP;
+}
+
+// ---------------------------------------------------------------- mounts
+
+static void load_mounts(struct load *l, const json_t *list)
+{
+    static const char *const known[] = {"dialect", "path", "options", NULL};
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        char at[AT_MAX];
+        const char *dialect, *path;
+        const json_t *def = json_array_get(list, i);
+        snprintf(at, sizeof at, "/mounts/%zu", i);
+        json_only_keys(&l->doc, def, at, known, l->p);
+        if (json_get_str(&l->doc, def, at, "dialect", NULL, &dialect, l->p) ||
+            json_get_str(&l->doc, def, at, "path", NULL, &path, l->p))
+            continue;
+        if (path[0] != '/')
+            problems_add(l->p, &l->doc, at, "a path starts with '/'");
+        l->def->mounts[l->def->nmounts++] = (struct mount){
+            keep(l, dialect), keep(l, path), json_object_get(def, "options")};
+    }
+}
+
+static int allocate(struct load *l)
+{
+    size_t routes = json_object_size(json_object_get(l->doc.root, "routes"));
+    size_t groups = json_object_size(json_object_get(l->doc.root, "groups"));
+    size_t mounts = json_array_size(json_object_get(l->doc.root, "mounts"));
+    if (routes > ROUTES_MAX || groups > GROUPS_MAX || mounts > MOUNTS_MAX) {
+        problems_add(l->p, &l->doc, "", "at most %d routes, %d groups and %d mounts", ROUTES_MAX,
+                     GROUPS_MAX, MOUNTS_MAX);
+        return -1;
+    }
+    l->def = calloc(1, sizeof *l->def);
+    if (!l->def || !(l->def->arena = arena_create(0))) {
+        free(l->def);
+        return -1;
+    }
+    l->def->set = l->set;
+    l->def->root = json_incref(l->doc.root);
+    l->def->mounts = arena_array(l->def->arena, mounts + 1, sizeof *l->def->mounts);
+    l->t = route_table_alloc(l->def, routes, groups);
+    l->group_of_route = calloc(routes + 1, sizeof *l->group_of_route);
+    if (!l->def->mounts || !l->t || !l->group_of_route)
+        return -1;
+    l->t->nroutes = l->t->ngroups = 0; // grow as they load
+    return 0;
+}
+
+static struct route_table *load(struct load *l)
+{
+    static const char *const known[] = {"$schema", "groups", "routes", "mounts", NULL};
+    unsigned before = l->p->count;
+    if (!json_is_object(l->doc.root)) {
+        problems_add(l->p, &l->doc, "", "a route table is a JSON object");
+        return NULL;
+    }
+    if (allocate(l)) {
+        problems_addz(l->p, l->doc.file, "no memory for the route table");
+        return l->t;
+    }
+    json_only_keys(&l->doc, l->doc.root, "", known, l->p);
+    load_groups(l, json_object_get(l->doc.root, "groups"));
+    const char *name;
+    json_t *def;
+    json_object_foreach (json_object_get(l->doc.root, "routes"), name, def)
+        load_route(l, name, def);
+    load_mounts(l, json_object_get(l->doc.root, "mounts"));
+    if (l->p->count == before && route_table_index(l->t, l->group_of_route))
+        problems_add(l->p, &l->doc, "/routes", "a route's entity is not in the set");
+    return l->t;
+}
+
+struct route_table *route_table_load(const char *file, const struct entity_set *set,
+                                     struct problems *p)
+{
+    struct load l = {.p = p, .set = set};
+    unsigned before = p->count;
+    if (json_doc_load(&l.doc, file, p))
+        return NULL;
+    struct route_table *t = load(&l);
+    free(l.group_of_route);
+    json_doc_free(&l.doc);
+    if (p->count > before) {
+        route_table_unref(t);
+        return NULL;
+    }
+    return t;
+}
