@@ -62,7 +62,7 @@ static void load_members(struct load *l, struct group *g, const json_t *list, co
         return;
     }
     for (size_t i = 0; i < n; i++) {
-        char here[AT_MAX];
+        char here[AT_MAX + 48];
         const char *name = json_string_value(json_array_get(list, i));
         const struct entity *en = name ? entity_find(l->set, str_of(name)) : NULL;
         snprintf(here, sizeof here, "%s/%zu", at, i);
