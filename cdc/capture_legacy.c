@@ -1,0 +1,363 @@
+// SPDX-License-Identifier: Apache-2.0
+// capture.legacy: changelog -> present state of the aggregates -> topics <prefix>.legacy.*.
+// Owns its ODBC and control connections while it leads. A block's distinct keys are read again
+// and emitted in the order of reading, so the newest state of a key is always the last one; that
+// is also why reading a stretch of the changelog twice after a restart does no harm.
+//
+// Positions: captured = greatest seq given out; published = greatest seq below which everything
+// was given out and acknowledged by the broker, stored in ficus.capture, restart here.
+#include "cdc/publish.h"
+
+#include "base/clock.h"
+#include "base/failpoint.h"
+#include "cdc/changelog.h"
+#include "cdc/keymap.h"
+#include "cdc/leader.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define KEYS_A_READ    256      // a power of two: few distinct statements
+#define HEARTBEAT_MS   200
+#define SAVE_MS        100
+#define PING_MS        1000
+#define IDLE_MAX_MS    50
+#define TRIM_KEEP      20000    // changelog rows behind the published position
+#define MARKERS_A_BLOCK 256
+
+struct slot { struct str key; size_t entity; long long seq; uint64_t at_us; };
+
+struct capture {
+    struct sync *s;
+    struct leader leader;
+    struct pg_conn *pg;
+    struct odbc_conn *db;
+    struct changelog *log;
+    struct publisher pub;
+    struct reader *readers;
+    struct value *values;       // of one row, by field index
+    struct arena *block, *rows; // one changelog block; one read of aggregates
+    struct keymap keys;
+    struct slot *slots;
+    size_t nslots;
+    struct str markers[MARKERS_A_BLOCK];
+    size_t nmarkers;
+    long long beat_low, saved, trimmed;
+    uint64_t beat_ns;
+    unsigned idle_ms, idle_max;
+};
+
+static const struct log_ctx ctx = {"capture.legacy", NULL, NULL};
+
+static int note_row(struct capture *c, const struct changelog_row *row, struct err *e)
+{
+    static struct log_limit limit;
+    struct keymap_slot *k;
+    bool added;
+    unsigned dropped;
+    if (row->entity.len == 0) {
+        if (c->nmarkers == MARKERS_A_BLOCK)
+            return err_set(e, ERR_LIMIT, "more than %d markers at once", MARKERS_A_BLOCK);
+        c->markers[c->nmarkers++] = row->key;
+        return 0;
+    }
+    long entity = sync_entity(c->s, row->entity);
+    if (entity < 0) {
+        if (log_allowed(&limit, 60000, &dropped))
+            log_error(&ctx, "changelog names %.*s, which has no map: its changes are not carried"
+                            " (%u more held back)", (int)row->entity.len, row->entity.data, dropped);
+        return 0;
+    }
+    if (keymap_add(&c->keys, (uint32_t)entity, row->key, (uint32_t)c->nslots, &k, &added, e))
+        return -1;
+    if (added)
+        c->slots[c->nslots++] = (struct slot){row->key, (size_t)entity, row->seq, row->at_us};
+    else if (row->seq > c->slots[k->value].seq)
+        c->slots[k->value].seq = row->seq; // at_us stays: the oldest change waits longest
+    return 0;
+}
+
+static int emit(struct capture *c, const struct slot *slot, const struct reader_row *row,
+                struct err *e)
+{
+    struct reader *r = &c->readers[slot->entity];
+    struct change change = {.entity = r->entity, .from = SIDE_LEGACY, .key = slot->key,
+                            .op = row->values ? CHANGE_UPDATE : CHANGE_DELETE, .seq = slot->seq,
+                            .commit_us = slot->at_us};
+    for (size_t i = 0; row->values && i < r->nfields; i++)
+        c->values[r->fields[i]->index] = row->values[i];
+    change.after = row->values ? c->values : NULL;
+    desk_note(c->s->desks[SIDE_LEGACY], slot->entity, slot->key);
+    if (publish_change(&c->pub, slot->entity, &change, e) == 0)
+        return 0;
+    if (e->code != ERR_INVALID)
+        return -1;
+    // Only the key itself can be at fault here; no event could carry it.
+    struct log_ctx entity = {"capture.legacy", r->entity->name, NULL};
+    log_error(&entity, "changelog row %lld cannot be carried: %s", slot->seq, e->msg);
+    return 0;
+}
+
+// Present state of up to KEYS_A_READ keys of one entity, in slot order.
+static int emit_some(struct capture *c, size_t entity, struct slot *const *slots, size_t n,
+                     struct err *e)
+{
+    struct str keys[KEYS_A_READ];
+    struct reader_row *rows;
+    size_t padded = 1;
+    while (padded < n)
+        padded *= 2;
+    for (size_t i = 0; i < padded; i++)
+        keys[i] = slots[i < n ? i : n - 1]->key;
+    arena_reset(c->rows);
+    rows = arena_array(c->rows, padded, sizeof *rows);
+    if (!rows)
+        return err_memory(e);
+    if (reader_keys(&c->readers[entity], keys, padded, c->rows, rows, e))
+        return err_prefix(e, "reading %s", c->s->entities[entity]->name);
+    for (size_t i = 0; i < n; i++)
+        if (emit(c, slots[i], &rows[i], e))
+            return -1;
+    return 0;
+}
+
+static int emit_block(struct capture *c, const struct changelog_row *rows, size_t n,
+                      struct err *e)
+{
+    struct slot *some[KEYS_A_READ];
+    keymap_reset(&c->keys);
+    c->nslots = 0;
+    c->slots = arena_array(c->block, n + 1, sizeof *c->slots);
+    if (!c->slots)
+        return err_memory(e);
+    for (size_t i = 0; i < n; i++)
+        if (note_row(c, &rows[i], e))
+            return -1;
+    for (size_t entity = 0; entity < c->s->nentities; entity++) {
+        size_t nsome = 0;
+        for (size_t i = 0; i < c->nslots; i++) {
+            if (c->slots[i].entity == entity)
+                some[nsome++] = &c->slots[i];
+            if (nsome && (nsome == KEYS_A_READ || i + 1 == c->nslots)) {
+                if (emit_some(c, entity, some, nsome, e))
+                    return -1;
+                nsome = 0;
+            }
+        }
+    }
+    return 0;
+}
+
+// Gaps are read again until that shows no further marker; then everything below is out.
+static int forward_markers(struct capture *c, struct err *e)
+{
+    for (size_t checked = 0; checked < c->nmarkers;) {
+        struct changelog_row *rows;
+        size_t n;
+        checked = c->nmarkers;
+        if (changelog_recheck(c->log, c->block, &rows, &n, e) || emit_block(c, rows, n, e))
+            return -1;
+    }
+    for (size_t i = 0; i < c->nmarkers; i++)
+        if (publish_control(&c->pub, c->markers[i], changelog_low(c->log), e))
+            return -1;
+    c->nmarkers = 0;
+    return 0;
+}
+
+static int heartbeat(struct capture *c, struct err *e)
+{
+    long long low = changelog_low(c->log);
+    uint64_t now = clock_mono_ns();
+    if (low == c->beat_low || now - c->beat_ns < HEARTBEAT_MS * 1000000ull)
+        return 0;
+    if (publish_control(&c->pub, STR(MARKER_HEARTBEAT), low, e))
+        return -1;
+    c->beat_low = low;
+    c->beat_ns = now;
+    return 0;
+}
+
+static int save(struct capture *c, bool now, struct err *e)
+{
+    char captured[24], published[24];
+    uint64_t age = clock_mono_ns() - c->leader.saved_ns;
+    long long at = (long long)c->pub.published;
+    if (!now && age < (at != c->saved ? SAVE_MS : PING_MS) * 1000000ull)
+        return 0;
+    FAILPOINT("produced");
+    snprintf(captured, sizeof captured, "%lld", changelog_top(c->log));
+    snprintf(published, sizeof published, "%lld", at);
+    if (leader_save(&c->leader, captured, published, e))
+        return -1;
+    c->saved = at;
+    if (at - TRIM_KEEP <= c->trimmed + TRIM_KEEP)
+        return 0;
+    struct err trouble = {0};
+    if (changelog_trim(c->log, at - TRIM_KEEP, &trouble))
+        log_warn(&ctx, "trimming the changelog: %s", trouble.msg);
+    c->trimmed = at - TRIM_KEEP;
+    return 0;
+}
+
+static int turn(struct capture *c, struct err *e)
+{
+    struct changelog_row *rows;
+    size_t n;
+    arena_reset(c->block);
+    if (changelog_read(c->log, c->s->batch_max, c->block, &rows, &n, e))
+        return err_prefix(e, "changelog");
+    if ((n && emit_block(c, rows, n, e)) || (c->nmarkers && forward_markers(c, e)))
+        return -1;
+    publisher_mark(&c->pub, (uint64_t)changelog_low(c->log));
+    if (desk_serve(c->s->desks[SIDE_LEGACY], &c->pub, UINT64_MAX, e) || heartbeat(c, e) ||
+        save(c, false, e))
+        return -1;
+    if (n) {
+        c->idle_ms = 1;
+        return publisher_poll(&c->pub, 0, e);
+    }
+    unsigned wait = c->idle_ms;
+    c->idle_ms = c->idle_ms * 2 < c->idle_max ? c->idle_ms * 2 : c->idle_max;
+    uint64_t until = clock_mono_ns() + wait * 1000000ull, now;
+    do { // delivery reports end a poll early; they are no reason to ask the database again
+        if (publisher_poll(&c->pub, 1, e))
+            return -1;
+        now = clock_mono_ns();
+    } while (now < until && !publisher_idle(&c->pub));
+    if (now < until)
+        clock_sleep_ms((unsigned)((until - now) / 1000000) + 1);
+    return 0;
+}
+
+static int prepare(struct capture *c, struct err *e)
+{
+    struct sync *s = c->s;
+    size_t widest = 1;
+    c->block = arena_create(0);
+    c->rows = arena_create(0);
+    c->readers = calloc(s->nentities, sizeof *c->readers);
+    if (!c->block || !c->rows || !c->readers || keymap_init(&c->keys, false, e))
+        return err_memory(e);
+    for (size_t i = 0; i < s->nentities; i++) {
+        if (reader_init(&c->readers[i], s->entities[i], SIDE_LEGACY, c->db, NULL, e))
+            return -1;
+        if (s->entities[i]->nfields > widest)
+            widest = s->entities[i]->nfields;
+    }
+    c->values = calloc(widest, sizeof *c->values);
+    c->idle_max = (unsigned)conf_int(s->conf, "sync.poll_ms");
+    if (!c->idle_max)
+        c->idle_max = IDLE_MAX_MS;
+    c->idle_ms = 1;
+    return c->values ? 0 : err_memory(e);
+}
+
+// The very first start: everything that is there is due.
+static int ask_for_snapshots(struct capture *c, struct err *e)
+{
+    if (strcmp(conf_str(c->s->conf, "sync.snapshot"), "auto") != 0)
+        return 0;
+    for (size_t i = 0; i < c->s->nentities; i++) {
+        const char *p[] = {c->s->entities[i]->name};
+        if (pg_execz(c->pg,
+                     "INSERT INTO ficus.snapshot (entity, state) VALUES ($1, 'requested')"
+                     " ON CONFLICT (entity) DO NOTHING",
+                     p, 1, NULL, e))
+            return -1;
+    }
+    return 0;
+}
+
+static int open_all(struct capture *c, struct err *e)
+{
+    long long from = 0;
+    if (c->leader.published[0] && !str_to_int(str_of(c->leader.published), 0, INT64_MAX, &from))
+        return err_set(e, ERR_SCHEMA, "ficus.capture.published '%s' is no number",
+                       c->leader.published);
+    if (sync_open_legacy(c->s, &c->db, e) || prepare(c, e) ||
+        publisher_open(&c->pub, c->s, SIDE_LEGACY, c->leader.term, (uint64_t)from, e))
+        return -1;
+    if (changelog_open(c->db, from, &c->log, e)) {
+        struct err ignored = {0};
+        if (e->code == ERR_STALE && leader_stop(&c->leader, e->msg, &ignored))
+            log_warn(&ctx, "%s", ignored.msg);
+        return -1;
+    }
+    c->saved = from;
+    c->beat_low = -1;
+    return c->leader.published[0] ? 0 : ask_for_snapshots(c, e);
+}
+
+static void close_all(struct capture *c)
+{
+    desk_lead(c->s->desks[SIDE_LEGACY], false);
+    publisher_close(&c->pub);
+    changelog_close(c->log);
+    keymap_free(&c->keys);
+    arena_destroy(c->block);
+    arena_destroy(c->rows);
+    free(c->readers);
+    free(c->values);
+    odbc_close(c->db);
+    pg_close(c->pg);
+}
+
+// Stopped by a reason that only a new snapshot mends: look until someone asked for one.
+static int stopped(struct capture *c, struct err *e)
+{
+    log_error(&ctx, "stopped: %s; ask for a new snapshot (ficus sync snapshot --all)",
+              c->leader.stopped);
+    struct arena *a = arena_create(0);
+    int result = a ? 0 : err_memory(e);
+    for (bool waiting = true; result == 0 && waiting && !sync_stopping(c->s);) {
+        struct rows rows;
+        arena_reset(a);
+        result = pg_query(c->pg,
+                          STR("SELECT stopped = '' FROM ficus.capture WHERE side = 'legacy'"),
+                          NULL, 0, a, &rows, e);
+        waiting = result == 0 && rows.nrows == 1 && !str_eqz(value_str(rows.cells[0]), "t");
+        if (waiting)
+            sync_pause(c->s, 500);
+    }
+    arena_destroy(a);
+    return result;
+}
+
+static int lead(struct capture *c, struct err *e)
+{
+    if (c->leader.stopped[0])
+        return stopped(c, e);
+    if (open_all(c, e))
+        return -1;
+    log_info(&ctx, "leading, term %lld, from changelog row %lld", c->leader.term, c->saved);
+    desk_lead(c->s->desks[SIDE_LEGACY], true);
+    while (!sync_stopping(c->s))
+        if (turn(c, e))
+            return -1;
+    desk_lead(c->s->desks[SIDE_LEGACY], false);
+    if (kafka_producer_flush(c->pub.producer, 5000, e) || publisher_poll(&c->pub, 0, e))
+        return -1;
+    return save(c, true, e);
+}
+
+int capture_legacy_once(struct sync *s, struct err *e)
+{
+    struct capture *c = calloc(1, sizeof *c);
+    int elected = -1;
+    if (!c)
+        return err_memory(e);
+    c->s = s;
+    int result = sync_open_pg(s, "ficus capture.legacy", &c->pg, e);
+    while (result == 0 && !sync_stopping(s)) {
+        elected = leader_try(&c->leader, c->pg, SIDE_LEGACY, s->instance, e);
+        if (elected)
+            break;
+        sync_pause(s, 500);
+    }
+    if (result == 0 && elected != 0 && !sync_stopping(s))
+        result = elected > 0 ? lead(c, e) : -1;
+    close_all(c);
+    free(c);
+    return result;
+}

@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+// From change to broker. Owns the producer, the encode buffers and the ring of marks that turns
+// acknowledged tickets into positions of the source.
+#include "cdc/publish.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static int ensure_topics(struct sync *s, enum side side, struct err *e)
+{
+    struct kafka_topic *t = calloc(s->nentities, sizeof *t);
+    if (!t)
+        return err_memory(e);
+    for (size_t i = 0; i < s->nentities; i++)
+        t[i] = (struct kafka_topic){s->streams[side][i].topic, s->partitions,
+                                    (unsigned)conf_int(s->conf, "kafka.replication"), false};
+    int result = kafka_topics_ensure(&s->kafka, t, s->nentities, e);
+    free(t);
+    return result;
+}
+
+int publisher_open(struct publisher *p, struct sync *s, enum side side, long long term,
+                   uint64_t published, struct err *e)
+{
+    *p = (struct publisher){.sync = s, .side = side, .published = published};
+    snprintf(p->term, sizeof p->term, "%lld", term);
+    p->partitions = calloc(s->nentities, sizeof *p->partitions);
+    if (!p->partitions)
+        return err_memory(e);
+    if (ensure_topics(s, side, e) || kafka_producer_create(&s->kafka, &p->producer, e))
+        return -1;
+    for (size_t i = 0; i < s->nentities; i++) {
+        p->partitions[i] = kafka_topic_partitions(&s->kafka, s->streams[side][i].topic, 5000, e);
+        if (p->partitions[i] < 0)
+            return -1;
+        if (p->partitions[i] == 0)
+            return err_set(e, ERR_UNREACHABLE, "topic %s is not there yet",
+                           s->streams[side][i].topic);
+    }
+    return 0;
+}
+
+void publisher_close(struct publisher *p)
+{
+    kafka_producer_destroy(p->producer);
+    p->producer = NULL;
+    free(p->partitions);
+    p->partitions = NULL;
+    buf_free(&p->key);
+    buf_free(&p->value);
+    buf_free(&p->foreign);
+}
+
+static int produce(struct publisher *p, size_t entity, int32_t partition, struct str value,
+                   const struct kafka_header *h, size_t nh, struct err *e)
+{
+    const char *topic = p->sync->streams[p->side][entity].topic;
+    for (;;) {
+        struct err full = {0};
+        if (kafka_produce(p->producer, topic, partition, buf_str(&p->key), value, h, nh,
+                          p->ticket + 1, &full) == 0) {
+            p->ticket++;
+            return 0;
+        }
+        if (full.code != ERR_BUSY) {
+            *e = full;
+            return -1;
+        }
+        if (sync_stopping(p->sync))
+            return err_set(e, ERR_CANCELLED, "stopping");
+        if (publisher_poll(p, 10, e))
+            return -1;
+    }
+}
+
+int publish_change(struct publisher *p, size_t entity, const struct change *c, struct err *e)
+{
+    struct stream_stat *st = &p->sync->streams[p->side][entity];
+    struct kafka_header h[] = {{"ficus-term", str_of(p->term)},
+                               {"ficus-origin", str_of(side_name(p->side))},
+                               {"ficus-foreign", {0}}};
+    buf_reset(&p->key);
+    buf_reset(&p->value);
+    buf_reset(&p->foreign);
+    if (event_encode(c, p->sync->prefix, &p->key, &p->value, &p->foreign, e))
+        return -1;
+    int32_t partition = kafka_partition_of(buf_str(&p->key), p->partitions[entity]);
+    h[2].value = buf_str(&p->foreign);
+    if (produce(p, entity, partition, buf_str(&p->value), h, p->foreign.len ? 3 : 2, e))
+        return -1;
+    if (c->op == CHANGE_DELETE && produce(p, entity, partition, (struct str){0}, h, 2, e))
+        return -1;
+    atomic_fetch_add_explicit(&st->captured, 1, memory_order_relaxed);
+    metric_add(st->m_captured, 1);
+    return 0;
+}
+
+int publish_control(struct publisher *p, struct str marker, long long through, struct err *e)
+{
+    char text[24];
+    snprintf(text, sizeof text, "%lld", through);
+    struct kafka_header h[] = {{"ficus-term", str_of(p->term)},
+                               {"ficus-marker", marker},
+                               {"ficus-through", str_of(text)}};
+    for (size_t i = 0; i < p->sync->nentities; i++) {
+        buf_reset(&p->key);
+        event_marker_key(p->sync->entities[i], &p->key);
+        if (buf_check(&p->key, e))
+            return -1;
+        for (int32_t part = 0; part < p->partitions[i]; part++)
+            if (produce(p, i, part, (struct str){0}, h, through >= 0 ? 3 : 2, e))
+                return -1;
+    }
+    return 0;
+}
+
+static void advance(struct publisher *p)
+{
+    uint64_t confirmed = kafka_producer_confirmed(p->producer);
+    while (p->nmarks && p->marks[p->first].ticket <= confirmed) {
+        p->published = p->marks[p->first].position;
+        p->first = (p->first + 1) % PUBLISH_MARKS;
+        p->nmarks--;
+    }
+}
+
+void publisher_mark(struct publisher *p, uint64_t position)
+{
+    size_t last = (p->first + p->nmarks + PUBLISH_MARKS - 1) % PUBLISH_MARKS;
+    struct publish_mark mark = {p->ticket, position};
+    if (p->nmarks == PUBLISH_MARKS || (p->nmarks && p->marks[last].ticket == p->ticket)) {
+        p->marks[last] = mark; // a later ticket covers an earlier one
+    } else {
+        p->marks[(p->first + p->nmarks) % PUBLISH_MARKS] = mark;
+        p->nmarks++;
+    }
+    advance(p);
+}
+
+int publisher_poll(struct publisher *p, unsigned ms, struct err *e)
+{
+    if (kafka_producer_poll(p->producer, ms, e))
+        return -1;
+    advance(p);
+    return 0;
+}
+
+bool publisher_idle(const struct publisher *p)
+{
+    return kafka_producer_in_flight(p->producer) == 0;
+}

@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: Apache-2.0
+// The snapshot thread: takes requests from ficus.snapshot, one entity after another, chunk by
+// chunk. Owns its connections; the last acknowledged key is kept in the row, so that a restart
+// resumes at a chunk. Only the process whose capture leads works on a request.
+#include "cdc/sync_int.h"
+
+#include "base/clock.h"
+#include "connectors/postgres/pg_stream.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define IDLE_MS 200
+
+struct request {
+    size_t entity;
+    enum side source;
+    bool resumed;
+    char *last_key;        // owned; NULL: from the start
+    long long rows, estimate;
+    uint64_t after;        // new store: WAL position after the chunk was read
+};
+
+struct run {
+    struct sync *s;
+    struct pg_conn *pg;    // control store and new store
+    struct odbc_conn *odbc;
+    struct arena *arena;
+};
+
+// 1: a request, 0: none, -1: error. Parents come before their children.
+static int next_request(struct run *r, struct request *q, struct err *e)
+{
+    struct rows rows;
+    arena_reset(r->arena);
+    *q = (struct request){.entity = r->s->nentities};
+    if (pg_query(r->pg, STR("SELECT entity, source, state, last_key, rows FROM ficus.snapshot"
+                            " WHERE state IN ('requested','running')"),
+                 NULL, 0, r->arena, &rows, e))
+        return -1;
+    for (size_t i = 0; i < rows.nrows; i++) {
+        const struct value *c = rows_at(&rows, i, 0);
+        long at = sync_entity(r->s, value_str(c[0]));
+        enum side source = str_eqz(value_str(c[1]), "new") ? SIDE_NEW : SIDE_LEGACY;
+        if (at < 0 || (size_t)at >= q->entity || !desk_leads(r->s->desks[source]))
+            continue;
+        free(q->last_key);
+        *q = (struct request){.entity = (size_t)at, .source = source,
+                              .resumed = str_eqz(value_str(c[2]), "running")};
+        if (q->resumed && c[3].state == VALUE_SET &&
+            !(q->last_key = strndup(c[3].data, c[3].len)))
+            return err_memory(e);
+        if (q->resumed && !str_to_int(value_str(c[4]), 0, INT64_MAX, &q->rows))
+            q->rows = 0;
+    }
+    return q->entity < r->s->nentities;
+}
+
+static int count_rows(struct run *r, const struct request *q, long long *out, struct err *e)
+{
+    const struct dbms *d = q->source == SIDE_NEW ? &dbms_postgres : r->s->dbms;
+    struct query all = {.entity = r->s->entities[q->entity], .deleted = DELETED_ANY, .limit = -1};
+    struct sql sql;
+    struct rows rows;
+    if (query_count(&all, q->source, d, r->arena, &sql, e) ||
+        (q->source == SIDE_NEW
+             ? pg_query(r->pg, sql.text, sql.params, sql.nparams, r->arena, &rows, e)
+             : odbc_query(r->odbc, sql.text, sql.params, sql.nparams, r->arena, 1, &rows, e)))
+        return -1;
+    if (rows.nrows != 1 || !str_to_int(value_str(rows.cells[0]), 0, INT64_MAX, out))
+        *out = 0;
+    return 0;
+}
+
+static int save(struct run *r, const struct request *q, const char *state, const char *error,
+                struct err *e)
+{
+    char n[24], of[24];
+    snprintf(n, sizeof n, "%lld", q->rows);
+    snprintf(of, sizeof of, "%lld", q->estimate);
+    const char *p[] = {r->s->entities[q->entity]->name, state, q->last_key, n, of, error};
+    return pg_execz(r->pg,
+                    "UPDATE ficus.snapshot SET state = $2, last_key = $3, rows = $4::bigint,"
+                    " estimate = $5::bigint, error = $6,"
+                    " started_at = coalesce(started_at, now()),"
+                    " finished_at = CASE WHEN $2 IN ('done','failed') THEN now() END"
+                    " WHERE entity = $1 AND state IN ('requested','running')",
+                    p, 6, NULL, e);
+}
+
+// The new store's rows may only be emitted where the stream has passed their reading.
+static int wal_position(struct run *r, uint64_t *out, struct err *e)
+{
+    struct rows rows;
+    if (pg_query(r->pg, STR("SELECT pg_current_wal_insert_lsn()"), NULL, 0, r->arena, &rows, e))
+        return -1;
+    return pg_lsn_parse(value_str(rows.cells[0]), out, e);
+}
+
+// One chunk, read and handed over. *n 0: there are no more.
+static int one_chunk(struct run *r, struct request *q, struct reader *reader, size_t *n,
+                     struct err *e)
+{
+    struct desk *d = r->s->desks[q->source];
+    struct reader_row *rows;
+    struct str after = str_of(q->last_key);
+    struct chunk c = {.entity = q->entity, .fields = reader->fields, .nfields = reader->nfields};
+    arena_reset(r->arena);
+    if (desk_window(d, q->entity, e) ||
+        reader_range(reader, q->last_key ? &after : NULL, r->s->batch_max, r->arena, &rows, n, e))
+        return -1;
+    if (*n == 0)
+        return 0;
+    if (q->source == SIDE_NEW && wal_position(r, &c.after, e))
+        return -1;
+    c.rows = rows;
+    c.n = *n;
+    if (desk_hand(d, r->s, &c, e))
+        return -1;
+    free(q->last_key);
+    q->last_key = strndup(rows[*n - 1].key.data, rows[*n - 1].key.len);
+    q->rows += (long long)*n;
+    return q->last_key ? 0 : err_memory(e);
+}
+
+static int run_request(struct run *r, struct request *q, struct err *e)
+{
+    const struct entity *en = r->s->entities[q->entity];
+    struct log_ctx ctx = {"snapshot", en->name, NULL};
+    struct reader reader;
+    size_t n = 1;
+    uint64_t start = clock_mono_ms();
+    if (!r->odbc && sync_open_legacy(r->s, &r->odbc, e))
+        return -1;
+    if (reader_init(&reader, en, q->source, r->odbc, r->pg, e) ||
+        count_rows(r, q, &q->estimate, e) || save(r, q, "running", NULL, e))
+        return -1;
+    log_info(&ctx, "%s at %lld of about %lld rows", q->resumed ? "resumed" : "started", q->rows,
+             q->estimate);
+    while (n > 0 && !sync_stopping(r->s)) {
+        if (one_chunk(r, q, &reader, &n, e) || (n > 0 && save(r, q, "running", NULL, e)))
+            return -1;
+    }
+    if (n > 0)
+        return 0;
+    log_info(&ctx, "done: %lld rows in %llu ms", q->rows,
+             (unsigned long long)(clock_mono_ms() - start));
+    return save(r, q, "done", NULL, e);
+}
+
+// What cannot be mended by trying again is recorded; the rest goes up and is tried again.
+static int settle(struct run *r, struct request *q, struct err *e)
+{
+    struct log_ctx ctx = {"snapshot", r->s->entities[q->entity]->name, NULL};
+    struct err ignored = {0};
+    if (e->code == ERR_STALE || e->code == ERR_CANCELLED)
+        return 0;
+    if (e->retriable || e->code == ERR_UNREACHABLE || e->code == ERR_BUSY)
+        return -1;
+    log_error(&ctx, "%s", e->msg);
+    return save(r, q, "failed", e->msg, &ignored);
+}
+
+static int work(struct run *r, struct err *e)
+{
+    while (!sync_stopping(r->s)) {
+        struct request q;
+        int found = next_request(r, &q, e);
+        int result = found > 0 ? run_request(r, &q, e) : found;
+        if (found > 0 && result)
+            result = settle(r, &q, e);
+        free(q.last_key);
+        if (result)
+            return -1;
+        if (found == 0)
+            sync_pause(r->s, IDLE_MS);
+    }
+    return 0;
+}
+
+int snapshot_once(struct sync *s, struct err *e)
+{
+    struct run r = {.s = s, .arena = arena_create(0)};
+    int result = r.arena ? sync_open_pg(s, "ficus snapshot", &r.pg, e) : err_memory(e);
+    if (result == 0)
+        result = work(&r, e);
+    odbc_close(r.odbc);
+    pg_close(r.pg);
+    arena_destroy(r.arena);
+    return result;
+}
