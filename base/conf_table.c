@@ -8,6 +8,8 @@ static const char *const format_words[] = {"text", "json", NULL};
 static const char *const security_words[] = {"plaintext", "ssl", "sasl_plaintext", "sasl_ssl",
                                              NULL};
 
+static const char *const snapshot_words[] = {"auto", "off", NULL};
+
 #define MIB (1024LL * 1024)
 
 #define STRING(name, fallback, doc) {name, CONF_STRING, fallback, 0, 0, NULL, "", doc}
@@ -79,6 +81,10 @@ const struct conf_option conf_options[] = {
     INT("sync.batch_max", "1000", 1, 100000, "rows", "Rows of one capture or apply batch."),
     INT("sync.lag_max", "1000", 0, 1000000000, "events",
         "A cutover is refused while more than this many events are in flight."),
+    ENUM("sync.snapshot", "auto", snapshot_words,
+         "auto: copy all existing rows of the legacy at the very first start; off: only when asked."),
+    INT("sync.parked_max", "10000", 1, 10000000, "events",
+        "Parked events of one direction; beyond that apply pauses instead of parking more."),
     STRING("sync.instance", "", "Name of this process; empty means host and process id."),
 
     INT("cutover.hold_ms", "5000", 100, 600000, "ms",

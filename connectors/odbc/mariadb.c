@@ -143,6 +143,7 @@ static void objects_ddl(struct buf *out)
         "  next bigint NOT NULL,\n"
         "  epoch bigint NOT NULL,\n"
         "  term bigint NOT NULL DEFAULT 0,\n"
+        "  through bigint NOT NULL DEFAULT 0,\n"
         "  PRIMARY KEY (stream, part)\n" TABLE_END DBMS_NEXT
         "CREATE TABLE IF NOT EXISTS ficus_marker (\n"
         "  marker varchar(128) NOT NULL,\n"

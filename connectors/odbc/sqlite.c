@@ -139,6 +139,7 @@ static void objects_ddl(struct buf *out)
         "  next INTEGER NOT NULL,\n"
         "  epoch INTEGER NOT NULL,\n"
         "  term INTEGER NOT NULL DEFAULT 0,\n"
+        "  through INTEGER NOT NULL DEFAULT 0,\n"
         "  PRIMARY KEY (stream, part))" DBMS_NEXT
         "CREATE TABLE IF NOT EXISTS ficus_marker (\n"
         "  marker TEXT NOT NULL,\n"
