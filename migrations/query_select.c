@@ -217,9 +217,14 @@ static int add_where(struct query_build *b, struct parts *p, const struct query 
     return 0;
 }
 
-static void add_order(struct query_build *b, struct buf *out, const struct query *q)
+static void add_order(struct query_build *b, struct buf *out, const struct query *q,
+                      const struct buf *parent)
 {
     buf_addz(out, " ORDER BY ");
+    if (parent->len > 0) {
+        buf_addstr(out, buf_str(parent));
+        buf_addz(out, ", ");
+    }
     for (size_t i = 0; i < q->norder; i++) {
         struct buf column = BUF_INIT;
         query_field(b, &column, q->order[i].field);
@@ -268,9 +273,9 @@ int query_select(const struct query *q, enum side side, const struct dbms *d, st
     if (check_side(q, side, e) < 0)
         return -1;
     add_columns(&b, &columns, q->fields, q->nfields);
-    add_order(&b, &order, q);
     int rc = (q->related && add_related(&b, &p, q->related, e) < 0) ? -1
                                                                    : add_where(&b, &p, q, e);
+    add_order(&b, &order, q, &p.first);
     buf_addz(&text, "SELECT ");
     buf_addstr(&text, buf_str(&p.first));
     buf_addz(&text, p.first.len > 0 && q->nfields > 0 ? ", " : "");
