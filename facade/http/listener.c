@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -214,14 +215,39 @@ static unsigned tick_ms(const struct http_limits *m)
 
 // ---- opening
 
+// "1.2.3.4:80" or "[::1]:80"; port 0 takes any. Returns the length, 0 when malformed.
+static socklen_t parse_address(const char *text, struct sockaddr_storage *out)
+{
+    struct sockaddr_in *v4 = (struct sockaddr_in *)out;
+    struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)out;
+    const char *colon = strrchr(text, ':');
+    char host[64];
+    long long port;
+
+    if (!colon || !str_to_int(str_of(colon + 1), 0, 65535, &port) ||
+        str_copy(host, sizeof(host), str_n(text, (size_t)(colon - text))) != 0)
+        return 0;
+    size_t len = strlen(host);
+    if (len > 2 && host[0] == '[' && host[len - 1] == ']') {
+        host[len - 1] = '\0';
+        v6->sin6_family = AF_INET6;
+        v6->sin6_port = htons((uint16_t)port);
+        return inet_pton(AF_INET6, host + 1, &v6->sin6_addr) == 1 ? sizeof(*v6) : 0;
+    }
+    v4->sin_family = AF_INET;
+    v4->sin_port = htons((uint16_t)port);
+    return inet_pton(AF_INET, host, &v4->sin_addr) == 1 ? sizeof(*v4) : 0;
+}
+
 static int bind_socket(struct http_listener *l, struct err *e)
 {
     struct sockaddr_storage ss = {0};
-    int len = sizeof(ss), one = 1;
+    int one = 1;
     socklen_t bound = sizeof(ss);
     const struct http_listener_options *o = &l->o;
+    socklen_t len = parse_address(o->address, &ss);
 
-    if (evutil_parse_sockaddr_port(o->address, (struct sockaddr *)&ss, &len) != 0)
+    if (len == 0)
         return err_set(e, ERR_INVALID, "\"%s\" is not a numeric address and port", o->address);
     l->fd = socket(ss.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (l->fd < 0)
@@ -229,7 +255,7 @@ static int bind_socket(struct http_listener *l, struct err *e)
     if (setsockopt(l->fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) != 0 ||
         (o->reuse_port &&
          setsockopt(l->fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof(one)) != 0) ||
-        bind(l->fd, (struct sockaddr *)&ss, (socklen_t)len) != 0 ||
+        bind(l->fd, (struct sockaddr *)&ss, len) != 0 ||
         listen(l->fd, 1024) != 0 ||
         getsockname(l->fd, (struct sockaddr *)&ss, &bound) != 0)
         return err_set(e, ERR_UNREACHABLE, "cannot listen on %s: %s", o->address,
@@ -272,7 +298,6 @@ struct http_listener *http_listener_create(const struct http_listener_options *o
         return NULL;
     }
     l->o = *o;
-    l->o.address = NULL; // borrowed for this call only
     l->fd = -1;
     fill_limits(&l->limits, &o->limits);
     l->in_size = l->limits.header_max + IN_SLACK;
@@ -281,10 +306,9 @@ struct http_listener *http_listener_create(const struct http_listener_options *o
         err_memory(e);
         goto fail;
     }
-    l->o.address = o->address;
     if (bind_socket(l, e) != 0 || add_events(l, e) != 0)
         goto fail;
-    l->o.address = NULL;
+    l->o.address = NULL; // was borrowed for this call only
     return l;
 fail:
     http_listener_destroy(l);
