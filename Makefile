@@ -149,7 +149,7 @@ $(BUILD)/stub/%.so: tests/stub/%.c $(BUILD)/flags
 	$(say) CC $<
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(filter-out -fPIE,$(ALL_CFLAGS)) -fPIC -shared -MMD -MP -o $@ $< $(LDFLAGS) -lpthread
-.SECONDARY: $(UNIT_SRCS:%.c=$(BUILD)/%.o)
+.SECONDARY: $(UNIT_SRCS:%.c=$(BUILD)/%.o) $(UNIT_OBJS)
 
 run-units: units
 	$(Q)BUILD=$(BUILD) $(PYTHON) scripts/run_units.py --results $(BUILD)/unit/results.json $(UNIT_BINS)
