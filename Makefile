@@ -181,6 +181,7 @@ deps: ## Install what is missing: Debian packages, Kafka's jars, two CRM clients
 check-int: ## Integration tests on real servers (T=FILE or T="-k NAME" narrows)
 	$(Q)$(MAKE) all
 	$(Q)$(MAKE) TESTHOOKS=1 all
+	$(Q)$(MAKE) units
 	$(Q)$(PYTHON) scripts/run_pytest.py --results build/pytest.xml $(or $(T),tests/integration)
 
 check: deps ## deps, then every test; ends with "N passed, N failed"
