@@ -71,8 +71,8 @@ const struct conf_option conf_options[] = {
     ENUM("kafka.security_protocol", "plaintext", security_words,
          "How brokers are spoken to."),
     STRING("kafka.sasl_mechanism", "", "PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512."),
-    STRING("kafka.sasl_username", "", "SASL user."),
-    SECRET("kafka.sasl_password", "", "SASL password."),
+    STRING("kafka.sasl_username", "", "User name for SASL."),
+    SECRET("kafka.sasl_password", "", "Password for SASL."),
     STRING("kafka.ssl_ca", "", "File with the certificates that brokers are checked against."),
 
     STRING("sync.listen", "127.0.0.1:8082", "Numeric address and port for health and metrics."),

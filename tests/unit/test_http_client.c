@@ -149,6 +149,33 @@ static int teardown(void **state)
     return 0;
 }
 
+struct count {
+    struct mail mail;
+    struct http_upstream_stats *out;
+    _Atomic bool done;
+};
+
+static void on_count(struct mail *m)
+{
+    struct count *c = (struct count *)m;
+
+    http_upstream_stats(upstream, c->out);
+    c->done = true;
+}
+
+static bool is_counted(void *arg)
+{
+    return ((struct count *)arg)->done;
+}
+
+static void take_stats(struct http_upstream_stats *out)
+{
+    struct count c = {.mail.deliver = on_count, .out = out};
+
+    mailbox_post(loop_mailbox(loop), &c.mail);
+    sockets_wait(is_counted, &c);
+}
+
 // Reads one request (a body ends with "!") and answers.
 static void serve(int fd, const char *until, struct str reply)
 {
@@ -204,7 +231,7 @@ static void reuses_the_connection(void **state)
                               "HTTP/1.1 204 OK\r\n\r\n"));
     expect_end(&head, ERR_NONE, "");
     assert_int_equal(head.status, 204);
-    http_upstream_stats(upstream, &s);
+    take_stats(&s);
     assert_int_equal(s.opened, 1);
     assert_int_equal(s.retried, 0);
     close(fd);
@@ -334,7 +361,7 @@ static void retries_only_what_may_be_repeated(void **state)
     fd = sockets_accept(server);
     serve(fd, "\r\n\r\n", OK("1", "b"));
     expect_end(&j, ERR_NONE, "b");
-    http_upstream_stats(upstream, &s);
+    take_stats(&s);
     assert_int_equal(s.retried, 1);
 
     send_job(&post);
