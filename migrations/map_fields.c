@@ -338,7 +338,7 @@ static void map_owner(struct map_job *j, const json_t *root)
             j->en->sides[s].deleted_column = j->en->deleted->place[s].column;
 }
 
-void map_fields(struct map_job *j, const json_t *root)
+static void map_all(struct map_job *j, const json_t *root)
 {
     const json_t *all = map_object(j, root, "", "fields");
     size_t n = json_object_size(all);
@@ -357,6 +357,11 @@ void map_fields(struct map_job *j, const json_t *root)
         f->index = (unsigned)j->en->nfields++;
         map_field(j, name, v, map_at(j, "/fields", name), f);
     }
+}
+
+void map_fields(struct map_job *j, const json_t *root)
+{
+    map_all(j, root);
     map_key(j, root);
     map_owner(j, root);
 }
