@@ -20,6 +20,8 @@ struct dispatch {
     struct execution execution;            // dispatch's
     unsigned attempts;                     // dispatch's
     struct dispatch *next_held;            // dispatch's
+    uint64_t held_until_ns;                // dispatch's
+    struct dispatcher *dispatcher;         // dispatch's
     uint64_t started_ns;                   // dispatch's
 };
 

@@ -95,4 +95,8 @@ struct result {
 // Fills what a create needs: the key (uuid), defaults and auto values, `now`.
 int operation_prepare(struct operation *op, struct err *e) FICUS_MUST_CHECK;
 
+// A read that outlives its request: everything it points at is copied into `a`.
+int operation_clone_read(const struct operation *op, struct arena *a, struct operation *out,
+                         struct err *e) FICUS_MUST_CHECK;
+
 #endif

@@ -1,0 +1,286 @@
+// SPDX-License-Identifier: Apache-2.0
+// Takes an operation to the side that must answer it.
+//
+//   reads    owner new: new. Otherwise the ladder: legacy | shadow (legacy, then compare) |
+//            canary by key | new; with the owner while a pin holds (pins.h)
+//   writes   the owner of the entity's group, under its epoch
+//
+//            +------------- newer table -------------+
+//            v                                       |
+//   run -> CHOOSING -> EXECUTING --fenced--> HELD ---+--> busy (bound of time or number)
+//            |  ^          |                  ^
+//            |  +----------+ done             |
+//            +---- group is holding ----------+
+//
+// A fenced write did nothing: the store refused it inside its transaction. It waits in the
+// same queue as the writes that arrive during a switch and is tried again by a newer table.
+// Thread: the loop's, all of it.
+#include "facade/dispatch.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "facade/dispatcher.h"
+#include "facade/shadow.h"
+
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define ATTEMPTS_MAX 50
+#define TICK_US 10000
+
+struct dispatcher {
+    struct dispatcher_options o;
+    struct route_table *table;
+    struct dispatch *held, **held_last; // in order of arrival
+    atomic_uint nheld;
+    struct event *tick;
+    struct metric *held_total, *held_refused, *fenced_total;
+};
+
+static void choose(struct dispatcher *p, struct dispatch *d);
+
+// ---------------------------------------------------------------- ending
+
+static void end(struct dispatcher *p, struct dispatch *d)
+{
+    const struct operation *op = d->operation;
+    struct route_table *table = d->table;
+    if (p->o.pins && d->result.status == RESULT_OK && d->result.served_by == SIDE_LEGACY &&
+        !operation_is_read(op->kind))
+        pins_note(p->o.pins, op, d->result.through);
+    if (p->o.shadow && d->route && d->route->stage == STAGE_SHADOW && operation_is_read(op->kind) &&
+        d->result.served_by == SIDE_LEGACY)
+        shadow_compare(p->o.shadow, d->route, table, op, &d->result);
+    d->done(d); // `d` may be gone after this
+    route_table_unref(table);
+}
+
+static void fail(struct dispatcher *p, struct dispatch *d, enum result_status s, const char *why)
+{
+    d->result = (struct result){.status = s, .total = -1};
+    err_set(&d->result.err, s == RESULT_BUSY ? ERR_BUSY : ERR_UNSUPPORTED, "%s", why);
+    end(p, d);
+}
+
+// ---------------------------------------------------------------- holding
+
+static void hold(struct dispatcher *p, struct dispatch *d)
+{
+    if (atomic_load(&p->nheld) >= p->o.hold_max) {
+        metric_add(p->held_refused, 1);
+        fail(p, d, RESULT_BUSY, "too many writes wait for a switch of owner");
+        return;
+    }
+    metric_add(p->held_total, 1);
+    if (d->held_until_ns == 0)
+        d->held_until_ns = clock_mono_ns() + (uint64_t)p->o.hold_ms * 1000000u;
+    d->next_held = NULL;
+    *p->held_last = d;
+    p->held_last = &d->next_held;
+    atomic_fetch_add(&p->nheld, 1);
+}
+
+static struct dispatch *take_held(struct dispatcher *p)
+{
+    struct dispatch *all = p->held;
+    p->held = NULL;
+    p->held_last = &p->held;
+    atomic_store(&p->nheld, 0);
+    return all;
+}
+
+static void on_tick(evutil_socket_t fd, short what, void *arg)
+{
+    struct dispatcher *p = arg;
+    uint64_t now = clock_mono_ns();
+    struct dispatch *d, *next;
+    (void)fd;
+    (void)what;
+    if (!p->held)
+        return;
+    for (d = take_held(p); d; d = next) {
+        next = d->next_held;
+        if (now >= d->held_until_ns || (d->deadline_ns && now >= d->deadline_ns)) {
+            metric_add(p->held_refused, 1);
+            fail(p, d, RESULT_BUSY, "the switch of owner took longer than facade.hold_ms");
+            continue;
+        }
+        *p->held_last = d;
+        p->held_last = &d->next_held;
+        d->next_held = NULL;
+        atomic_fetch_add(&p->nheld, 1);
+    }
+}
+
+// ---------------------------------------------------------------- executing
+
+static void on_executed(struct execution *x)
+{
+    struct dispatch *d = (struct dispatch *)((char *)x - offsetof(struct dispatch, execution));
+    struct dispatcher *p = d->dispatcher;
+    if (x->result.status != RESULT_FENCED) {
+        d->result = x->result;
+        end(p, d);
+        return;
+    }
+    metric_add(p->fenced_total, 1);
+    if (++d->attempts >= ATTEMPTS_MAX) {
+        fail(p, d, RESULT_BUSY, "the store refused the write again and again (fence)");
+        return;
+    }
+    // The table may have moved on while the write was under way.
+    bool newer = route_table_version(p->table) > route_table_version(d->table);
+    route_table_unref(d->table);
+    route_table_ref(d->table = p->table);
+    if (newer)
+        choose(p, d);
+    else
+        hold(p, d);
+}
+
+static void execute(struct dispatcher *p, struct dispatch *d, enum side side)
+{
+    struct backend *b = p->o.backends[d->route->backend[side]];
+    d->execution = (struct execution){.operation = d->operation, .route = d->route, .side = side,
+                                      .deadline_ns = d->deadline_ns, .done = on_executed,
+                                      .result = {.total = -1}};
+    if (!b) {
+        fail(p, d, RESULT_UNSUPPORTED, "this process has no backend for that side");
+        return;
+    }
+    backend_execute(b, &d->execution);
+}
+
+static enum side read_side(struct dispatcher *p, const struct dispatch *d)
+{
+    const struct operation *op = d->operation;
+    const struct route *r = d->route;
+    struct str key = {NULL, 0};
+    if (r->group && r->group->owner == SIDE_NEW)
+        return SIDE_NEW;
+    if (op->kind == OPERATION_GET && op->query.key)
+        key = entity_key_text(op->query.key, op->entity->nkeys, op->arena);
+    enum side s = route_read_side(r, key);
+    if (s == SIDE_NEW && r->group && p->o.pins && pins_hold(p->o.pins, op, r->group))
+        return SIDE_LEGACY;
+    return s;
+}
+
+static void choose_write(struct dispatcher *p, struct dispatch *d)
+{
+    const struct group *g = d->route->group;
+    struct operation *op = d->operation;
+    struct err e = {0};
+    if (g && g->holding) {
+        hold(p, d);
+        return;
+    }
+    op->epoch = g ? g->epoch : -1;
+    if (!op->write_id[0])
+        uuid_make(op->write_id);
+    if (operation_prepare(op, &e)) {
+        d->result = (struct result){.status = RESULT_INVALID, .total = -1, .err = e};
+        end(p, d);
+        return;
+    }
+    execute(p, d, g ? g->owner : SIDE_LEGACY);
+}
+
+static void choose(struct dispatcher *p, struct dispatch *d)
+{
+    const struct operation *op = d->operation;
+    d->route = route_for(d->table, op->entity, operation_route_bit(op->kind));
+    if (!d->route)
+        fail(p, d, RESULT_UNSUPPORTED, "no route serves this operation");
+    else if (d->route->stage == STAGE_RETIRED)
+        fail(p, d, RESULT_RETIRED, "this route is retired");
+    else if (operation_is_read(op->kind))
+        execute(p, d, read_side(p, d));
+    else if (op->entity->read_only)
+        fail(p, d, RESULT_DENIED, "this entity is read-only");
+    else
+        choose_write(p, d);
+}
+
+// ---------------------------------------------------------------- public
+
+void dispatch_run(struct dispatcher *p, struct dispatch *d)
+{
+    d->dispatcher = p;
+    d->attempts = 0;
+    d->held_until_ns = 0;
+    d->next_held = NULL;
+    d->started_ns = clock_mono_ns();
+    d->table = p->table;
+    route_table_ref(d->table);
+    choose(p, d);
+}
+
+struct loop *dispatcher_loop(struct dispatcher *p)
+{
+    return p->o.loop;
+}
+
+const struct route_table *dispatcher_table(struct dispatcher *p)
+{
+    return p->table;
+}
+
+void dispatcher_set_table(struct dispatcher *p, struct route_table *t)
+{
+    struct route_table *old = p->table;
+    struct dispatch *d, *next;
+    route_table_ref(t);
+    p->table = t;
+    route_table_unref(old);
+    for (d = take_held(p); d; d = next) {
+        next = d->next_held;
+        route_table_unref(d->table);
+        route_table_ref(d->table = t);
+        choose(p, d);
+    }
+}
+
+unsigned dispatcher_held(const struct dispatcher *p)
+{
+    return atomic_load(&p->nheld);
+}
+
+struct dispatcher *dispatcher_create(const struct dispatcher_options *o, struct err *e)
+{
+    struct timeval tick = {0, TICK_US};
+    struct dispatcher *p = calloc(1, sizeof *p);
+    if (!p || !(p->tick = event_new(loop_base(o->loop), -1, EV_PERSIST, on_tick, p)) ||
+        event_add(p->tick, &tick)) {
+        free(p);
+        err_memory(e);
+        return NULL;
+    }
+    p->o = *o;
+    p->table = o->table;
+    route_table_ref(p->table);
+    p->held_last = &p->held;
+    p->held_total = metrics_counter("ficus_held_requests_total",
+                                    "Writes that waited for a switch of owner.", "");
+    p->held_refused = metrics_counter("ficus_held_refused_total",
+                                      "Held writes answered busy at a bound.", "");
+    p->fenced_total = metrics_counter("ficus_fenced_writes_total",
+                                      "Writes refused by a fence and tried again.", "");
+    return p;
+}
+
+void dispatcher_destroy(struct dispatcher *p)
+{
+    struct dispatch *d, *next;
+    if (!p)
+        return;
+    for (d = take_held(p); d; d = next) {
+        next = d->next_held;
+        fail(p, d, RESULT_BUSY, "the facade is stopping");
+    }
+    event_free(p->tick);
+    route_table_unref(p->table);
+    free(p);
+}

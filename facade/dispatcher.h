@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+// Making and feeding a loop's dispatcher; what dialects may do with it is in dispatch.h.
+#ifndef FICUS_FACADE_DISPATCHER_H
+#define FICUS_FACADE_DISPATCHER_H
+
+#include "base/metrics.h"
+#include "facade/dispatch.h"
+#include "facade/pins.h"
+
+struct shadow;
+
+struct dispatcher_options {
+    struct loop *loop;
+    struct route_table *table;     // referenced by the dispatcher
+    struct backend *backends[3];   // by enum backend_kind; NULL: none
+    struct pins *pins;             // NULL: no read-your-writes (a service)
+    struct shadow *shadow;         // NULL: none
+    unsigned hold_max, hold_ms;
+};
+
+struct dispatcher *dispatcher_create(const struct dispatcher_options *o, struct err *e);
+void dispatcher_destroy(struct dispatcher *p);
+// A newer table for this loop. Held writes go on by it, in order of arrival. Thread: the loop.
+void dispatcher_set_table(struct dispatcher *p, struct route_table *t);
+unsigned dispatcher_held(const struct dispatcher *p); // Thread: any, a snapshot
+
+#endif

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+// What shadow comparison found, on its way to the control store: counts by route and samples
+// of mismatches, personal data by length only. Thread: any; written by the live thread's
+// heartbeat through its own connection. Bounded: samples beyond the bound are only counted.
+#ifndef FICUS_FACADE_EVIDENCE_H
+#define FICUS_FACADE_EVIDENCE_H
+
+#include "facade/compare.h"
+
+enum evidence_outcome { EVIDENCE_MATCH, EVIDENCE_MISMATCH, EVIDENCE_STALE, EVIDENCE_DROPPED,
+                        EVIDENCE_OUTCOMES };
+
+struct evidence;
+struct control;
+
+struct evidence *evidence_create(const struct route_table *t, struct err *e);
+void evidence_destroy(struct evidence *v);
+void evidence_count(struct evidence *v, const struct route *r, enum evidence_outcome o);
+void evidence_sample(struct evidence *v, const struct route *r, const struct operation *op,
+                     const struct mismatch *m);
+// Writes what has gathered since the last call. Blocking: not on a loop.
+int evidence_flush(struct evidence *v, struct control *c, const char *instance, struct err *e)
+    FICUS_MUST_CHECK;
+
+#endif
