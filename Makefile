@@ -79,6 +79,9 @@ UNIT_SRCS := $(sort $(wildcard tests/unit/test_*.c))
 UNIT_SHARED := $(filter-out $(UNIT_SRCS),$(sort $(wildcard tests/unit/*.c)))
 UNIT_OBJS := $(UNIT_SHARED:%.c=$(BUILD)/%.o)
 UNIT_BINS := $(UNIT_SRCS:tests/unit/%.c=$(BUILD)/unit/%)
+# C programs that tests/integration/*.py run against real servers.
+INT_SRCS := $(sort $(wildcard tests/integration/test_*.c))
+INT_BINS := $(INT_SRCS:tests/integration/%.c=$(BUILD)/integration/%)
 STUBS := $(patsubst tests/stub/%.c,$(BUILD)/stub/%.so,$(sort $(wildcard tests/stub/*.c)))
 FUZZ_SRCS := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_BINS := $(FUZZ_SRCS:tests/fuzz/%.c=build/fuzz/bin/%)
@@ -99,7 +102,7 @@ endif
 .DELETE_ON_ERROR:
 .SUFFIXES:
 .PHONY: all deps demo check check-unit check-int fuzz fuzz-build fuzz-replay asan tsan bench \
-	lint format docs install clean help units run-units FORCE
+	lint format docs install clean help units run-units programs FORCE
 
 all: $(LIB) $(BIN) ## Build the library and the binary `ficus`
 
@@ -145,11 +148,16 @@ $(BUILD)/unit/%: $(BUILD)/tests/unit/%.o $(UNIT_OBJS) $(LIB)
 	$(say) LINK $@
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $($*_LDFLAGS) -o $@ $^ -lcmocka $(LIBS)
+programs: $(INT_BINS)
+$(BUILD)/integration/%: $(BUILD)/tests/integration/%.o $(LIB)
+	$(say) LINK $@
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ -lcmocka $(LIBS)
 $(BUILD)/stub/%.so: tests/stub/%.c $(BUILD)/flags
 	$(say) CC $<
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(filter-out -fPIE,$(ALL_CFLAGS)) -fPIC -shared -MMD -MP -o $@ $< $(LDFLAGS) -lpthread
-.SECONDARY: $(UNIT_SRCS:%.c=$(BUILD)/%.o) $(UNIT_OBJS)
+.SECONDARY: $(UNIT_SRCS:%.c=$(BUILD)/%.o) $(UNIT_OBJS) $(INT_SRCS:%.c=$(BUILD)/%.o)
 
 run-units: units
 	$(Q)BUILD=$(BUILD) $(PYTHON) scripts/run_units.py --results $(BUILD)/unit/results.json $(UNIT_BINS)
@@ -182,6 +190,7 @@ check-int: ## Integration tests on real servers (T=FILE or T="-k NAME" narrows)
 	$(Q)$(MAKE) all
 	$(Q)$(MAKE) TESTHOOKS=1 all
 	$(Q)$(MAKE) units
+	$(Q)$(MAKE) SAN=asan TESTHOOKS=1 programs
 	$(Q)$(PYTHON) scripts/run_pytest.py --results build/pytest.xml $(or $(T),tests/integration)
 
 check: deps ## deps, then every test; ends with "N passed, N failed"
@@ -220,4 +229,4 @@ help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-11s %s\n", $$1, $$2}' Makefile
 
 -include $(SRCS:%.c=$(BUILD)/%.d) $(BUILD)/gen/embed.d $(UNIT_SRCS:%.c=$(BUILD)/%.d) \
-	$(UNIT_SHARED:%.c=$(BUILD)/%.d) $(FUZZ_SRCS:%.c=$(BUILD)/%.d) $(STUBS:.so=.d)
+	$(UNIT_SHARED:%.c=$(BUILD)/%.d) $(INT_SRCS:%.c=$(BUILD)/%.d) $(FUZZ_SRCS:%.c=$(BUILD)/%.d) $(STUBS:.so=.d)

@@ -51,7 +51,7 @@ int pg_err(struct err *e, const char *sqlstate, const char *message)
 int pg_conn_err(struct pg_conn *c, struct err *e)
 {
     c->broken |= PQstatus(c->pq) != CONNECTION_OK;
-    return c->broken ? err_set(e, ERR_UNREACHABLE, "PostgreSQL: %.400s", PQerrorMessage(c->pq))
+    return c->broken ? pg_unreachable(e, c->pq)
                      : err_set(e, ERR_INTERNAL, "PostgreSQL: %.400s", PQerrorMessage(c->pq));
 }
 
@@ -66,20 +66,19 @@ int pg_result_err(struct pg_conn *c, const PGresult *r, struct err *e)
 
 int pg_open(const char *conninfo, const char *application, struct pg_conn **out, struct err *e)
 {
-    static const char *const keys[] = {"dbname", "application_name", "client_encoding",
-                                       "connect_timeout", "options", NULL};
-    const char *values[] = {conninfo, application, "UTF8", "10",
-                            "-c timezone=UTC -c datestyle=ISO,YMD -c intervalstyle=iso_8601"
-                            " -c standard_conforming_strings=on -c extra_float_digits=1",
-                            NULL};
+    struct pg_params params;
     struct pg_conn *c = calloc(1, sizeof *c);
     *out = NULL;
     if (!c)
         return err_memory(e);
-    c->pq = PQconnectdbParams(keys, values, 1);
+    if (pg_params_fill(&params, conninfo, application, NULL, e)) {
+        free(c);
+        return -1;
+    }
+    c->pq = PQconnectdbParams(params.keys, params.values, 1);
+    pg_params_free(&params);
     if (!c->pq || PQstatus(c->pq) != CONNECTION_OK) {
-        err_set(e, ERR_UNREACHABLE, "PostgreSQL: %.400s",
-                c->pq ? PQerrorMessage(c->pq) : "out of memory");
+        pg_unreachable(e, c->pq);
         pg_close(c);
         return -1;
     }
@@ -132,6 +131,9 @@ static int prepare(struct pg_conn *c, struct str sql, const char **name, struct 
     struct statement *st;
     HASH_FIND(hh, c->statements, sql.data, (unsigned)sql.len, st);
     if (st) {
+        // Insertion order is age: the one just used becomes the youngest.
+        HASH_DEL(c->statements, st);
+        HASH_ADD_KEYPTR(hh, c->statements, st->sql, (unsigned)sql.len, st);
         *name = st->name;
         return 0;
     }
@@ -190,8 +192,22 @@ static void unbind(struct bound *b)
     buf_free(&b->text);
 }
 
-static PGresult *run(struct pg_conn *c, struct str sql, const struct value *params, size_t n,
-                     struct err *e)
+// After a change of the tables the server may refuse a plan (0A000), or have lost it (26000).
+// Dropped here, it is prepared anew next time. True when that time may be now.
+static bool stale_plan(struct pg_conn *c, struct str sql, struct err *e)
+{
+    struct statement *st;
+    if (strcmp(e->sqlstate, "0A000") != 0 && strcmp(e->sqlstate, "26000") != 0)
+        return false;
+    e->retriable = true;
+    HASH_FIND(hh, c->statements, sql.data, (unsigned)sql.len, st);
+    if (st)
+        statement_drop(c, st);
+    return st && PQtransactionStatus(c->pq) == PQTRANS_IDLE;
+}
+
+static PGresult *run_once(struct pg_conn *c, struct str sql, const struct value *params, size_t n,
+                          struct err *e)
 {
     const char *name;
     struct bound b;
@@ -211,21 +227,16 @@ static PGresult *run(struct pg_conn *c, struct str sql, const struct value *para
     return r;
 }
 
-static int copy_row(const PGresult *r, int row, struct value *cells, struct arena *a)
+static PGresult *run(struct pg_conn *c, struct str sql, const struct value *params, size_t n,
+                     struct err *e)
 {
-    for (int i = 0; i < PQnfields(r); i++) {
-        if (PQgetisnull(r, row, i)) {
-            cells[i] = value_null();
-            continue;
-        }
-        struct str s = str_n(PQgetvalue(r, row, i), (size_t)PQgetlength(r, row, i));
-        if (a)
-            s = arena_str(a, s);
-        if (!s.data)
-            return -1;
-        cells[i] = value_set(s);
-    }
-    return 0;
+    struct err mine = {0};
+    PGresult *r = run_once(c, sql, params, n, &mine);
+    if (!r && stale_plan(c, sql, &mine))
+        r = run_once(c, sql, params, n, &mine);
+    if (!r && e)
+        *e = mine;
+    return r;
 }
 
 static long long found_rows(const PGresult *r)
@@ -249,7 +260,7 @@ int pg_query(struct pg_conn *c, struct str sql, const struct value *params, size
     size_t cells = out->ncols * out->nrows;
     out->cells = arena_array(a, cells ? cells : 1, sizeof *out->cells);
     for (size_t i = 0; out->cells && result == 0 && i < out->nrows; i++)
-        result = copy_row(r, (int)i, out->cells + i * out->ncols, a);
+        result = pg_copy_cells(r, (int)i, out->cells + i * out->ncols, a);
     PQclear(r);
     return out->cells && result == 0
                ? 0
@@ -302,7 +313,7 @@ int pg_each(struct pg_conn *c, struct str sql, const struct value *params, size_
         if (PQnfields(r) > 1024)
             result = err_set(e, ERR_LIMIT, "more than 1024 columns");
         else if (s == PGRES_SINGLE_TUPLE)
-            result = copy_row(r, 0, cells, NULL) ||
+            result = pg_copy_cells(r, 0, cells, NULL) ||
                              each(ctx, cells, (size_t)PQnfields(r), e)
                          ? -1
                          : 0;

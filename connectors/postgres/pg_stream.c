@@ -9,10 +9,9 @@
 #include "connectors/postgres/pg_stream.h"
 
 #include "base/clock.h"
-#include "connectors/postgres/pg.h"
+#include "connectors/postgres/pg_int.h"
 
 #include <errno.h>
-#include <libpq-fe.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -68,23 +67,21 @@ static int fail(struct pg_stream *s, PGresult *r, const char *doing, struct err 
     if (state)
         pg_err(e, state, PQresultErrorField(r, PG_DIAG_MESSAGE_PRIMARY));
     else
-        err_set(e, ERR_UNREACHABLE, "PostgreSQL: %.300s", PQerrorMessage(s->pq));
+        pg_unreachable(e, s->pq);
     PQclear(r);
     return err_prefix(e, "replication: %s", doing);
 }
 
 static int connect(struct pg_stream *s, const char *conninfo, struct err *e)
 {
-    static const char *const keys[] = {"dbname", "replication", "application_name",
-                                       "client_encoding", "options", "connect_timeout", NULL};
-    const char *values[] = {conninfo, "database", "ficus capture", "UTF8",
-                            "-c timezone=UTC -c datestyle=ISO,YMD -c intervalstyle=iso_8601"
-                            " -c extra_float_digits=1",
-                            "10", NULL};
-    s->pq = PQconnectdbParams(keys, values, 1);
+    struct pg_params params;
+    if (pg_params_fill(&params, conninfo, "ficus capture", NULL, e))
+        return -1;
+    pg_params_add(&params, "replication", "database");
+    s->pq = PQconnectdbParams(params.keys, params.values, 1);
+    pg_params_free(&params);
     if (!s->pq || PQstatus(s->pq) != CONNECTION_OK)
-        return err_set(e, ERR_UNREACHABLE, "replication: %.300s",
-                       s->pq ? PQerrorMessage(s->pq) : "out of memory");
+        return pg_unreachable(e, s->pq);
     return 0;
 }
 
@@ -226,7 +223,7 @@ static int send_status(struct pg_stream *s, struct err *e)
     write64(m + 25, clock_wall_us() - PG_EPOCH_US);
     m[33] = 0;
     if (PQputCopyData(s->pq, m, sizeof m) != 1 || PQflush(s->pq) < 0)
-        return err_set(e, ERR_UNREACHABLE, "replication: %.300s", PQerrorMessage(s->pq));
+        return pg_unreachable(e, s->pq);
     s->status_ms = clock_mono_ms();
     s->status_lsn = s->confirmed;
     s->reply_wanted = false;
@@ -268,7 +265,7 @@ static int wait_input(struct pg_stream *s, unsigned ms, struct err *e)
     if (ready < 0 && errno != EINTR)
         return err_set(e, ERR_INTERNAL, "poll: errno %d", errno);
     if (ready > 0 && !PQconsumeInput(s->pq))
-        return err_set(e, ERR_UNREACHABLE, "replication: %.300s", PQerrorMessage(s->pq));
+        return pg_unreachable(e, s->pq);
     return 0;
 }
 
@@ -297,7 +294,7 @@ int pg_stream_next(struct pg_stream *s, unsigned ms, struct arena *a,
         if (len == -1)
             return ended(s, e);
         if (len < -1)
-            return err_set(e, ERR_UNREACHABLE, "replication: %.300s", PQerrorMessage(s->pq));
+            return pg_unreachable(e, s->pq);
         uint64_t now = clock_mono_ms();
         if (now >= end)
             return 0;
