@@ -117,6 +117,14 @@ int publish_control(struct publisher *p, struct str marker, long long through, s
 static void advance(struct publisher *p)
 {
     uint64_t confirmed = kafka_producer_confirmed(p->producer);
+    if (confirmed == p->ticket && p->counted != confirmed) { // all that was captured is out
+        p->counted = confirmed;
+        for (size_t i = 0; i < p->sync->nentities; i++) {
+            struct stream_stat *st = &p->sync->streams[p->side][i];
+            atomic_store_explicit(&st->published, atomic_load(&st->captured),
+                                  memory_order_relaxed);
+        }
+    }
     while (p->nmarks && p->marks[p->first].ticket <= confirmed) {
         p->published = p->marks[p->first].position;
         p->first = (p->first + 1) % PUBLISH_MARKS;

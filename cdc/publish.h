@@ -19,6 +19,7 @@ struct publisher {
     int *partitions;             // of each entity's topic
     struct buf key, value, foreign;
     uint64_t ticket;             // of the last message
+    uint64_t counted;            // ticket up to which `published` was counted
     struct publish_mark marks[PUBLISH_MARKS]; // a ring
     size_t first, nmarks;
     uint64_t published;          // position

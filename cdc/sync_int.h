@@ -22,7 +22,10 @@ struct stream_stat {
     char topic[TOPIC_MAX];
     atomic_llong captured, published, applied, lag_events, lag_ms;
     atomic_bool paused;       // asked for (ficus sync pause) or stopped by apply
-    atomic_llong applied_ns;  // monotonic time of the last applied event
+    atomic_llong owned;       // partitions that this process applies
+    pthread_mutex_t lock;     // of the next two
+    bool stop_asked;          // apply stopped by itself: to be told to the control store
+    char reason[400];
     struct metric *m_captured, *m_applied, *m_lag, *m_parked;
 };
 

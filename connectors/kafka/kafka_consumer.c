@@ -211,7 +211,9 @@ long kafka_consumer_poll(struct kafka_consumer *c, unsigned ms, struct kafka_mes
         if (m->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
             // Not an error: nothing more for now.
         } else if (m->err) {
-            return kafka_err(e, m->err, rd_kafka_message_errstr(m));
+            kafka_err(e, m->err, rd_kafka_message_errstr(m));
+            return err_prefix(e, "topic %s partition %d", m->rkt ? rd_kafka_topic_name(m->rkt) : "-",
+                              (int)m->partition);
         } else if (take(c, m, &out[n++], e)) {
             return -1;
         }

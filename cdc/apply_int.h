@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+// Shared by apply.c (consumer, partitions), apply_batch.c (one batch, one sink transaction) and
+// park.c (parked events and their retries) only.
+#ifndef FICUS_CDC_APPLY_INT_H
+#define FICUS_CDC_APPLY_INT_H
+
+#include "cdc/keymap.h"
+#include "cdc/sink.h"
+
+#define PARTS_MAX 4096
+
+// One partition that this applier owns. What the sink's row holds: next, epoch, term, through.
+struct part {
+    size_t entity;
+    int32_t partition;
+    int64_t next;             // expected in the sink
+    long long epoch, term, through;
+    bool paused;              // its messages are passed over
+    bool fetch_paused;        // and not fetched either
+    bool in_batch;            // has messages in the batch at hand; then what it moves to:
+    int64_t new_next;
+    long long new_term, new_through;
+};
+
+// A message of the batch that changes a row, or is parked.
+struct item {
+    struct event event;
+    const struct kafka_message *message;
+    size_t entity, part;
+    bool superseded;          // a later item of the same key stands for it
+    const char *reason;       // not NULL: to be parked
+    char sqlstate[6];
+    struct str detail;
+};
+
+struct control_item { struct str marker; size_t part; };
+
+struct applier {
+    struct sync *s;
+    enum side from;
+    struct sink *sink;
+    struct kafka_consumer *consumer;
+    struct part *parts;
+    size_t nparts;
+    struct kafka_message *messages;   // batch_max
+    struct item *items;               // batch_max
+    size_t nitems;
+    struct control_item *controls;    // batch_max
+    size_t ncontrols;
+    size_t *order;                    // batch_max: items of one entity and kind
+    struct keymap keys;               // (entity, key) -> item, of the batch
+    struct keymap parked;             // (entity, key): has parked events
+    size_t nparked, nwaiting;         // open parked events, and those waiting for a parent
+    struct arena *arena;
+    bool careful;                     // row faults are looked for
+    uint64_t retry_ns, watermark_ns;
+    char now[20];
+};
+
+// Messages -> items. Never fails for a message's own sake.
+int batch_take(struct applier *ap, size_t n, struct err *e) FICUS_MUST_CHECK;
+// Items -> one sink transaction. On success positions have moved.
+int batch_write(struct applier *ap, struct err *e) FICUS_MUST_CHECK;
+// Rows of one entity in [lo, hi) of ap->order; with `careful`, rows at fault become parked items.
+int batch_rows(struct applier *ap, size_t entity, bool remove, size_t lo, size_t hi,
+               struct err *e) FICUS_MUST_CHECK;
+// An entity whose table is not what the map says: its partitions stop until someone resumes.
+int apply_stop_entity(struct applier *ap, size_t entity, const char *reason, struct err *e)
+    FICUS_MUST_CHECK;
+
+// Keys with open parked events, from the sink.
+int park_load(struct applier *ap, struct err *e) FICUS_MUST_CHECK;
+int park_write(struct applier *ap, const struct item *it, struct err *e) FICUS_MUST_CHECK;
+// Replays what was asked for or waits for a parent, key by key in order.
+int park_retry(struct applier *ap, struct err *e) FICUS_MUST_CHECK;
+
+#endif
