@@ -381,6 +381,16 @@ static int check_identity(struct capture *c, struct err *e)
     return -1;
 }
 
+// A lost slot is only in the way once a new beginning was asked for.
+static int drop_lost_slot(struct capture *c, const char *slot, struct err *e)
+{
+    const char *p[] = {slot};
+    return pg_execz(c->reads,
+                    "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots"
+                    " WHERE slot_name = $1 AND wal_status = 'lost' AND NOT active",
+                    p, 1, NULL, e);
+}
+
 static int open_all(struct capture *c, struct err *e)
 {
     char slot[64];
@@ -396,7 +406,8 @@ static int open_all(struct capture *c, struct err *e)
     struct pg_stream_options o = {.conninfo = conf_str(s->conf, "control.conninfo"),
                                   .slot = slot, .publication = PUBLICATION, .create = first,
                                   .start_lsn = from};
-    if (sync_open_pg(s, "ficus capture.new reads", &c->reads, e) || prepare(c, e))
+    if (sync_open_pg(s, "ficus capture.new reads", &c->reads, e) || prepare(c, e) ||
+        (first && drop_lost_slot(c, slot, e)))
         return -1;
     if (pg_stream_open(&o, &c->stream, e)) {
         struct err ignored = {0};

@@ -2,6 +2,8 @@
 // Aligned tables and JSON from one query. Column widths follow the content, by characters.
 #include "cli/listing.h"
 
+#include <ctype.h>
+#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -48,6 +50,41 @@ static int print_table(const struct rows *r, const char *const *headers)
         for (size_t c = 0; c < r->ncols; c++)
             put(cell_text(rows_at(r, i, c)), width[c], c + 1 == r->ncols);
     free(width);
+    return EXIT_OK;
+}
+
+static int print_json(const struct rows *r, const char *const *headers)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < r->nrows; i++) {
+        json_t *row = json_object();
+        for (size_t c = 0; c < r->ncols; c++) {
+            const struct value *v = rows_at(r, i, c);
+            char name[64] = "";
+            for (size_t k = 0; headers[c][k] && k + 1 < sizeof name; k++)
+                name[k] = headers[c][k] == ' ' ? '_' : (char)tolower((unsigned char)headers[c][k]);
+            json_object_set_new(row, name,
+                                v->state == VALUE_SET ? json_stringn_nocheck(v->data, v->len)
+                                                      : json_null());
+        }
+        json_array_append_new(list, row);
+    }
+    char *text = json_dumps(list, JSON_INDENT(2));
+    if (text)
+        puts(text);
+    free(text);
+    json_decref(list);
+    return text ? EXIT_OK : EXIT_INTERNAL;
+}
+
+int listing_rows(const struct rows *rows, const char *const *headers, const char *empty,
+                 bool json)
+{
+    if (json)
+        return print_json(rows, headers);
+    if (rows->nrows > 0)
+        return print_table(rows, headers);
+    fprintf(stderr, "%s\n", empty);
     return EXIT_OK;
 }
 

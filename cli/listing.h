@@ -9,5 +9,8 @@
 // table without rows prints `empty` on stderr. Returns an exit status.
 int listing_print(struct control *c, const char *sql, const struct value *params,
                   size_t nparams, const char *const *headers, const char *empty, bool json);
+// The same for rows at hand; as JSON every value is a string or null, named by its header.
+int listing_rows(const struct rows *rows, const char *const *headers, const char *empty,
+                 bool json);
 
 #endif

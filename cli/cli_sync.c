@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0
+// ficus sync: runs the sync engine; sync snapshot, sync pause, sync resume: requests to it,
+// written into the control store.
+#include "cdc/sync.h"
+
+#include "base/log.h"
+#include "cli/tables.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+
+static int run_sync(const struct cli *c)
+{
+    struct cli_env env;
+    struct err e = {0};
+    int status, sig = 0;
+    sigset_t set;
+    if (cli_env_open(c, NEED_ROUTES, &env, &status))
+        return status;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    pthread_sigmask(SIG_BLOCK, &set, NULL); // inherited by every thread
+    struct sync *s = sync_start(env.conf, env.set, &e);
+    if (s) {
+        struct log_ctx ctx = {"sync", NULL, NULL};
+        sigwait(&set, &sig);
+        log_info(&ctx, "%s: stopping", sig == SIGINT ? "SIGINT" : "SIGTERM");
+        sync_stop(s);
+        log_info(&ctx, "stopped");
+    } else {
+        status = cli_fail(&e);
+    }
+    cli_env_close(&env);
+    return status;
+}
+
+static bool known(const struct cli *c, const struct cli_env *env)
+{
+    for (unsigned i = 0; i < c->nargs; i++)
+        if (!entity_find(env->set, str_of(c->args[i]))) {
+            fprintf(stderr, "ficus %s: no entity '%s'; there are:", c->command->words, c->args[i]);
+            for (size_t k = 0; k < entity_count(env->set); k++)
+                fprintf(stderr, " %s", entity_at(env->set, k)->name);
+            fputc('\n', stderr);
+            return false;
+        }
+    return true;
+}
+
+static int ask(struct pg_conn *pg, const char *entity, const char *from, struct err *e)
+{
+    const char *p[] = {entity, from};
+    return pg_execz(pg,
+                    "INSERT INTO ficus.snapshot (entity, source, state) VALUES ($1, $2, 'requested')"
+                    " ON CONFLICT (entity) DO UPDATE SET source = excluded.source,"
+                    " state = 'requested', last_key = NULL, rows = 0, estimate = 0, error = NULL,"
+                    " started_at = NULL, finished_at = NULL",
+                    p, 2, NULL, e);
+}
+
+// A capture that stopped because something is missing begins anew; only a snapshot of
+// everything makes that whole again.
+static int restart_captures(struct pg_conn *pg, struct err *e)
+{
+    return pg_execz(pg,
+                    "UPDATE ficus.capture SET stopped = '', published = '', identity = ''"
+                    " WHERE stopped <> ''",
+                    NULL, 0, NULL, e);
+}
+
+static int snapshot(const struct cli *c, const struct cli_env *env, const char *from,
+                    struct err *e)
+{
+    struct pg_conn *pg = control_pg(env->control, e);
+    if (!pg || pg_begin(pg, e))
+        return -1;
+    bool all = cli_flag(c, "all");
+    size_t n = all ? entity_count(env->set) : c->nargs;
+    int result = all ? restart_captures(pg, e) : 0;
+    for (size_t i = 0; i < n && result == 0; i++)
+        result = ask(pg, all ? entity_at(env->set, i)->name : c->args[i], from, e);
+    if (result == 0)
+        return pg_commit(pg, e);
+    pg_rollback(pg);
+    return -1;
+}
+
+static int run_snapshot(const struct cli *c)
+{
+    struct cli_env env;
+    struct err e = {0};
+    int status;
+    const char *from = cli_option(c, "from") ? cli_option(c, "from") : "legacy";
+    if ((c->nargs == 0) != cli_flag(c, "all") ||
+        (strcmp(from, "legacy") != 0 && strcmp(from, "new") != 0)) {
+        fputs("ficus sync snapshot: name entities or give --all; --from is legacy or new\n",
+              stderr);
+        return EXIT_USAGE;
+    }
+    if (cli_env_open(c, NEED_CONTROL, &env, &status))
+        return status;
+    if (!known(c, &env))
+        status = EXIT_USAGE;
+    else if (snapshot(c, &env, from, &e))
+        status = cli_fail(&e);
+    else
+        fputs("asked for; ficus status shows the progress\n", stderr);
+    cli_env_close(&env);
+    return status;
+}
+
+static int set_paused(const struct cli *c, bool paused)
+{
+    struct cli_env env;
+    struct err e = {0};
+    int status;
+    if (cli_env_open(c, NEED_CONTROL, &env, &status))
+        return status;
+    struct pg_conn *pg = known(c, &env) ? control_pg(env.control, &e) : NULL;
+    if (!pg && e.code == ERR_NONE)
+        status = EXIT_USAGE;
+    for (unsigned i = 0; pg && i < c->nargs && e.code == ERR_NONE; i++) {
+        const char *p[] = {c->args[i], paused ? "t" : "f", paused ? cli_who() : ""};
+        if (pg_execz(pg,
+                     "INSERT INTO ficus.stream_state (stream, paused, reason)"
+                     " SELECT side || '.' || $1, $2::boolean, $3"
+                     " FROM unnest(ARRAY['legacy','new']) AS side ON CONFLICT (stream) DO UPDATE"
+                     " SET paused = excluded.paused, reason = excluded.reason",
+                     p, 3, NULL, &e) == 0 &&
+            control_audit(env.control, cli_who(), paused ? "pause" : "resume", c->args[i], NULL,
+                          &e) == 0)
+            fprintf(stderr, "%s: %s\n", c->args[i], paused ? "pausing" : "resuming");
+    }
+    if (e.code != ERR_NONE)
+        status = cli_fail(&e);
+    cli_env_close(&env);
+    return status;
+}
+
+static int run_pause(const struct cli *c)
+{
+    return set_paused(c, true);
+}
+
+static int run_resume(const struct cli *c)
+{
+    return set_paused(c, false);
+}
+
+static const struct command_option snapshot_options[] = {
+    {"all", 'a', NULL, "Every entity; a capture that had stopped begins anew."},
+    {"from", 0, "SIDE", "Which side is copied to the other: legacy (default) or new."},
+    {NULL, 0, NULL, NULL},
+};
+
+const struct command cli_sync_commands[] = {
+    {"sync", "", "Run the sync engine",
+     "Captures the changes of both stores, carries them through Kafka and applies them to the\n"
+     "other store; copies existing rows; carries out cutovers. Runs until SIGTERM. More than one\n"
+     "process may run: capture stands by, apply shares the partitions.",
+     NULL, 0, 0, run_sync},
+    {"sync snapshot", "[ENTITY...]", "Copy existing rows again",
+     "Asks the running sync to copy every row of these entities, beside the running stream and\n"
+     "without locks. Parents should be named with their children.",
+     snapshot_options, 0, COMMAND_ARGS_MAX, run_snapshot},
+    {"sync pause", "ENTITY...", "Stop applying an entity's changes",
+     "Both directions of the entity stop applying; its changes are kept in their topics.", NULL, 1,
+     COMMAND_ARGS_MAX, run_pause},
+    {"sync resume", "ENTITY...", "Go on applying an entity's changes",
+     "Goes on from where it stopped, without a gap; also after sync stopped it by itself.", NULL, 1,
+     COMMAND_ARGS_MAX, run_resume},
+    {NULL, NULL, NULL, NULL, NULL, 0, 0, NULL},
+};
