@@ -6,15 +6,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define ALIGN 16u
+#define ALIGN       16u
 #define FIRST_BLOCK (8u << 10)
-#define BLOCK_MAX (1u << 20)
+#define BLOCK_MAX   (1u << 20)
 
 struct block {
     struct block *older;
     size_t size; // usable bytes after the header
     size_t used;
-    size_t pad;  // keeps the data aligned to 16
+    size_t pad; // keeps the data aligned to 16
 };
 
 _Static_assert(sizeof(struct block) % ALIGN == 0, "block data must be aligned");

@@ -8,14 +8,17 @@
 #include <stdint.h>
 
 struct buf {
-    char *data;     // NUL-terminated whenever not NULL
+    char *data; // NUL-terminated whenever not NULL
     size_t len;
     size_t size;
-    size_t limit;   // most bytes that it may hold; 0: 1 GiB
-    bool failed;    // memory or limit; sticky until buf_reset
+    size_t limit; // most bytes that it may hold; 0: 1 GiB
+    bool failed;  // memory or limit; sticky until buf_reset
 };
 
-#define BUF_INIT {0}
+#define BUF_INIT \
+    {            \
+        0        \
+    }
 
 void buf_reset(struct buf *b); // keeps the memory
 void buf_free(struct buf *b);  // frees and zeroes

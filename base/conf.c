@@ -12,10 +12,10 @@
 #define SECRET_FILE_MAX 65536
 
 struct item {
-    const char *text;         // scalar in text form, NULL: unset
-    const char *path;         // resolved against the folder; strings only
-    long long number;         // CONF_INT, CONF_BOOL
-    const char *const *list;  // CONF_LIST
+    const char *text;        // scalar in text form, NULL: unset
+    const char *path;        // resolved against the folder; strings only
+    long long number;        // CONF_INT, CONF_BOOL
+    const char *const *list; // CONF_LIST
     size_t nlist;
 };
 
@@ -23,7 +23,7 @@ struct conf {
     struct arena *arena; // everything below
     const char *file;
     struct str folder;
-    struct item *items;  // as in conf_options
+    struct item *items; // as in conf_options
 };
 
 struct load {
@@ -57,8 +57,7 @@ static int add_file(struct load *l, struct buf *out, const char *at, const char 
     FILE *f = full ? fopen(full, "re") : NULL;
 
     if (!f) {
-        problems_add(l->p, &l->doc, at, "${file:%s} cannot be opened: %s", path,
-                     strerror(errno));
+        problems_add(l->p, &l->doc, at, "${file:%s} cannot be opened: %s", path, strerror(errno));
         return -1;
     }
     size_t n = fread(text, 1, sizeof(text), f);
@@ -142,8 +141,7 @@ static void list_words(const char *const *words, char *out, size_t size)
     }
 }
 
-static int check_text(struct load *l, const struct conf_option *o, const char *at,
-                      struct item *it)
+static int check_text(struct load *l, const struct conf_option *o, const char *at, struct item *it)
 {
     char words[256];
 
@@ -166,11 +164,8 @@ static int check_text(struct load *l, const struct conf_option *o, const char *a
         list_words(o->words, words, sizeof(words));
         problems_add(l->p, &l->doc, at, "must be one of %s", words);
         return -1;
-    case CONF_STRING:
-        it->path = resolve(l->c, it->text);
-        return it->path ? 0 : -1;
-    default:
-        return 0;
+    case CONF_STRING: it->path = resolve(l->c, it->text); return it->path ? 0 : -1;
+    default: return 0;
     }
 }
 
@@ -202,8 +197,8 @@ static int read_list(struct load *l, const char *at, const json_t *v, struct ite
     return 0;
 }
 
-static int read_value(struct load *l, const struct conf_option *o, const char *at,
-                      const json_t *v, struct item *it)
+static int read_value(struct load *l, const struct conf_option *o, const char *at, const json_t *v,
+                      struct item *it)
 {
     if (o->type == CONF_LIST)
         return read_list(l, at, v, it);

@@ -9,13 +9,13 @@
 enum conf_type { CONF_STRING, CONF_SECRET, CONF_INT, CONF_BOOL, CONF_ENUM, CONF_LIST };
 
 struct conf_option {
-    const char *name;          // dotted: "facade.listen"
+    const char *name; // dotted: "facade.listen"
     enum conf_type type;
-    const char *fallback;      // text form; NULL: required when its section is used
-    long long min, max;        // CONF_INT
-    const char *const *words;  // CONF_ENUM, NULL-ended
-    const char *unit;          // "ms", "bytes", "" ...
-    const char *doc;           // one or two sentences
+    const char *fallback;     // text form; NULL: required when its section is used
+    long long min, max;       // CONF_INT
+    const char *const *words; // CONF_ENUM, NULL-ended
+    const char *unit;         // "ms", "bytes", "" ...
+    const char *doc;          // one or two sentences
 };
 
 extern const struct conf_option conf_options[]; // ended by a NULL name; base/conf_table.c
@@ -28,7 +28,7 @@ struct conf *conf_load(const char *file, struct problems *p);
 void conf_destroy(struct conf *c);
 
 // The option must exist in the table (a programming error aborts).
-const char *conf_str(const struct conf *c, const char *name);  // "" when unset
+const char *conf_str(const struct conf *c, const char *name); // "" when unset
 long long conf_int(const struct conf *c, const char *name);
 bool conf_bool(const struct conf *c, const char *name);
 size_t conf_list(const struct conf *c, const char *name, const char *const **items);

@@ -12,12 +12,26 @@ static const char *const snapshot_words[] = {"auto", "off", NULL};
 
 #define MIB (1024LL * 1024)
 
-#define STRING(name, fallback, doc) {name, CONF_STRING, fallback, 0, 0, NULL, "", doc}
-#define SECRET(name, fallback, doc) {name, CONF_SECRET, fallback, 0, 0, NULL, "", doc}
-#define LIST(name, fallback, doc) {name, CONF_LIST, fallback, 0, 0, NULL, "", doc}
-#define ENUM(name, fallback, words, doc) {name, CONF_ENUM, fallback, 0, 0, words, "", doc}
-#define INT(name, fallback, min, max, unit, doc)                                           \
-    {name, CONF_INT, fallback, min, max, NULL, unit, doc}
+#define STRING(name, fallback, doc)                      \
+    {                                                    \
+        name, CONF_STRING, fallback, 0, 0, NULL, "", doc \
+    }
+#define SECRET(name, fallback, doc)                      \
+    {                                                    \
+        name, CONF_SECRET, fallback, 0, 0, NULL, "", doc \
+    }
+#define LIST(name, fallback, doc)                      \
+    {                                                  \
+        name, CONF_LIST, fallback, 0, 0, NULL, "", doc \
+    }
+#define ENUM(name, fallback, words, doc)                \
+    {                                                   \
+        name, CONF_ENUM, fallback, 0, 0, words, "", doc \
+    }
+#define INT(name, fallback, min, max, unit, doc)            \
+    {                                                       \
+        name, CONF_INT, fallback, min, max, NULL, unit, doc \
+    }
 
 const struct conf_option conf_options[] = {
     SECRET("control.conninfo", NULL,
@@ -34,8 +48,7 @@ const struct conf_option conf_options[] = {
 
     STRING("maps.path", "migrations/maps", "Folder of the entity maps."),
     STRING("routes.path", "routes/table.json", "The route table's file."),
-    STRING("migrations.path", "migrations/sql/store",
-           "Folder of the new store's numbered SQL."),
+    STRING("migrations.path", "migrations/sql/store", "Folder of the new store's numbered SQL."),
 
     STRING("facade.listen", "127.0.0.1:8080", "Numeric address and port for clients."),
     INT("facade.loops", "0", 0, 256, "threads", "Event loops; 0 means one a core."),
@@ -44,8 +57,7 @@ const struct conf_option conf_options[] = {
     INT("facade.hold_max", "1000", 0, 1000000, "requests",
         "Writes that one facade holds while a group changes owner."),
     INT("facade.hold_ms", "5000", 0, 600000, "ms", "Longest that a write is held."),
-    INT("facade.body_max", "8388608", 1024, 1024 * MIB, "bytes",
-        "Largest request body."),
+    INT("facade.body_max", "8388608", 1024, 1024 * MIB, "bytes", "Largest request body."),
     INT("facade.header_max", "16384", 1024, MIB, "bytes",
         "Largest request line and header fields together."),
     INT("facade.idle_ms", "60000", 100, 3600000, "ms",
@@ -58,8 +70,7 @@ const struct conf_option conf_options[] = {
            "Where the last good route table is kept for a start without control store."),
     INT("facade.pool_size", "8", 1, 256, "connections",
         "PostgreSQL connections of one event loop."),
-    INT("facade.drain_ms", "10000", 0, 600000, "ms",
-        "How long requests may finish after SIGTERM."),
+    INT("facade.drain_ms", "10000", 0, 600000, "ms", "How long requests may finish after SIGTERM."),
 
     STRING("service.listen", "127.0.0.1:8090", "Numeric address and port of ficus service."),
     LIST("service.entities", "", "Entities that this service owns; empty means all."),
@@ -68,21 +79,20 @@ const struct conf_option conf_options[] = {
     STRING("kafka.prefix", "ficus", "First part of every topic's name."),
     INT("kafka.partitions", "1", 1, 1000, "partitions", "Partitions of a new topic."),
     INT("kafka.replication", "1", 1, 10, "replicas", "Replication factor of a new topic."),
-    ENUM("kafka.security_protocol", "plaintext", security_words,
-         "How brokers are spoken to."),
+    ENUM("kafka.security_protocol", "plaintext", security_words, "How brokers are spoken to."),
     STRING("kafka.sasl_mechanism", "", "PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512."),
     STRING("kafka.sasl_username", "", "User name for SASL."),
     SECRET("kafka.sasl_password", "", "Password for SASL."),
     STRING("kafka.ssl_ca", "", "File with the certificates that brokers are checked against."),
 
     STRING("sync.listen", "127.0.0.1:8082", "Numeric address and port for health and metrics."),
-    INT("sync.poll_ms", "0", 0, 60000, "ms",
-        "Changelog poll; 0 adapts between 1 and 50 ms."),
+    INT("sync.poll_ms", "0", 0, 60000, "ms", "Changelog poll; 0 adapts between 1 and 50 ms."),
     INT("sync.batch_max", "1000", 1, 100000, "rows", "Rows of one capture or apply batch."),
     INT("sync.lag_max", "1000", 0, 1000000000, "events",
         "A cutover is refused while more than this many events are in flight."),
-    ENUM("sync.snapshot", "auto", snapshot_words,
-         "auto: copy all existing rows of the legacy at the very first start; off: only when asked."),
+    ENUM(
+        "sync.snapshot", "auto", snapshot_words,
+        "auto: copy all existing rows of the legacy at the very first start; off: only when asked."),
     INT("sync.parked_max", "10000", 1, 10000000, "events",
         "Parked events of one direction; beyond that apply pauses instead of parking more."),
     STRING("sync.instance", "", "Name of this process; empty means host and process id."),

@@ -5,8 +5,7 @@
 
 #include <ctype.h>
 
-static const char *const type_names[] = {"string", "secret", "integer", "boolean", "word",
-                                         "list"};
+static const char *const type_names[] = {"string", "secret", "integer", "boolean", "word", "list"};
 
 static void write_row(struct buf *out, const struct conf_option *o)
 {

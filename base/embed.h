@@ -11,7 +11,7 @@ struct embedded_file {
     size_t size;
 };
 
-const struct embedded_file *embed_find(const char *name);        // NULL when none
-const struct embedded_file *embed_list(size_t *count);           // sorted by name
+const struct embedded_file *embed_find(const char *name); // NULL when none
+const struct embedded_file *embed_list(size_t *count);    // sorted by name
 
 #endif

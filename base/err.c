@@ -38,8 +38,7 @@ const char *err_name(enum err_code code)
 
 static bool retriable(enum err_code code)
 {
-    return code == ERR_MEMORY || code == ERR_BUSY || code == ERR_TIMEOUT ||
-           code == ERR_UNREACHABLE;
+    return code == ERR_MEMORY || code == ERR_BUSY || code == ERR_TIMEOUT || code == ERR_UNREACHABLE;
 }
 
 // Formats through a second buffer: an argument may be the message itself.
@@ -123,22 +122,17 @@ void err_clear(struct err *e)
 int err_exit_status(const struct err *e)
 {
     switch (e->code) {
-    case ERR_NONE:
-        return 0;
-    case ERR_CONFIG:
-        return 3;
+    case ERR_NONE: return 0;
+    case ERR_CONFIG: return 3;
     case ERR_UNREACHABLE:
-    case ERR_TIMEOUT:
-        return 4;
+    case ERR_TIMEOUT: return 4;
     case ERR_DENIED:
     case ERR_CONFLICT:
     case ERR_FENCED:
     case ERR_STALE:
     case ERR_BUSY:
     case ERR_NOT_FOUND:
-    case ERR_UNSUPPORTED:
-        return 1;
-    default:
-        return 5;
+    case ERR_UNSUPPORTED: return 1;
+    default: return 5;
     }
 }

@@ -323,21 +323,14 @@ unsigned json_doc_line(const struct json_doc *doc, const char *pointer)
 static const char *type_name(const json_t *v)
 {
     switch (json_typeof(v)) {
-    case JSON_OBJECT:
-        return "an object";
-    case JSON_ARRAY:
-        return "an array";
-    case JSON_STRING:
-        return "a string";
-    case JSON_INTEGER:
-        return "an integer";
-    case JSON_REAL:
-        return "a real number";
+    case JSON_OBJECT: return "an object";
+    case JSON_ARRAY: return "an array";
+    case JSON_STRING: return "a string";
+    case JSON_INTEGER: return "an integer";
+    case JSON_REAL: return "a real number";
     case JSON_TRUE:
-    case JSON_FALSE:
-        return "a boolean";
-    default:
-        return "null";
+    case JSON_FALSE: return "a boolean";
+    default: return "null";
     }
 }
 
@@ -359,25 +352,25 @@ static const char *pointer_to(char *out, size_t size, const char *at, const char
     return out;
 }
 
-static int wrong_type(const struct json_doc *doc, const char *at, const char *key,
-                      const json_t *v, const char *wanted, struct problems *p)
+static int wrong_type(const struct json_doc *doc, const char *at, const char *key, const json_t *v,
+                      const char *wanted, struct problems *p)
 {
     char pointer[512];
 
-    problems_add(p, doc, pointer_to(pointer, sizeof(pointer), at, key),
-                 "must be %s, is %s", wanted, type_name(v));
+    problems_add(p, doc, pointer_to(pointer, sizeof(pointer), at, key), "must be %s, is %s", wanted,
+                 type_name(v));
     return -1;
 }
 
-static int missing(const struct json_doc *doc, const char *at, const char *key,
-                   const char *wanted, struct problems *p)
+static int missing(const struct json_doc *doc, const char *at, const char *key, const char *wanted,
+                   struct problems *p)
 {
     problems_add(p, doc, at, "needs \"%s\" (%s)", key, wanted);
     return -1;
 }
 
-int json_get_str(const struct json_doc *doc, const json_t *object, const char *at,
-                 const char *key, const char *fallback, const char **out, struct problems *p)
+int json_get_str(const struct json_doc *doc, const json_t *object, const char *at, const char *key,
+                 const char *fallback, const char **out, struct problems *p)
 {
     const json_t *v = json_object_get(object, key);
 
@@ -393,9 +386,9 @@ int json_get_str(const struct json_doc *doc, const json_t *object, const char *a
     return 0;
 }
 
-int json_get_int(const struct json_doc *doc, const json_t *object, const char *at,
-                 const char *key, long long min, long long max, const long long *fallback,
-                 long long *out, struct problems *p)
+int json_get_int(const struct json_doc *doc, const json_t *object, const char *at, const char *key,
+                 long long min, long long max, const long long *fallback, long long *out,
+                 struct problems *p)
 {
     const json_t *v = json_object_get(object, key);
     char pointer[512];
@@ -418,8 +411,8 @@ int json_get_int(const struct json_doc *doc, const json_t *object, const char *a
     return 0;
 }
 
-int json_get_bool(const struct json_doc *doc, const json_t *object, const char *at,
-                  const char *key, bool fallback, bool *out, struct problems *p)
+int json_get_bool(const struct json_doc *doc, const json_t *object, const char *at, const char *key,
+                  bool fallback, bool *out, struct problems *p)
 {
     const json_t *v = json_object_get(object, key);
 

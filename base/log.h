@@ -25,12 +25,12 @@ void log_write(enum log_level level, const struct log_ctx *ctx, const char *fmt,
     FICUS_PRINTF(3, 4);
 
 #define log_error(ctx, ...) log_write(LOG_ERROR, ctx, __VA_ARGS__)
-#define log_warn(ctx, ...) log_write(LOG_WARN, ctx, __VA_ARGS__)
-#define log_info(ctx, ...) log_write(LOG_INFO, ctx, __VA_ARGS__)
-#define log_debug(ctx, ...)                                                                \
-    do {                                                                                   \
-        if (log_get_level() >= LOG_DEBUG)                                                  \
-            log_write(LOG_DEBUG, ctx, __VA_ARGS__);                                        \
+#define log_warn(ctx, ...)  log_write(LOG_WARN, ctx, __VA_ARGS__)
+#define log_info(ctx, ...)  log_write(LOG_INFO, ctx, __VA_ARGS__)
+#define log_debug(ctx, ...)                         \
+    do {                                            \
+        if (log_get_level() >= LOG_DEBUG)           \
+            log_write(LOG_DEBUG, ctx, __VA_ARGS__); \
     } while (0)
 
 // One token a period: true when the caller may log a repeat now; *dropped says how

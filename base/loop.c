@@ -49,8 +49,7 @@ void mailbox_post(struct mailbox *box, struct mail *m)
 
     do {
         m->next = old;
-    } while (!atomic_compare_exchange_weak_explicit(&box->newest, &old, m,
-                                                    memory_order_release,
+    } while (!atomic_compare_exchange_weak_explicit(&box->newest, &old, m, memory_order_release,
                                                     memory_order_relaxed));
     if (!old)
         wake(box);

@@ -20,14 +20,14 @@ struct loop *loop_create(const char *name, unsigned index, struct err *e);
 // After its thread has ended. Delivers what is left in the mailbox, so that it is freed.
 void loop_destroy(struct loop *l);
 int loop_start(struct loop *l, struct err *e) FICUS_MUST_CHECK; // its own thread
-void loop_run(struct loop *l);                // in the calling thread, until loop_stop
-void loop_stop(struct loop *l);               // Thread: any
+void loop_run(struct loop *l);  // in the calling thread, until loop_stop
+void loop_stop(struct loop *l); // Thread: any
 void loop_join(struct loop *l);
 struct event_base *loop_base(struct loop *l);
 struct mailbox *loop_mailbox(struct loop *l);
 unsigned loop_index(const struct loop *l);
-bool loop_is_current(const struct loop *l);   // for assertions
-uint64_t loop_now_ns(const struct loop *l);   // cached monotonic time of this turn
+bool loop_is_current(const struct loop *l); // for assertions
+uint64_t loop_now_ns(const struct loop *l); // cached monotonic time of this turn
 
 // Thread: any. Wakes the loop (eventfd) only when the mailbox was empty; the loop takes
 // the whole list a wake-up, in order of posting.

@@ -12,8 +12,8 @@
 enum kind { COUNTER, GAUGE, SECONDS };
 
 static const uint64_t bounds_ns[] = {
-    50000,     100000,    200000,     500000,     1000000,    2000000,     5000000,
-    10000000,  20000000,  50000000,   100000000,  200000000,  500000000,   1000000000,
+    50000,      100000,     200000,      500000,      1000000,     2000000,   5000000,
+    10000000,   20000000,   50000000,    100000000,   200000000,   500000000, 1000000000,
     2000000000, 5000000000, 10000000000, 20000000000, 60000000000,
 };
 #define BOUNDS (sizeof(bounds_ns) / sizeof(bounds_ns[0]))
@@ -194,9 +194,7 @@ static void write_one(struct buf *out, const struct metric *m)
         write_name(out, m, "");
         buf_printf(out, " %.17g\n", v);
         break;
-    case SECONDS:
-        write_histogram(out, m);
-        break;
+    case SECONDS: write_histogram(out, m); break;
     }
 }
 

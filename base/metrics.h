@@ -17,10 +17,10 @@ struct metric *metrics_gauge(const char *name, const char *help, const char *lab
 // Histogram of seconds with fixed log-spaced bounds from 50 us to 60 s.
 struct metric *metrics_seconds(const char *name, const char *help, const char *labels);
 
-void metric_add(struct metric *m, uint64_t n);          // counters
-void metric_set(struct metric *m, double v);            // gauges
-void metric_observe_ns(struct metric *m, uint64_t ns);  // histograms
-uint64_t metric_value(const struct metric *m);          // counters, for tests and status
+void metric_add(struct metric *m, uint64_t n);            // counters
+void metric_set(struct metric *m, double v);              // gauges
+void metric_observe_ns(struct metric *m, uint64_t ns);    // histograms
+uint64_t metric_value(const struct metric *m);            // counters, for tests and status
 double metric_quantile(const struct metric *m, double q); // seconds, by interpolation
 
 void metrics_write(struct buf *out); // the whole exposition, sorted by name

@@ -51,8 +51,7 @@ bool str_to_int(struct str s, long long min, long long max, long long *out)
     for (; i < s.len; i++) {
         if (s.data[i] < '0' || s.data[i] > '9')
             return false;
-        if (__builtin_mul_overflow(n, 10, &n) ||
-            __builtin_sub_overflow(n, s.data[i] - '0', &n))
+        if (__builtin_mul_overflow(n, 10, &n) || __builtin_sub_overflow(n, s.data[i] - '0', &n))
             return false;
     }
     if (!negative && __builtin_sub_overflow(0LL, n, &n))

@@ -8,7 +8,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#define FICUS_MUST_CHECK __attribute__((warn_unused_result))
+#define FICUS_MUST_CHECK   __attribute__((warn_unused_result))
 #define FICUS_PRINTF(f, a) __attribute__((format(printf, f, a)))
 
 // Borrows. `data` may be NULL only when `len` is 0.

@@ -29,10 +29,10 @@ struct worker_pool {
     pthread_cond_t ended; // a thread is about to end
     struct worker_job *first, *last;
     bool stopping;
-    unsigned live;     // threads that have not ended
+    unsigned live; // threads that have not ended
     unsigned busy, queued;
     uint64_t done, refused, expired;
-    bool abandoned;    // destroy gave up: the last thread frees the pool
+    bool abandoned; // destroy gave up: the last thread frees the pool
     unsigned nslots;
     struct slot slots[];
 };
@@ -226,8 +226,11 @@ void worker_pool_stats(const struct worker_pool *pool, struct worker_stats *out)
     uint64_t oldest = 0;
 
     pthread_mutex_lock(&p->lock);
-    *out = (struct worker_stats){.threads = p->live, .busy = p->busy, .queued = p->queued,
-                                 .done = p->done, .refused = p->refused,
+    *out = (struct worker_stats){.threads = p->live,
+                                 .busy = p->busy,
+                                 .queued = p->queued,
+                                 .done = p->done,
+                                 .refused = p->refused,
                                  .expired = p->expired};
     for (unsigned i = 0; i < p->nslots; i++) {
         uint64_t since = p->slots[i].running_since_ns;

@@ -16,12 +16,12 @@ struct worker_job {
     // Runs on the loop that owns `reply_to` after run, or instead of it when the job was
     // cancelled while queued (job->cancelled). Must free the job.
     void (*done)(struct worker_job *job);
-    struct mailbox *reply_to;  // NULL: `done` runs in the worker itself
-    uint64_t deadline_ns;      // monotonic; a job past it is not started. 0: none
-    bool cancelled;            // set by the pool
-    struct mail mail;          // the pool's
-    struct worker_job *next;   // the pool's
-    uint64_t submitted_ns;     // the pool's
+    struct mailbox *reply_to; // NULL: `done` runs in the worker itself
+    uint64_t deadline_ns;     // monotonic; a job past it is not started. 0: none
+    bool cancelled;           // set by the pool
+    struct mail mail;         // the pool's
+    struct worker_job *next;  // the pool's
+    uint64_t submitted_ns;    // the pool's
 };
 
 struct worker_options {
@@ -42,8 +42,8 @@ struct worker_stats {
 
 struct worker_pool *worker_pool_create(const struct worker_options *o, struct err *e);
 // Thread: any. ERR_BUSY when the queue is full; the job is then still the caller's.
-int worker_pool_submit(struct worker_pool *p, struct worker_job *job, struct err *e)
-    FICUS_MUST_CHECK;
+int worker_pool_submit(struct worker_pool *p, struct worker_job *job,
+                       struct err *e) FICUS_MUST_CHECK;
 void worker_pool_stats(const struct worker_pool *p, struct worker_stats *out);
 // Stops intake, waits for what runs up to `ms`, cancels what is queued, joins.
 // Returns the number of threads that did not end in time (left detached).

@@ -72,6 +72,20 @@ static void queue_remove(struct http_call *call)
     u->stats.queued--;
 }
 
+static struct http_call *queue_pop(struct http_upstream *u)
+{
+    struct http_call *call = u->first;
+
+    u->first = call->next;
+    if (u->first)
+        u->first->prev = NULL;
+    else
+        u->last = NULL;
+    call->next = NULL;
+    u->stats.queued--;
+    return call;
+}
+
 static void upstream_free(struct http_upstream *u)
 {
     free(u->url);
@@ -86,8 +100,7 @@ static void cancel_all(struct http_upstream *u)
 
     err_set(&e, ERR_CANCELLED, "the HTTP client is closing");
     while (u->first) {
-        struct http_call *call = u->first;
-        queue_remove(call);
+        struct http_call *call = queue_pop(u);
         client_call_end(call, &e, NULL);
     }
     while (u->conns) {
@@ -417,8 +430,7 @@ int http_client_send(struct http_client *c, const struct http_client_request *r,
         return err_set(e, ERR_CANCELLED, "the HTTP client is closing");
     if (!u->idle && u->stats.connections >= c->o.connections_max &&
         u->stats.queued >= c->o.queue_max)
-        return err_set(e, ERR_BUSY, "%s: %u calls are waiting already", u->name,
-                       u->stats.queued);
+        return err_set(e, ERR_BUSY, "%s: %u calls are waiting already", u->name, u->stats.queued);
     struct http_call *call = call_create(c, r, e);
     if (!call)
         return -1;
@@ -441,6 +453,7 @@ void client_pump(struct http_upstream *u)
 
     while (u->first && started) {
         struct http_call *call = u->first;
+        assert(!call->prev);
         queue_remove(call);
         if (start(u, call, &started, &e) != 0) {
             client_call_end(call, &e, NULL);

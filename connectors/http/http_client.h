@@ -34,10 +34,10 @@ int http_client_upstream(struct http_client *c, const char *url, struct http_ups
                          struct err *e) FICUS_MUST_CHECK;
 
 struct http_client_response {
-    unsigned status;                   // 200..599
+    unsigned status; // 200..599
     const struct http_header *headers;
     size_t nheaders;
-    struct str body;                   // whole and de-chunked
+    struct str body; // whole and de-chunked
 };
 
 // Copied before http_client_send returns. Host, Content-Length and Connection are ours.

@@ -130,8 +130,7 @@ static int try_connect(struct client_conn *c)
         }
         setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
         if ((connect(c->fd, sa, u->lengths[c->address]) == 0 || errno == EINPROGRESS) &&
-            event_assign(&c->read_event, base, c->fd, EV_READ | EV_PERSIST, on_readable, c) ==
-                0 &&
+            event_assign(&c->read_event, base, c->fd, EV_READ | EV_PERSIST, on_readable, c) == 0 &&
             event_assign(&c->write_event, base, c->fd, EV_WRITE | EV_PERSIST, on_writable, c) ==
                 0 &&
             event_add(&c->write_event, NULL) == 0)
@@ -258,8 +257,7 @@ static void deliver(struct client_conn *c)
         .status = c->head.status,
         .headers = c->headers,
         .nheaders = c->head.nheaders,
-        .body = in_place ? str_n(c->in + c->head_len, (size_t)c->head.length)
-                         : buf_str(&c->body),
+        .body = in_place ? str_n(c->in + c->head_len, (size_t)c->head.length) : buf_str(&c->body),
     };
     // Bytes behind the reply, or a reply before the whole request: not to be trusted again.
     bool keep = c->head.keep_alive && c->used == c->in_len && call->sent == call->request.len;
@@ -307,8 +305,8 @@ static int collect(struct client_conn *c)
         rc = c->head.framing == WIRE_LENGTH && c->left == 0;
     }
     while (c->head.framing == WIRE_CHUNKED && rc == 0 && c->used < c->in_len) {
-        rc = wire_chunks_next(&c->chunks, str_n(c->in + c->used, c->in_len - c->used), &n,
-                              &data, &f);
+        rc = wire_chunks_next(&c->chunks, str_n(c->in + c->used, c->in_len - c->used), &n, &data,
+                              &f);
         if (rc < 0) {
             refuse(c, ERR_INVALID, f.why);
             return -1;
@@ -358,8 +356,8 @@ static int take_head(struct client_conn *c)
     }
     if (rc == 0)
         return 0;
-    if (wire_parse_response(str_n(c->in, c->head_len), c->call->head_request, c->headers,
-                            &c->head, &f) != 0) {
+    if (wire_parse_response(str_n(c->in, c->head_len), c->call->head_request, c->headers, &c->head,
+                            &f) != 0) {
         refuse(c, ERR_INVALID, f.why);
         return -1;
     }

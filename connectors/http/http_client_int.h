@@ -11,7 +11,7 @@
 #include <sys/socket.h>
 
 #define CLIENT_ADDRESSES_MAX 8
-#define CLIENT_IN_SLACK 8192u // room behind the largest head
+#define CLIENT_IN_SLACK      8192u // room behind the largest head
 
 //   CONNECTING -> BUSY <-> IDLE        (any state -> CLOSED)
 enum client_state {
@@ -35,7 +35,7 @@ struct client_conn {
     struct event read_event, write_event;
     struct http_call *call;
 
-    char *in;         // head, and a body that came with it
+    char *in; // head, and a body that came with it
     size_t in_len, scanned, head_len, used;
     bool head_done;
     unsigned interim; // 1xx replies seen
@@ -68,7 +68,7 @@ struct http_upstream {
     socklen_t lengths[CLIENT_ADDRESSES_MAX];
     unsigned naddresses;
     struct client_conn *conns;
-    struct client_conn *idle; // newest first
+    struct client_conn *idle;       // newest first
     struct http_call *first, *last; // waiting
     struct http_upstream_stats stats;
 };
@@ -82,8 +82,8 @@ struct http_client {
 
 // http_client_conn.c
 // Opens a connection for the call. Failure is told later, by the call's end.
-int client_conn_open(struct http_upstream *u, struct http_call *call, struct err *e)
-    FICUS_MUST_CHECK;
+int client_conn_open(struct http_upstream *u, struct http_call *call,
+                     struct err *e) FICUS_MUST_CHECK;
 void client_conn_use(struct client_conn *c, struct http_call *call); // an idle one
 void client_conn_close(struct client_conn *c);
 

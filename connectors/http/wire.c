@@ -12,10 +12,10 @@
 // coding but one "chunked", control characters anywhere.
 #include "connectors/http/wire.h"
 
-#define TCHAR 1u  // token
-#define VALUE 2u  // field value
+#define TCHAR  1u // token
+#define VALUE  2u // field value
 #define TARGET 4u // request target: visible ASCII without '#'
-#define HOST 8u   // uri-host and port
+#define HOST   8u // uri-host and port
 
 // Filled by ranges: written out, the table could not be read.
 static const unsigned char kinds[256] = {
@@ -190,8 +190,7 @@ static void note(struct seen *s, const struct http_header *h)
             s->coding = h->value;
         }
         break;
-    default:
-        break;
+    default: break;
     }
 }
 
@@ -256,8 +255,8 @@ static int parse_framing(const struct seen *s, struct wire_head *out, struct wir
 // "HTTP/1.0" and "HTTP/1.1"; anything else of that shape is a version we do not speak.
 static int parse_version(struct str s, bool *http10, struct wire_fault *f)
 {
-    if (s.len != 8 || memcmp(s.data, "HTTP/", 5) != 0 || s.data[6] != '.' ||
-        s.data[5] < '0' || s.data[5] > '9' || s.data[7] < '0' || s.data[7] > '9')
+    if (s.len != 8 || memcmp(s.data, "HTTP/", 5) != 0 || s.data[6] != '.' || s.data[5] < '0' ||
+        s.data[5] > '9' || s.data[7] < '0' || s.data[7] > '9')
         return fault(f, 400, "malformed HTTP version");
     if (s.data[5] != '1' || s.data[7] > '1')
         return fault(f, 505, "only HTTP/1.0 and HTTP/1.1 are spoken here");

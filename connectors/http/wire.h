@@ -11,10 +11,10 @@
 
 #include <stdint.h>
 
-#define WIRE_HEADERS_MAX 100 // fields in one message
-#define WIRE_METHOD_MAX 32   // bytes
+#define WIRE_HEADERS_MAX    100  // fields in one message
+#define WIRE_METHOD_MAX     32   // bytes
 #define WIRE_CHUNK_LINE_MAX 1024 // bytes of a chunk's size line, extensions included
-#define WIRE_TRAILER_MAX 8192    // bytes of all trailer fields together
+#define WIRE_TRAILER_MAX    8192 // bytes of all trailer fields together
 
 struct http_header {
     struct str name, value; // value without surrounding blanks
@@ -28,7 +28,7 @@ struct wire_fault {
 
 enum wire_framing {
     WIRE_NO_BODY,
-    WIRE_LENGTH,  // exactly `length` bytes follow
+    WIRE_LENGTH, // exactly `length` bytes follow
     WIRE_CHUNKED,
     WIRE_TO_CLOSE, // responses only
 };
@@ -36,16 +36,16 @@ enum wire_framing {
 struct wire_head {
     // request
     struct str method;
-    struct str target;      // origin-form, or "*" for OPTIONS
-    struct str host;        // .data NULL when there is none (HTTP/1.0)
+    struct str target; // origin-form, or "*" for OPTIONS
+    struct str host;   // .data NULL when there is none (HTTP/1.0)
     bool expect_continue;
     // response
     unsigned status;
     // both
     bool http10;
-    bool keep_alive;        // what version and Connection say
+    bool keep_alive; // what version and Connection say
     enum wire_framing framing;
-    uint64_t length;        // WIRE_LENGTH
+    uint64_t length;             // WIRE_LENGTH
     struct http_header *headers; // the caller's array of WIRE_HEADERS_MAX
     size_t nheaders;
 };
@@ -53,8 +53,8 @@ struct wire_head {
 // Looks for the blank line that ends a header block. 1 with *head_len (blank line
 // included), 0 when more is needed, -1 with a fault as soon as a line does not end in CRLF.
 // *scanned (0 at first) keeps the place between calls on a growing buffer.
-int wire_find_end(struct str data, size_t *scanned, size_t *head_len, struct wire_fault *f)
-    FICUS_MUST_CHECK;
+int wire_find_end(struct str data, size_t *scanned, size_t *head_len,
+                  struct wire_fault *f) FICUS_MUST_CHECK;
 
 // Parse a whole header block as found by wire_find_end. `headers` has WIRE_HEADERS_MAX
 // entries. -1 with a fault; nothing in `out` may be used then.
@@ -73,8 +73,8 @@ enum wire_chunk_state {
     WIRE_CHUNK_DATA,
     WIRE_CHUNK_DATA_CR,
     WIRE_CHUNK_DATA_LF,
-    WIRE_CHUNK_TRAILER,    // at the start of a trailer line
-    WIRE_CHUNK_FIELD,      // inside one
+    WIRE_CHUNK_TRAILER, // at the start of a trailer line
+    WIRE_CHUNK_FIELD,   // inside one
     WIRE_CHUNK_FIELD_LF,
     WIRE_CHUNK_LAST_LF,
     WIRE_CHUNK_DONE,

@@ -103,26 +103,18 @@ static int in_trailer(struct wire_chunks *c, char ch, struct wire_fault *f)
 static int step(struct wire_chunks *c, char ch, struct wire_fault *f)
 {
     switch (c->state) {
-    case WIRE_CHUNK_SIZE:
-        return in_size(c, ch, f);
-    case WIRE_CHUNK_EXTENSION:
-        return in_extension(c, ch, f);
+    case WIRE_CHUNK_SIZE: return in_size(c, ch, f);
+    case WIRE_CHUNK_EXTENSION: return in_extension(c, ch, f);
     case WIRE_CHUNK_SIZE_LF:
         return expect(c, ch, '\n', c->left ? WIRE_CHUNK_DATA : WIRE_CHUNK_TRAILER, f);
-    case WIRE_CHUNK_DATA_CR:
-        return expect(c, ch, '\r', WIRE_CHUNK_DATA_LF, f);
-    case WIRE_CHUNK_DATA_LF:
-        return expect(c, ch, '\n', WIRE_CHUNK_SIZE, f);
+    case WIRE_CHUNK_DATA_CR: return expect(c, ch, '\r', WIRE_CHUNK_DATA_LF, f);
+    case WIRE_CHUNK_DATA_LF: return expect(c, ch, '\n', WIRE_CHUNK_SIZE, f);
     case WIRE_CHUNK_TRAILER:
-    case WIRE_CHUNK_FIELD:
-        return in_trailer(c, ch, f);
-    case WIRE_CHUNK_FIELD_LF:
-        return expect(c, ch, '\n', WIRE_CHUNK_TRAILER, f);
-    case WIRE_CHUNK_LAST_LF:
-        return expect(c, ch, '\n', WIRE_CHUNK_DONE, f);
+    case WIRE_CHUNK_FIELD: return in_trailer(c, ch, f);
+    case WIRE_CHUNK_FIELD_LF: return expect(c, ch, '\n', WIRE_CHUNK_TRAILER, f);
+    case WIRE_CHUNK_LAST_LF: return expect(c, ch, '\n', WIRE_CHUNK_DONE, f);
     case WIRE_CHUNK_DATA:
-    case WIRE_CHUNK_DONE:
-        break;
+    case WIRE_CHUNK_DONE: break;
     }
     return fault(f, 500, "chunk decoder out of step");
 }

@@ -103,17 +103,18 @@ static void set_reading(struct conn *c, bool on)
         c->reading = on;
 }
 
-static void conn_free(struct conn *c)
+void conn_free_closed(struct http_listener *l)
 {
-    struct http_listener *l = c->listener;
+    struct conn *c;
 
-    list_remove(&l->lists[CONN_CLOSED], c);
-    listener_give_in(l, c->in);
-    buf_free(&c->body);
-    buf_free(&c->out);
-    free(c);
-    l->stats.connections--;
-    listener_unref(l);
+    while ((c = l->lists[CONN_CLOSED].first) != NULL) {
+        list_remove(&l->lists[CONN_CLOSED], c);
+        listener_give_in(l, c->in);
+        buf_free(&c->body);
+        buf_free(&c->out);
+        free(c);
+        l->stats.connections--;
+    }
 }
 
 void conn_close(struct conn *c)
@@ -133,8 +134,6 @@ void conn_close(struct conn *c)
         else
             exchange_release(x);
     }
-    if (!c->stepping)
-        conn_free(c);
 }
 
 void conn_open(struct http_listener *l, int fd, const struct sockaddr_storage *peer)
@@ -249,43 +248,47 @@ void conn_send(struct conn *c, struct str head, struct str body, bool close_afte
         run(c); // a pipelined request may be waiting
 }
 
-static void on_writable(evutil_socket_t fd, short what, void *arg)
+static void write_rest(struct conn *c)
 {
-    struct conn *c = arg;
-
-    (void)fd;
-    (void)what;
-    c->listener->now_ns = clock_mono_ns();
     ssize_t n = send_parts(c, str_n(c->out.data + c->out_pos, c->out.len - c->out_pos),
                            str_n(NULL, 0));
+
     if (n < 0) {
         conn_close(c);
         return;
     }
     c->out_pos += (size_t)n;
-    if (c->out_pos < c->out.len) {
-        if (n > 0) { // progress restarts the clock
-            struct conn_list *list = &c->listener->lists[CONN_WRITING];
-            list_remove(list, c);
-            list_append(list, c);
-            c->since_ns = c->listener->now_ns;
-        }
-        return;
+    if (c->out_pos == c->out.len) {
+        event_del(&c->write_event);
+        buf_free(&c->out);
+        reply_done(c);
+        run(c);
+    } else if (n > 0) { // progress restarts the clock
+        struct conn_list *list = &c->listener->lists[CONN_WRITING];
+        list_remove(list, c);
+        list_append(list, c);
+        c->since_ns = c->listener->now_ns;
     }
-    event_del(&c->write_event);
-    buf_free(&c->out);
-    c->stepping = true;
-    reply_done(c);
-    c->stepping = false;
-    run(c);
+}
+
+static void on_writable(evutil_socket_t fd, short what, void *arg)
+{
+    struct conn *c = arg;
+    struct http_listener *l = c->listener;
+
+    (void)fd;
+    (void)what;
+    listener_enter(l);
+    write_rest(c);
+    listener_leave(l);
 }
 
 // Refuses what was sent and gives the connection up.
 static void refuse(struct conn *c, unsigned status, const char *why)
 {
     struct http_listener *l = c->listener;
-    struct http_response r = {.status = status, .content_type = STR("text/plain"),
-                              .body = str_of(why)};
+    struct http_response r = {
+        .status = status, .content_type = STR("text/plain"), .body = str_of(why)};
     struct http_access a = {.status = status, .bytes = r.body.len};
 
     l->stats.malformed++;
@@ -307,8 +310,9 @@ static void handle(struct conn *c)
 {
     struct http_listener *l = c->listener;
     struct http_exchange *x = c->exchange;
-    struct http_request *r = &x->request;
 
+    assert(x);
+    struct http_request *r = &x->request;
     r->body = c->body.limit > 0 ? buf_str(&c->body)
                                 : str_n(c->in + c->head_len, c->used - c->head_len);
     if (r->body.len == 0)
@@ -431,8 +435,8 @@ static bool step_head(struct conn *c)
         refuse(c, f.status, f.why);
     } else if (rc == 0 ? c->in_len > l->limits.header_max : c->head_len > l->limits.header_max) {
         bool line = memchr(c->in, '\n', l->limits.header_max) != NULL;
-        refuse(c, line ? 431 : 414, line ? "the header fields are too large"
-                                         : "the request target is too long");
+        refuse(c, line ? 431 : 414,
+               line ? "the header fields are too large" : "the request target is too long");
     } else if (rc > 0) {
         take_head(c);
     } else {
@@ -450,8 +454,8 @@ static bool step_chunks(struct conn *c)
     int rc = 0;
 
     while (rc == 0 && c->used < c->in_len) {
-        rc = wire_chunks_next(&c->chunks, str_n(c->in + c->used, c->in_len - c->used), &n,
-                              &data, &f);
+        rc = wire_chunks_next(&c->chunks, str_n(c->in + c->used, c->in_len - c->used), &n, &data,
+                              &f);
         if (rc < 0) {
             refuse(c, f.status, f.why);
             return true;
@@ -495,20 +499,12 @@ static void run(struct conn *c)
     c->stepping = true;
     while (moved) {
         switch (c->state) {
-        case CONN_HEAD:
-            moved = step_head(c);
-            break;
-        case CONN_BODY:
-            moved = step_body(c);
-            break;
-        default:
-            moved = false;
-            break;
+        case CONN_HEAD: moved = step_head(c); break;
+        case CONN_BODY: moved = step_body(c); break;
+        default: moved = false; break;
         }
     }
     c->stepping = false;
-    if (c->state == CONN_CLOSED)
-        conn_free(c);
 }
 
 // ---- reading
@@ -598,30 +594,21 @@ static void read_and_drop(struct conn *c)
 static void on_readable(evutil_socket_t fd, short what, void *arg)
 {
     struct conn *c = arg;
+    struct http_listener *l = c->listener;
 
     (void)fd;
     (void)what;
-    c->listener->now_ns = clock_mono_ns();
-    c->stepping = true;
-    switch (c->state) {
-    case CONN_IDLE:
+    listener_enter(l);
+    if (c->state == CONN_IDLE)
         read_first(c);
-        break;
-    case CONN_LINGER:
+    else if (c->state == CONN_LINGER)
         read_and_drop(c);
-        break;
-    case CONN_BODY:
-        if (c->framing == WIRE_LENGTH && c->body.limit > 0) {
-            read_body(c);
-            break;
-        }
+    else if (c->state == CONN_BODY && c->framing == WIRE_LENGTH && c->body.limit > 0)
+        read_body(c);
+    else
         read_input(c);
-        break;
-    default:
-        read_input(c);
-        break;
-    }
     run(c);
+    listener_leave(l);
 }
 
 // ---- timeouts and the end of the listener

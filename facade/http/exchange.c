@@ -88,8 +88,7 @@ static const char *date_line(struct http_listener *l)
 static bool server_owns(struct str name)
 {
     return str_eq_nocase(name, STR("content-length")) || str_eq_nocase(name, STR("date")) ||
-           str_eq_nocase(name, STR("connection")) ||
-           str_eq_nocase(name, STR("transfer-encoding"));
+           str_eq_nocase(name, STR("connection")) || str_eq_nocase(name, STR("transfer-encoding"));
 }
 
 static void add_field(struct buf *b, const struct http_header *h)
@@ -104,8 +103,8 @@ static void add_field(struct buf *b, const struct http_header *h)
     buf_add(b, "\r\n", 2);
 }
 
-struct str exchange_build_head(struct http_listener *l, const struct http_response *r,
-                               bool http10, bool keep_alive)
+struct str exchange_build_head(struct http_listener *l, const struct http_response *r, bool http10,
+                               bool keep_alive)
 {
     struct buf *b = &l->head;
 
@@ -150,13 +149,19 @@ static void tell(struct http_exchange *x, const struct http_response *r, bool go
     listener_access(x->listener, &a);
 }
 
-static void reply_to_nobody(struct http_exchange *x, const struct http_response *r)
+static void reply(struct http_exchange *x, struct conn *c, const struct http_response *r)
 {
     struct http_listener *l = x->listener;
+    bool keep = x->request.keep_alive && !l->draining;
+    bool bodiless = x->request.head || r->status == 204 || r->status == 304;
+    struct str head = exchange_build_head(l, r, x->request.http10, keep);
 
-    tell(x, r, true);
-    exchange_release(x);
-    listener_unref(l);
+    c->exchange = NULL;
+    x->conn = NULL;
+    if (head.data)
+        conn_send(c, head, bodiless ? str_n(NULL, 0) : r->body, !keep);
+    else
+        conn_close(c);
 }
 
 void http_reply(struct http_exchange *x, const struct http_response *r)
@@ -166,25 +171,13 @@ void http_reply(struct http_exchange *x, const struct http_response *r)
 
     assert(x->request.exchange == x); // once an exchange
     assert(r->status >= 200 && r->status <= 599);
-    if (!c) {
-        reply_to_nobody(x, r);
-        return;
-    }
-    if (!c->stepping)
-        l->now_ns = clock_mono_ns();
-    bool keep = x->request.keep_alive && !l->draining;
-    bool bodiless = x->request.head || r->status == 204 || r->status == 304;
-    struct str head = exchange_build_head(l, r, x->request.http10, keep);
-    tell(x, r, false);
+    listener_enter(l);
+    tell(x, r, c == NULL);
+    if (c)
+        reply(x, c, r);
     // The body may live in the exchange's arena: it goes only after the socket has it.
-    c->exchange = NULL;
-    x->conn = NULL;
-    if (head.data)
-        conn_send(c, head, bodiless ? str_n(NULL, 0) : r->body, !keep);
-    else
-        conn_close(c);
     exchange_release(x);
-    listener_unref(l);
+    listener_leave(l);
 }
 
 // ---- what a handler may ask of an exchange

@@ -207,8 +207,7 @@ static const char *find_delimiter(struct str s, struct str delimiter)
     return s.len < delimiter.len ? NULL : memmem(s.data, s.len, delimiter.data, delimiter.len);
 }
 
-static int add_part(struct str part, struct arena *a, struct form *f, size_t *room,
-                    struct err *e)
+static int add_part(struct str part, struct arena *a, struct form *f, size_t *room, struct err *e)
 {
     if (f->n == *room) {
         size_t more = FORM_FIELDS_MAX - f->n < 16 ? FORM_FIELDS_MAX - f->n : 16;
@@ -222,8 +221,8 @@ static int add_part(struct str part, struct arena *a, struct form *f, size_t *ro
     return 0;
 }
 
-static int add_multipart(struct str body, struct str content_type, struct arena *a,
-                         struct form *f, struct err *e)
+static int add_multipart(struct str body, struct str content_type, struct arena *a, struct form *f,
+                         struct err *e)
 {
     struct str boundary = parameter(content_type, "boundary", a);
     size_t room = f->n;

@@ -21,15 +21,15 @@ struct form {
 };
 
 // Slices point into the arena or into the input. ERR_LIMIT past FORM_FIELDS_MAX.
-int form_parse_urlencoded(struct str text, struct arena *a, struct form *out, struct err *e)
-    FICUS_MUST_CHECK;
+int form_parse_urlencoded(struct str text, struct arena *a, struct form *out,
+                          struct err *e) FICUS_MUST_CHECK;
 // `content_type` is the whole field value, with its boundary. ERR_INVALID when malformed.
 int form_parse_multipart(struct str body, struct str content_type, struct arena *a,
                          struct form *out, struct err *e) FICUS_MUST_CHECK;
 // Query string and body of a request, body fields last (so that they win). Other content
 // types contribute nothing.
-int form_parse_request(const struct http_request *r, struct form *out, struct err *e)
-    FICUS_MUST_CHECK;
+int form_parse_request(const struct http_request *r, struct form *out,
+                       struct err *e) FICUS_MUST_CHECK;
 
 // Value of the last field of exactly that name; .data NULL when there is none.
 struct str form_get(const struct form *f, const char *name);
@@ -38,7 +38,7 @@ struct str form_get(const struct form *f, const char *name);
 bool form_media_is(struct str content_type, const char *type);
 
 // A path segment, strictly: -1 (ERR_INVALID) on a malformed escape or an encoded NUL.
-int form_decode_segment(struct str s, struct arena *a, struct str *out, struct err *e)
-    FICUS_MUST_CHECK;
+int form_decode_segment(struct str s, struct arena *a, struct str *out,
+                        struct err *e) FICUS_MUST_CHECK;
 
 #endif

@@ -15,16 +15,16 @@ struct loop;
 
 // Valid until http_reply. Everything points into the exchange's memory.
 struct http_request {
-    struct str method;  // a token, case as sent
-    struct str target;  // as sent, origin-form ("/a/b?c") or "*" for OPTIONS; absolute-form
-                        // is reduced to origin-form and its authority replaces `host`
-    struct str path;    // target before '?', still percent-encoded
-    struct str query;   // after '?', .data NULL when there is no '?'
-    struct str host;    // Host field, "" only for HTTP/1.0
+    struct str method; // a token, case as sent
+    struct str target; // as sent, origin-form ("/a/b?c") or "*" for OPTIONS; absolute-form
+                       // is reduced to origin-form and its authority replaces `host`
+    struct str path;   // target before '?', still percent-encoded
+    struct str query;  // after '?', .data NULL when there is no '?'
+    struct str host;   // Host field, "" only for HTTP/1.0
     bool http10, head, keep_alive;
     const struct http_header *headers;
     size_t nheaders;
-    struct str body;    // whole and de-chunked; len 0 when none
+    struct str body; // whole and de-chunked; len 0 when none
     struct sockaddr_storage peer;
     struct arena *arena; // lives and dies with the exchange; for whatever the answer needs
     struct http_exchange *exchange;
@@ -35,8 +35,8 @@ struct str http_header(const struct http_request *r, const char *name);
 
 // Date, Content-Length and Connection are the server's. Borrowed until http_reply returns.
 struct http_response {
-    unsigned status;               // 200..599
-    struct str content_type;       // "" when there is no body
+    unsigned status;         // 200..599
+    struct str content_type; // "" when there is no body
     struct str body;
     const struct http_header *headers; // names must be tokens, values without CR/LF/NUL:
     size_t nheaders;                   // a field that is not is left out and logged

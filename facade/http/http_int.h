@@ -34,41 +34,41 @@ struct conn {
     struct http_listener *listener;
     struct conn *prev, *next; // the state's list
     enum conn_state state;
-    uint64_t since_ns;        // when the state's clock started
+    uint64_t since_ns; // when the state's clock started
     int fd;
     bool reading;     // read_event is added
-    bool stepping;    // conn_step is on the stack: it frees
+    bool stepping;    // run is on the stack: it goes on with what follows
     bool close_after; // no further request on this connection
     bool blank_seen;  // an empty line before the request line was skipped
     struct event read_event, write_event;
     struct sockaddr_storage peer;
 
-    char *in;         // listener->in_size bytes, NULL when idle
-    size_t in_len;    // bytes in it
-    size_t used;      // of them, those that belong to the present request
-    size_t scanned;   // wire_find_end's place
+    char *in;       // listener->in_size bytes, NULL when idle
+    size_t in_len;  // bytes in it
+    size_t used;    // of them, those that belong to the present request
+    size_t scanned; // wire_find_end's place
     size_t head_len;
     enum wire_framing framing;
-    uint64_t left;    // WIRE_LENGTH: body bytes still to come
+    uint64_t left; // WIRE_LENGTH: body bytes still to come
     struct wire_chunks chunks;
-    struct buf body;  // a body that does not stay in `in`
+    struct buf body; // a body that does not stay in `in`
 
     struct http_exchange *exchange; // from head to reply
-    struct buf out;   // the rest of a reply that the socket did not take
+    struct buf out;                 // the rest of a reply that the socket did not take
     size_t out_pos;
 };
 
 struct http_exchange {
     struct http_request request;
     struct http_listener *listener;
-    struct conn *conn;         // NULL once the client is gone
+    struct conn *conn;          // NULL once the client is gone
     struct http_exchange *next; // free list
     void (*closed)(void *ctx);
     void *closed_ctx;
     const char *label;
-    uint64_t started_ns;       // request complete
-    char *in;                  // taken over from a connection that went away
-    struct buf body;           // the same
+    uint64_t started_ns; // request complete
+    char *in;            // taken over from a connection that went away
+    struct buf body;     // the same
     struct http_header headers[WIRE_HEADERS_MAX];
 };
 
@@ -78,7 +78,7 @@ struct conn_list {
 
 struct http_listener {
     struct http_listener_options o;
-    struct http_limits limits;   // with defaults filled in
+    struct http_limits limits; // with defaults filled in
     int fd;
     unsigned port;
     struct event *accept_event, *tick;
@@ -87,21 +87,23 @@ struct http_listener {
     struct log_limit full_limit; // of "too many connections"
     uint64_t now_ns;             // of this turn
     size_t in_size;
-    char **spare_in;             // recycled input buffers
+    char **spare_in; // recycled input buffers
     unsigned nspare_in;
     struct http_exchange *spare; // recycled exchanges
     unsigned nspare;
-    struct buf head;             // of the reply being built
-    char date[40];               // "Date: ...\r\n" of date_second
+    struct buf head; // of the reply being built
+    char date[40];   // "Date: ...\r\n" of date_second
     long long date_second;
     bool draining, destroyed, accept_paused;
+    unsigned depth; // of listener_enter
     void (*drained)(void *ctx);
     void *drained_ctx;
 };
 
 // conn.c
 void conn_open(struct http_listener *l, int fd, const struct sockaddr_storage *peer);
-void conn_close(struct conn *c); // frees, or leaves that to the conn_step on the stack
+void conn_close(struct conn *c); // freed by the listener_leave that ends this turn
+void conn_free_closed(struct http_listener *l);
 void conn_timeout(struct conn *c);
 void conn_drain(struct conn *c); // an idle one: serves what has arrived, else closes
 // Sends head and body, keeps what the socket did not take, and moves on: the next request,
@@ -114,13 +116,16 @@ struct http_exchange *exchange_take(struct http_listener *l); // NULL: out of me
 void exchange_release(struct http_exchange *x);
 void exchange_gone(struct http_exchange *x); // the client left; takes over the buffers
 // Head of a reply in l->head. `body_len` is announced unless the status forbids it.
-struct str exchange_build_head(struct http_listener *l, const struct http_response *r,
-                               bool http10, bool keep_alive);
+struct str exchange_build_head(struct http_listener *l, const struct http_response *r, bool http10,
+                               bool keep_alive);
 
 // listener.c
 char *listener_take_in(struct http_listener *l); // NULL: out of memory
 void listener_give_in(struct http_listener *l, char *in);
 void listener_access(struct http_listener *l, const struct http_access *a);
-void listener_unref(struct http_listener *l); // after a connection or exchange went
+// Around everything that a callback does. The outermost listener_leave frees closed
+// connections, and the listener itself when it was destroyed and nothing is left of it.
+void listener_enter(struct http_listener *l);
+void listener_leave(struct http_listener *l);
 
 #endif

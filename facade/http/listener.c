@@ -14,11 +14,11 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define ACCEPTS_A_TURN 64
-#define SPARE_IN_MAX 64
+#define ACCEPTS_A_TURN      64
+#define SPARE_IN_MAX        64
 #define SPARE_EXCHANGES_MAX 64
-#define LINGER_MS 2000
-#define TICK_MAX_MS 250
+#define LINGER_MS           2000
+#define TICK_MAX_MS         250
 
 static const struct log_ctx ctx = {"http", NULL, NULL};
 
@@ -108,14 +108,21 @@ static void listener_free(struct http_listener *l)
     free(l);
 }
 
-void listener_unref(struct http_listener *l)
+void listener_enter(struct http_listener *l)
 {
-    if (l->destroyed) {
-        if (l->stats.exchanges == 0 && l->stats.connections == 0)
-            listener_free(l);
-    } else if (l->draining && l->stats.connections == 0) {
+    if (l->depth++ == 0)
+        l->now_ns = clock_mono_ns();
+}
+
+void listener_leave(struct http_listener *l)
+{
+    if (--l->depth > 0)
+        return;
+    conn_free_closed(l);
+    if (l->destroyed && l->stats.exchanges == 0)
+        listener_free(l);
+    else if (l->drained && l->stats.connections == 0)
         event_active(l->tick, EV_TIMEOUT, 0); // tells from a fresh stack
-    }
 }
 
 void listener_access(struct http_listener *l, const struct http_access *a)
@@ -144,17 +151,12 @@ static void accept_one(struct http_listener *l, int fd, const struct sockaddr_st
     conn_open(l, fd, peer);
 }
 
-static void on_accept(evutil_socket_t fd, short what, void *arg)
+static void accept_some(struct http_listener *l)
 {
-    struct http_listener *l = arg;
-
-    (void)what;
-    l->now_ns = clock_mono_ns();
     for (unsigned i = 0; i < ACCEPTS_A_TURN; i++) {
         struct sockaddr_storage peer = {0};
         socklen_t len = sizeof(peer);
-        int client = accept4((int)fd, (struct sockaddr *)&peer, &len,
-                             SOCK_NONBLOCK | SOCK_CLOEXEC);
+        int client = accept4(l->fd, (struct sockaddr *)&peer, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (client >= 0) {
             accept_one(l, client, &peer);
         } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
@@ -166,6 +168,17 @@ static void on_accept(evutil_socket_t fd, short what, void *arg)
             return;
         }
     }
+}
+
+static void on_accept(evutil_socket_t fd, short what, void *arg)
+{
+    struct http_listener *l = arg;
+
+    (void)fd;
+    (void)what;
+    listener_enter(l);
+    accept_some(l);
+    listener_leave(l);
 }
 
 // ---- timeouts
@@ -185,20 +198,22 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 
     (void)fd;
     (void)what;
-    l->now_ns = clock_mono_ns();
+    listener_enter(l);
     expire(l, CONN_IDLE, l->draining ? 0 : l->limits.idle_ms);
     expire(l, CONN_HEAD, l->limits.request_ms); // bodies too
     expire(l, CONN_WRITING, l->limits.write_ms);
     expire(l, CONN_LINGER, LINGER_MS);
+    conn_free_closed(l); // nothing of them is on the stack
     if (l->accept_paused && !l->draining) {
         l->accept_paused = false;
         event_add(l->accept_event, NULL);
     }
-    if (l->draining && l->stats.connections == 0 && l->drained) {
+    if (l->stats.connections == 0 && l->drained) {
         void (*drained)(void *) = l->drained;
         l->drained = NULL;
-        drained(l->drained_ctx); // may destroy the listener
+        drained(l->drained_ctx); // may destroy the listener, which then goes on leaving
     }
+    listener_leave(l);
 }
 
 static unsigned tick_ms(const struct http_limits *m)
@@ -253,13 +268,10 @@ static int bind_socket(struct http_listener *l, struct err *e)
     if (l->fd < 0)
         return err_set(e, ERR_INTERNAL, "socket: %s", strerror(errno));
     if (setsockopt(l->fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) != 0 ||
-        (o->reuse_port &&
-         setsockopt(l->fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof(one)) != 0) ||
-        bind(l->fd, (struct sockaddr *)&ss, len) != 0 ||
-        listen(l->fd, 1024) != 0 ||
+        (o->reuse_port && setsockopt(l->fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof(one)) != 0) ||
+        bind(l->fd, (struct sockaddr *)&ss, len) != 0 || listen(l->fd, 1024) != 0 ||
         getsockname(l->fd, (struct sockaddr *)&ss, &bound) != 0)
-        return err_set(e, ERR_UNREACHABLE, "cannot listen on %s: %s", o->address,
-                       strerror(errno));
+        return err_set(e, ERR_UNREACHABLE, "cannot listen on %s: %s", o->address, strerror(errno));
     l->port = ntohs(ss.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&ss)->sin6_port
                                              : ((struct sockaddr_in *)&ss)->sin_port);
     return 0;
@@ -339,8 +351,9 @@ static void stop_accepting(struct http_listener *l)
 
 void http_listener_drain(struct http_listener *l, void (*drained)(void *ctx), void *arg)
 {
+    listener_enter(l);
     if (!l->draining)
-        on_accept(l->fd, EV_READ, l); // those already connected are served
+        accept_some(l); // those already connected are served
     l->draining = true;
     l->drained = drained;
     l->drained_ctx = arg;
@@ -349,23 +362,23 @@ void http_listener_drain(struct http_listener *l, void (*drained)(void *ctx), vo
         next = c->next;
         conn_drain(c);
     }
-    if (l->stats.connections == 0)
-        event_active(l->tick, EV_TIMEOUT, 0);
+    listener_leave(l);
 }
 
 void http_listener_destroy(struct http_listener *l)
 {
     if (!l)
         return;
+    listener_enter(l);
     stop_accepting(l);
     l->draining = true;
     l->drained = NULL;
-    for (unsigned s = 0; s < CONN_STATES; s++)
+    for (unsigned s = 0; s < CONN_CLOSED; s++)
         while (l->lists[s].first)
             conn_close(l->lists[s].first);
     if (l->tick)
         event_free(l->tick);
     l->tick = NULL;
     l->destroyed = true;
-    listener_unref(l);
+    listener_leave(l);
 }

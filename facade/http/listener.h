@@ -10,11 +10,11 @@ struct http_listener;
 
 // Zero means the default in brackets.
 struct http_limits {
-    size_t header_max;      // bytes of request line and header fields [16 KiB]
-    size_t body_max;        // bytes of a body after de-chunking [8 MiB]
-    unsigned idle_ms;       // between requests on a kept-alive connection [60 000]
-    unsigned request_ms;    // first byte to last byte of a request [30 000]
-    unsigned write_ms;      // without progress while a reply is being sent [30 000]
+    size_t header_max;        // bytes of request line and header fields [16 KiB]
+    size_t body_max;          // bytes of a body after de-chunking [8 MiB]
+    unsigned idle_ms;         // between requests on a kept-alive connection [60 000]
+    unsigned request_ms;      // first byte to last byte of a request [30 000]
+    unsigned write_ms;        // without progress while a reply is being sent [30 000]
     unsigned connections_max; // more are accepted and closed at once [10 000]
 };
 
@@ -23,9 +23,9 @@ struct http_access {
     const struct http_request *request; // NULL when it was refused before it was complete
     const char *label;                  // http_exchange_label or NULL
     unsigned status;
-    size_t bytes;                       // of the reply's body
-    uint64_t duration_ns;               // complete request -> reply
-    bool gone;                          // the client had left
+    size_t bytes;         // of the reply's body
+    uint64_t duration_ns; // complete request -> reply
+    bool gone;            // the client had left
 };
 
 struct http_listener_options {
@@ -40,15 +40,14 @@ struct http_listener_options {
 };
 
 struct http_listener_stats {
-    unsigned connections;  // open now
-    unsigned exchanges;    // waiting for http_reply
+    unsigned connections; // open now
+    unsigned exchanges;   // waiting for http_reply
     uint64_t accepted, refused, requests, malformed;
 };
 
 // ERR_UNREACHABLE when the address cannot be bound, ERR_INVALID when it cannot be read.
 // Thread: the loop, or before the loop runs.
-struct http_listener *http_listener_create(const struct http_listener_options *o,
-                                           struct err *e);
+struct http_listener *http_listener_create(const struct http_listener_options *o, struct err *e);
 unsigned http_listener_port(const struct http_listener *l);
 void http_listener_stats(const struct http_listener *l, struct http_listener_stats *out);
 

@@ -2,11 +2,11 @@
 // The growing buffer: sticky failure, limits, JSON and URL encodings.
 #include "base/buf.h"
 
+#include <limits.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <limits.h>
 
 #include <cmocka.h>
 
@@ -80,8 +80,10 @@ static void writes_json(void **state)
     (void)state;
     buf_addjson(&b, STR("a\"b\\c/\b\f\n\r\t\x01\x1f\x7f\xc3\xa9\xf0\x9f\x98\x80"));
     expect(&b, "\"a\\\"b\\\\c/\\b\\f\\n\\r\\t\\u0001\\u001f\x7f\xc3\xa9\xf0\x9f\x98\x80\"");
-    buf_addjson(&b, STR("\xff" "a\xc3"));
-    expect(&b, "\"\xef\xbf\xbd" "a\xef\xbf\xbd\"");
+    buf_addjson(&b, STR("\xff"
+                        "a\xc3"));
+    expect(&b, "\"\xef\xbf\xbd"
+               "a\xef\xbf\xbd\"");
     buf_addjson(&b, str_n(NULL, 0));
     expect(&b, "\"\"");
     buf_addjson(&b, str_n("\0", 1));

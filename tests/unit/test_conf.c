@@ -72,11 +72,12 @@ static void expands_and_defaults(void **state)
     (void)state;
     write_file("secret", "s3cret\n");
     setenv("FICUS_TEST_PORT", "9", 1);
-    struct conf *c = load("{\"control\": {\"conninfo\": \"host=x password=${file:secret} y\"},\n"
-                          "\"facade\": {\"listen\": \"127.0.0.1:${env:FICUS_TEST_PORT}\",\n"
-                          "\"hold_ms\": \"${env:FICUS_TEST_PORT}\", \"loops\": 3},\n"
-                          "\"service\": {\"entities\": [\"account\", \"a${env:FICUS_TEST_PORT}\"]},\n"
-                          "\"maps\": {\"path\": \"m\"}, \"routes\": {\"path\": \"/abs/r.json\"}}");
+    struct conf *c = load(
+        "{\"control\": {\"conninfo\": \"host=x password=${file:secret} y\"},\n"
+        "\"facade\": {\"listen\": \"127.0.0.1:${env:FICUS_TEST_PORT}\",\n"
+        "\"hold_ms\": \"${env:FICUS_TEST_PORT}\", \"loops\": 3},\n"
+        "\"service\": {\"entities\": [\"account\", \"a${env:FICUS_TEST_PORT}\"]},\n"
+        "\"maps\": {\"path\": \"m\"}, \"routes\": {\"path\": \"/abs/r.json\"}}");
     if (!c)
         fail_msg("%s", problems.text.data);
     assert_string_equal(conf_str(c, "control.conninfo"), "host=x password=s3cret y");

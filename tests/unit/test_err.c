@@ -25,7 +25,7 @@ static void sets_and_prefixes(void **state)
     assert_int_equal(err_prefix(&e, "saving %s", "account"), -1);
     assert_string_equal(e.msg, "saving account: row 7");
     assert_int_equal(e.code, ERR_CONFLICT);
-    assert_int_equal(e.native, 19); // context loses nothing
+    assert_int_equal(e.native, 19);               // context loses nothing
     err_set(&e, ERR_INVALID, "again: %s", e.msg); // its own message as an argument
     assert_string_equal(e.msg, "again: saving account: row 7");
     err_set(&e, ERR_INVALID, "two\nlines\r");
@@ -57,10 +57,10 @@ static void knows_what_may_be_tried_again(void **state)
         bool retriable;
         int status;
     } rows[] = {
-        {ERR_NONE, false, 0},        {ERR_MEMORY, true, 5},      {ERR_INVALID, false, 5},
-        {ERR_CONFIG, false, 3},      {ERR_BUSY, true, 1},        {ERR_TIMEOUT, true, 4},
-        {ERR_UNREACHABLE, true, 4},  {ERR_DENIED, false, 1},     {ERR_FENCED, false, 1},
-        {ERR_STALE, false, 1},       {ERR_CONFLICT, false, 1},   {ERR_UNKNOWN_OUTCOME, false, 5},
+        {ERR_NONE, false, 0},       {ERR_MEMORY, true, 5},    {ERR_INVALID, false, 5},
+        {ERR_CONFIG, false, 3},     {ERR_BUSY, true, 1},      {ERR_TIMEOUT, true, 4},
+        {ERR_UNREACHABLE, true, 4}, {ERR_DENIED, false, 1},   {ERR_FENCED, false, 1},
+        {ERR_STALE, false, 1},      {ERR_CONFLICT, false, 1}, {ERR_UNKNOWN_OUTCOME, false, 5},
         {ERR_INTERNAL, false, 5},
     };
 

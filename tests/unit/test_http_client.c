@@ -27,7 +27,7 @@ struct job {
     struct mail mail;
     const char *method, *target, *body;
     unsigned deadline_ms;
-    bool cancel, again;     // cancel right after sending; send another from within done
+    bool cancel, again; // cancel right after sending; send another from within done
     struct http_call *call;
     enum err_code sent_code; // of http_client_send
     enum err_code code;
@@ -61,10 +61,15 @@ static void on_done(void *ctx, struct err *e, const struct http_client_response 
 static void submit(struct job *j)
 {
     struct http_header h = {STR("X-Call"), STR("1")};
-    struct http_client_request r = {.upstream = upstream, .method = str_of(j->method),
-                                    .target = str_of(j->target), .headers = &h, .nheaders = 1,
-                                    .body = str_of(j->body), .deadline_ms = j->deadline_ms,
-                                    .done = on_done, .ctx = j};
+    struct http_client_request r = {.upstream = upstream,
+                                    .method = str_of(j->method),
+                                    .target = str_of(j->target),
+                                    .headers = &h,
+                                    .nheaders = 1,
+                                    .body = str_of(j->body),
+                                    .deadline_ms = j->deadline_ms,
+                                    .done = on_done,
+                                    .ctx = j};
     struct err e = {0};
 
     if (http_client_send(client, &r, &j->call, &e) != 0)
@@ -122,8 +127,8 @@ static void expect_end(struct job *j, enum err_code code, const char *text)
 
 static int setup(void **state)
 {
-    struct http_client_options o = {.connections_max = 2, .queue_max = 1, .header_max = 4096,
-                                    .body_max = 100000};
+    struct http_client_options o = {
+        .connections_max = 2, .queue_max = 1, .header_max = 4096, .body_max = 100000};
     char url[64];
     struct err e;
 
@@ -193,15 +198,17 @@ static void sends_and_receives(void **state)
     (void)state;
     send_job(&j);
     int fd = sockets_accept(server);
-    serve(fd, "body!", STR("HTTP/1.1 201 Created\r\nContent-Type: a/b\r\nContent-Length: 4\r\n"
-                           "\r\ntext"));
+    serve(fd, "body!",
+          STR("HTTP/1.1 201 Created\r\nContent-Type: a/b\r\nContent-Length: 4\r\n"
+              "\r\ntext"));
     expect_end(&j, ERR_NONE, "text");
     assert_int_equal(j.status, 201);
     assert_string_equal(j.type, "a/b");
     char expected[128];
     snprintf(expected, sizeof(expected),
              "POST /api/x?y HTTP/1.1\r\nHost: 127.0.0.1:%u\r\nX-Call: 1\r\n"
-             "Content-Length: 5\r\n\r\nbody!", port);
+             "Content-Length: 5\r\n\r\nbody!",
+             port);
     assert_string_equal(got.data, expected);
     close(fd);
 }
@@ -218,8 +225,9 @@ static void reuses_the_connection(void **state)
     expect_end(&j, ERR_NONE, "a");
     for (int i = 0; i < 3; i++) {
         send_job(&j);
-        serve(fd, "\r\n\r\n", STR("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
-                                  "2\r\nbc\r\n0\r\n\r\n"));
+        serve(fd, "\r\n\r\n",
+              STR("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+                  "2\r\nbc\r\n0\r\n\r\n"));
         expect_end(&j, ERR_NONE, "bc");
     }
     struct job head = {.method = "HEAD"};
@@ -227,8 +235,9 @@ static void reuses_the_connection(void **state)
     serve(fd, "\r\n\r\n", STR("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n"));
     expect_end(&head, ERR_NONE, "");
     send_job(&head);
-    serve(fd, "\r\n\r\n", STR("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 x\r\nA: b\r\n\r\n"
-                              "HTTP/1.1 204 OK\r\n\r\n"));
+    serve(fd, "\r\n\r\n",
+          STR("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 x\r\nA: b\r\n\r\n"
+              "HTTP/1.1 204 OK\r\n\r\n"));
     expect_end(&head, ERR_NONE, "");
     assert_int_equal(head.status, 204);
     take_stats(&s);
@@ -487,8 +496,9 @@ static void checks_urls_and_requests(void **state)
         const char *url;
         enum err_code code;
     } bad[] = {
-        {"https://a", ERR_UNSUPPORTED}, {"ftp://a", ERR_INVALID},      {"http://", ERR_INVALID},
-        {"http://a:0", ERR_INVALID},    {"http://a:x", ERR_INVALID},   {"http://u@a", ERR_INVALID},
+        {"https://a", ERR_UNSUPPORTED}, {"ftp://a", ERR_INVALID},
+        {"http://", ERR_INVALID},       {"http://a:0", ERR_INVALID},
+        {"http://a:x", ERR_INVALID},    {"http://u@a", ERR_INVALID},
         {"http://a/b c", ERR_INVALID},  {"http://a:65536", ERR_INVALID},
     };
     struct http_upstream *u;

@@ -39,9 +39,10 @@ static void decodes_urlencoded(void **state)
     struct err e;
 
     (void)state;
-    assert_int_equal(form_parse_urlencoded(
-                         STR("a=1&b=x+y%20z&c=%C3%A9&d&=lost&e=100%&f=%zz&g=1=2&a=last&h="),
-                         arena, &f, &e), 0);
+    assert_int_equal(
+        form_parse_urlencoded(STR("a=1&b=x+y%20z&c=%C3%A9&d&=lost&e=100%&f=%zz&g=1=2&a=last&h="),
+                              arena, &f, &e),
+        0);
     expect(&f, "a", "last");
     expect(&f, "b", "x y z");
     expect(&f, "c", "\xc3\xa9");
@@ -98,12 +99,17 @@ static void refuses_bad_multipart(void **state)
 {
 #define PART "Content-Disposition: form-data; name=a\r\n\r\nv"
     static const struct str bad[] = {
-        STR(""), STR("--x y"), STR("--x y\r\n"), STR("--x y\r\n" PART),
-        STR("--x y\r\n" PART "\r\n--x y"), STR("--x y\r\nv\r\n--x y--"),
+        STR(""),
+        STR("--x y"),
+        STR("--x y\r\n"),
+        STR("--x y\r\n" PART),
+        STR("--x y\r\n" PART "\r\n--x y"),
+        STR("--x y\r\nv\r\n--x y--"),
         STR("--x y\r\nContent-Disposition: form-data\r\n\r\nv\r\n--x y--"),
         STR("--x y\r\nContent-Disposition: attachment; name=a\r\n\r\nv\r\n--x y--"),
         STR("--x y\r\nContent-Disposition: form-data; name=\"a\r\n\r\nv\r\n--x y--"),
-        STR("--x yz\r\n" PART "\r\n--x yz--"), STR("--x y\n" PART "\r\n--x y--"),
+        STR("--x yz\r\n" PART "\r\n--x yz--"),
+        STR("--x y\n" PART "\r\n--x y--"),
         STR("--x y\r\nContent-Disposition : form-data; name=a\r\n\r\nv\r\n--x y--"),
     };
     struct form f;
@@ -115,8 +121,8 @@ static void refuses_bad_multipart(void **state)
             fail_msg("took number %zu", i);
         assert_int_equal(e.code, ERR_INVALID);
     }
-    assert_int_equal(
-        form_parse_multipart(STR("--\r\n"), STR("multipart/form-data"), arena, &f, &e), -1);
+    assert_int_equal(form_parse_multipart(STR("--\r\n"), STR("multipart/form-data"), arena, &f, &e),
+                     -1);
     assert_int_equal(
         form_parse_multipart(STR("--\r\n"), STR("multipart/form-data; boundary="), arena, &f, &e),
         -1);
@@ -126,8 +132,11 @@ static void body_wins_over_query(void **state)
 {
     struct http_header type = {STR("Content-Type"),
                                STR("application/x-www-form-urlencoded; charset=UTF-8")};
-    struct http_request r = {.query = STR("a=query&b=2"), .body = STR("a=body"),
-                             .headers = &type, .nheaders = 1, .arena = arena};
+    struct http_request r = {.query = STR("a=query&b=2"),
+                             .body = STR("a=body"),
+                             .headers = &type,
+                             .nheaders = 1,
+                             .arena = arena};
     struct form f;
     struct err e;
 
@@ -156,9 +165,9 @@ static void decodes_segments_strictly(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(decodes_urlencoded),    cmocka_unit_test(limits_fields),
-        cmocka_unit_test(decodes_multipart),     cmocka_unit_test(refuses_bad_multipart),
-        cmocka_unit_test(body_wins_over_query),  cmocka_unit_test(decodes_segments_strictly),
+        cmocka_unit_test(decodes_urlencoded),   cmocka_unit_test(limits_fields),
+        cmocka_unit_test(decodes_multipart),    cmocka_unit_test(refuses_bad_multipart),
+        cmocka_unit_test(body_wins_over_query), cmocka_unit_test(decodes_segments_strictly),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);

@@ -11,8 +11,7 @@
 #include <cmocka.h>
 
 // Status of the fault, 0 when the whole text was taken as one request head.
-static unsigned request_fault(struct str text, struct http_header *headers,
-                              struct wire_head *out)
+static unsigned request_fault(struct str text, struct http_header *headers, struct wire_head *out)
 {
     struct wire_fault f = {0};
     size_t scanned = 0, len = 0;
@@ -34,7 +33,7 @@ struct probe {
     unsigned status;
 };
 
-#define GET "GET / HTTP/1.1\r\n"
+#define GET  "GET / HTTP/1.1\r\n"
 #define HOST "Host: a\r\n"
 #define POST "POST / HTTP/1.1\r\nHost: a\r\n"
 
@@ -64,7 +63,10 @@ static const struct probe refused[] = {
      STR(POST "Transfer-Encoding: identity\r\nTransfer-Encoding: chunked\r\n\r\n"), 400},
     {"coding empty", STR(POST "Transfer-Encoding:\r\n\r\n"), 400},
     {"coding in 1.0", STR("POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n"), 400},
-    {"coding with vertical tab", STR(POST "Transfer-Encoding: \x0b" "chunked\r\n\r\n"), 400},
+    {"coding with vertical tab",
+     STR(POST "Transfer-Encoding: \x0b"
+              "chunked\r\n\r\n"),
+     400},
     {"NUL in value", STR(GET HOST "X: a\0b\r\n\r\n"), 400},
     {"NUL in name", STR(GET HOST "X\0: a\r\n\r\n"), 400},
     {"CR in value", STR(GET HOST "X: a\rb\r\n\r\n"), 400},
@@ -156,11 +158,12 @@ static void takes_what_is_legal_though_rare(void **state)
     struct wire_head h;
 
     (void)state;
-    assert_int_equal(request_fault(STR("GET http://b:1/x?y HTTP/1.1\r\nHost: a\r\n\r\n"), headers,
-                                   &h), 0);
+    assert_int_equal(
+        request_fault(STR("GET http://b:1/x?y HTTP/1.1\r\nHost: a\r\n\r\n"), headers, &h), 0);
     assert_true(str_eqz(h.target, "/x?y"));
     assert_true(str_eqz(h.host, "b:1"));
-    assert_int_equal(request_fault(STR("GET http://b HTTP/1.1\r\nHost: a\r\n\r\n"), headers, &h), 0);
+    assert_int_equal(request_fault(STR("GET http://b HTTP/1.1\r\nHost: a\r\n\r\n"), headers, &h),
+                     0);
     assert_true(str_eqz(h.target, "/"));
     assert_int_equal(request_fault(STR("OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n"), headers, &h), 0);
     assert_true(str_eqz(h.target, "*"));
@@ -174,11 +177,10 @@ static void takes_what_is_legal_though_rare(void **state)
     assert_int_equal(
         request_fault(STR("GET / HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n"), headers, &h), 0);
     assert_true(h.keep_alive);
-    assert_int_equal(
-        request_fault(STR(GET "Host: a\r\nConnection: x, Close\r\n\r\n"), headers, &h), 0);
+    assert_int_equal(request_fault(STR(GET "Host: a\r\nConnection: x, Close\r\n\r\n"), headers, &h),
+                     0);
     assert_false(h.keep_alive);
-    assert_int_equal(
-        request_fault(STR(POST "Transfer-Encoding: Chunked\r\n\r\n"), headers, &h), 0);
+    assert_int_equal(request_fault(STR(POST "Transfer-Encoding: Chunked\r\n\r\n"), headers, &h), 0);
     assert_int_equal(h.framing, WIRE_CHUNKED);
     assert_int_equal(request_fault(STR(POST "Expect: 100-Continue\r\n\r\n"), headers, &h), 0);
     assert_true(h.expect_continue);
@@ -223,8 +225,8 @@ static void finds_the_end_byte_by_byte(void **state)
 
 // ---- responses
 
-static int response(struct str text, bool head, struct http_header *headers,
-                    struct wire_head *out, struct wire_fault *f)
+static int response(struct str text, bool head, struct http_header *headers, struct wire_head *out,
+                    struct wire_fault *f)
 {
     size_t scanned = 0, len = 0;
 
@@ -240,19 +242,19 @@ static void parses_responses(void **state)
     struct wire_fault f;
 
     (void)state;
-    assert_int_equal(response(STR("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n"), false, headers,
-                              &h, &f), 0);
+    assert_int_equal(
+        response(STR("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n"), false, headers, &h, &f), 0);
     assert_int_equal(h.status, 200);
     assert_int_equal(h.framing, WIRE_LENGTH);
     assert_true(h.keep_alive);
-    assert_int_equal(response(STR("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n"), true, headers,
-                              &h, &f), 0);
+    assert_int_equal(
+        response(STR("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n"), true, headers, &h, &f), 0);
     assert_int_equal(h.framing, WIRE_NO_BODY);
     assert_int_equal(response(STR("HTTP/1.1 404\r\n\r\n"), false, headers, &h, &f), 0);
     assert_int_equal(h.framing, WIRE_TO_CLOSE);
     assert_false(h.keep_alive);
-    assert_int_equal(response(STR("HTTP/1.1 304 x\r\nContent-Length: 3\r\n\r\n"), false, headers,
-                              &h, &f), 0);
+    assert_int_equal(
+        response(STR("HTTP/1.1 304 x\r\nContent-Length: 3\r\n\r\n"), false, headers, &h, &f), 0);
     assert_int_equal(h.framing, WIRE_NO_BODY);
     assert_int_equal(response(STR("HTTP/1.0 200 x\r\n\r\n"), false, headers, &h, &f), 0);
     assert_false(h.keep_alive);
@@ -261,14 +263,20 @@ static void parses_responses(void **state)
 static void refuses_bad_responses(void **state)
 {
     static const struct str bad[] = {
-        STR("\r\n"), STR("HTTP/1.1\r\n\r\n"), STR("HTTP/1.1 20 OK\r\n\r\n"),
-        STR("HTTP/1.1 2000 OK\r\n\r\n"), STR("HTTP/1.1 099 OK\r\n\r\n"),
-        STR("HTTP/1.1 999 OK\r\n\r\n"), STR("HTTP/2.0 200 OK\r\n\r\n"),
-        STR("HTTP/1.1  200 OK\r\n\r\n"), STR("HTTP/1.1 200 O\0K\r\n\r\n"),
+        STR("\r\n"),
+        STR("HTTP/1.1\r\n\r\n"),
+        STR("HTTP/1.1 20 OK\r\n\r\n"),
+        STR("HTTP/1.1 2000 OK\r\n\r\n"),
+        STR("HTTP/1.1 099 OK\r\n\r\n"),
+        STR("HTTP/1.1 999 OK\r\n\r\n"),
+        STR("HTTP/2.0 200 OK\r\n\r\n"),
+        STR("HTTP/1.1  200 OK\r\n\r\n"),
+        STR("HTTP/1.1 200 O\0K\r\n\r\n"),
         STR("HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n"),
         STR("HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n"),
         STR("HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n"),
-        STR("HTTP/1.1 200 OK\nA: b\r\n\r\n"), STR("ICY 200 OK yes\r\n\r\n"),
+        STR("HTTP/1.1 200 OK\nA: b\r\n\r\n"),
+        STR("ICY 200 OK yes\r\n\r\n"),
     };
     struct http_header headers[WIRE_HEADERS_MAX];
     struct wire_head h;

@@ -94,8 +94,8 @@ static void reports_a_missing_file(void **state)
     json_doc_free(&doc);
 }
 
-#define TEXT                                                                               \
-    "\n{\n  \"a\": {\"b\": [1, \"]}\\\"\", {\n    \"c\": true}]},\n"                         \
+#define TEXT                                                         \
+    "\n{\n  \"a\": {\"b\": [1, \"]}\\\"\", {\n    \"c\": true}]},\n" \
     "  \"x/y\": {\n    \"m~n\": 1},\n  \"\\u0065\": 2,\n  \"last\":\n    null\n}\n"
 
 static void finds_lines(void **state)
@@ -104,9 +104,9 @@ static void finds_lines(void **state)
         const char *pointer;
         unsigned line;
     } rows[] = {
-        {"", 2},         {"/a", 3},      {"/a/b", 3},   {"/a/b/1", 3},    {"/a/b/2", 3},
-        {"/a/b/2/c", 4}, {"/x~1y", 5},   {"/x~1y/m~0n", 6}, {"/e", 7},    {"/last", 9},
-        {"/none", 0},    {"/a/b/3", 0},  {"/a/b/x", 0}, {"/a/b/0/x", 0},  {"/last/x", 0},
+        {"", 2},         {"/a", 3},     {"/a/b", 3},       {"/a/b/1", 3},   {"/a/b/2", 3},
+        {"/a/b/2/c", 4}, {"/x~1y", 5},  {"/x~1y/m~0n", 6}, {"/e", 7},       {"/last", 9},
+        {"/none", 0},    {"/a/b/3", 0}, {"/a/b/x", 0},     {"/a/b/0/x", 0}, {"/last/x", 0},
     };
     struct json_doc doc;
 
@@ -127,8 +127,8 @@ static void getters(void **state)
     bool b = false;
 
     (void)state;
-    assert_int_equal(json_doc_parse(&doc, "f", STR("{\"s\":\"t\",\n\"n\":5,\n\"b\":true}"),
-                                    &problems), 0);
+    assert_int_equal(
+        json_doc_parse(&doc, "f", STR("{\"s\":\"t\",\n\"n\":5,\n\"b\":true}"), &problems), 0);
     assert_int_equal(json_get_str(&doc, doc.root, "", "s", NULL, &s, &problems), 0);
     assert_string_equal(s, "t");
     assert_int_equal(json_get_str(&doc, doc.root, "", "none", "d", &s, &problems), 0);
@@ -159,8 +159,8 @@ static void names_unknown_keys(void **state)
     struct json_doc doc;
 
     (void)state;
-    assert_int_equal(json_doc_parse(&doc, "f", STR("{\"listen\":1,\n\"lopps\":2,\n\"a/b\":3}"),
-                                    &problems), 0);
+    assert_int_equal(
+        json_doc_parse(&doc, "f", STR("{\"listen\":1,\n\"lopps\":2,\n\"a/b\":3}"), &problems), 0);
     json_only_keys(&doc, doc.root, "", known, &problems);
     assert_int_equal(problems.count, 2);
     expect_problem("f:2: /lopps: is not known; did you mean \"loops\"?\n");
@@ -182,7 +182,7 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_teardown(f, forget)
     const struct CMUnitTest tests[] = {
-        T(refuses_bad_texts), T(limits_depth), T(reports_a_missing_file),  T(finds_lines),
+        T(refuses_bad_texts), T(limits_depth),       T(reports_a_missing_file),  T(finds_lines),
         T(getters),           T(names_unknown_keys), T(counts_beyond_its_limit),
     };
 

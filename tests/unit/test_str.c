@@ -2,11 +2,11 @@
 // Slices: comparison, numbers, UTF-8, copying.
 #include "base/str.h"
 
+#include <limits.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <limits.h>
 
 #include <cmocka.h>
 
@@ -78,15 +78,35 @@ static void reads_numbers(void **state)
 static void knows_utf8(void **state)
 {
     static const struct str good[] = {
-        STR(""), STR("abc"), STR("\xc2\x80"), STR("\xdf\xbf"), STR("\xe0\xa0\x80"),
-        STR("\xed\x9f\xbf"), STR("\xee\x80\x80"), STR("\xef\xbf\xbf"), STR("\xf0\x90\x80\x80"),
-        STR("\xf4\x8f\xbf\xbf"), STR("a\0b"),
+        STR(""),
+        STR("abc"),
+        STR("\xc2\x80"),
+        STR("\xdf\xbf"),
+        STR("\xe0\xa0\x80"),
+        STR("\xed\x9f\xbf"),
+        STR("\xee\x80\x80"),
+        STR("\xef\xbf\xbf"),
+        STR("\xf0\x90\x80\x80"),
+        STR("\xf4\x8f\xbf\xbf"),
+        STR("a\0b"),
     };
     static const struct str bad[] = {
-        STR("\x80"), STR("\xc0\x80"), STR("\xc1\xbf"), STR("\xc2"), STR("\xc2\x41"),
-        STR("\xe0\x9f\xbf"), STR("\xed\xa0\x80"), STR("\xed\xbf\xbf"), STR("\xe2\x82"),
-        STR("\xf0\x8f\xbf\xbf"), STR("\xf4\x90\x80\x80"), STR("\xf5\x80\x80\x80"),
-        STR("\xf0\x9f\x98"), STR("\xff"), STR("a\xf0\x9f\x98" "b"),
+        STR("\x80"),
+        STR("\xc0\x80"),
+        STR("\xc1\xbf"),
+        STR("\xc2"),
+        STR("\xc2\x41"),
+        STR("\xe0\x9f\xbf"),
+        STR("\xed\xa0\x80"),
+        STR("\xed\xbf\xbf"),
+        STR("\xe2\x82"),
+        STR("\xf0\x8f\xbf\xbf"),
+        STR("\xf4\x90\x80\x80"),
+        STR("\xf5\x80\x80\x80"),
+        STR("\xf0\x9f\x98"),
+        STR("\xff"),
+        STR("a\xf0\x9f\x98"
+            "b"),
     };
 
     (void)state;
@@ -120,8 +140,8 @@ static void copies_or_says_no(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(compares),   cmocka_unit_test(trims),
-        cmocka_unit_test(reads_numbers), cmocka_unit_test(knows_utf8),
+        cmocka_unit_test(compares),          cmocka_unit_test(trims),
+        cmocka_unit_test(reads_numbers),     cmocka_unit_test(knows_utf8),
         cmocka_unit_test(copies_or_says_no),
     };
 

@@ -17,7 +17,7 @@
 
 struct job {
     struct worker_job job;
-    bool wait;              // for the gate
+    bool wait; // for the gate
     _Atomic unsigned ran, done, cancelled;
     unsigned slot;
     void *slot_state;
@@ -66,8 +66,12 @@ static void slot_stop(void *arg, unsigned slot, void *state)
 static struct worker_pool *create(unsigned threads, unsigned queue_max)
 {
     static char slots[64];
-    struct worker_options o = {.name = "test", .threads = threads, .queue_max = queue_max,
-                               .slot_start = slot_start, .slot_stop = slot_stop, .arg = slots};
+    struct worker_options o = {.name = "test",
+                               .threads = threads,
+                               .queue_max = queue_max,
+                               .slot_start = slot_start,
+                               .slot_stop = slot_stop,
+                               .arg = slots};
     struct err e;
 
     sem_init(&gate, 0, 0);
