@@ -82,7 +82,7 @@ static int print_writes(struct print_job *j, struct err *e)
         key[i] = value_set(STR("1"));
     for (int kind = WRITE_CREATE; kind <= WRITE_DELETE; kind++) {
         struct write w = {en, (enum write_kind)kind, key, values, "2024-01-01 00:00:00",
-                          STR("1")};
+                          STR("1"), false};
         struct write_statement *list;
         size_t n;
         heading(j, names[kind]);

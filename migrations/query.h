@@ -70,6 +70,7 @@ struct write {
                                  // may be NULL for a delete
     const char *now;             // "YYYY-MM-DD HH:MM:SS" UTC
     struct str actor;            // user id for AUTO_ACTOR; may be empty
+    bool live_only;              // UPDATE, DELETE: a soft-deleted row counts as not found
 };
 
 // What a statement's row count means.

@@ -114,6 +114,18 @@ static int add_insert(struct write_job *j, struct err *e)
     return rc;
 }
 
+static void add_live(const struct write_job *j, struct query_build *b, struct buf *out)
+{
+    struct buf test = BUF_INIT;
+    if (j->w->live_only && query_side(b)->deleted_column &&
+        query_deleted(b, &test, j->w->entity, NULL, DELETED_NO)) {
+        buf_addz(out, " AND ");
+        buf_addstr(out, buf_str(&test));
+    }
+    out->failed = out->failed || test.failed;
+    buf_free(&test);
+}
+
 // Always there, even when only extension fields change: it tells whether the row exists, and
 // fires the root's trigger.
 static int add_update(struct write_job *j, struct err *e)
@@ -133,6 +145,8 @@ static int add_update(struct write_job *j, struct err *e)
     buf_addz(&text, " WHERE ");
     if (rc == 0)
         rc = query_key(&b, &text, NULL, j->w->key, e);
+    if (rc == 0)
+        add_live(j, &b, &text);
     if (rc == 0)
         rc = add_statement(j, &b, &text, STATEMENT_ROOT, e);
     buf_free(&text);
@@ -304,6 +318,8 @@ static int add_delete(struct write_job *j, struct err *e)
     }
     if (rc == 0)
         rc = query_key(&b, &text, NULL, j->w->key, e);
+    if (rc == 0)
+        add_live(j, &b, &text);
     if (rc == 0)
         rc = add_statement(j, &b, &text, STATEMENT_ROOT, e);
     buf_free(&text);

@@ -140,7 +140,7 @@ long long store_write(struct store *s, const char *entity, enum write_kind kind,
     const struct entity *en = store_entity(s, entity);
     struct value *values = arena_array(s->l.a, en->nfields, sizeof(*values));
     struct value k = value_set(str_of(key));
-    struct write w = {en, kind, &k, values, "2024-05-06 07:08:09", STR("u1")};
+    struct write w = {en, kind, &k, values, "2024-05-06 07:08:09", STR("u1"), false};
     struct write_statement *list;
     struct err e = {0};
     const char *name;
