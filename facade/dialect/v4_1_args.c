@@ -1,0 +1,286 @@
+// SPDX-License-Identifier: Apache-2.0
+// Arguments of the v4_1 dialect: the table of methods and how rest_data becomes arguments.
+// Owns no state; pure functions, any thread.
+//
+// rest_data is a JSON array or object whose values are the method's arguments:
+//   array                                  by position
+//   object with canonical keys only        by name, whatever their order
+//   any other object                       by position, in the order of its keys
+//   anything else (also: no JSON at all)   the one and only argument
+// Arguments beyond the method's own are ignored.
+#include "facade/dialect/v4_1_int.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+static const struct v4_1_method methods[] = {
+    {"login", {"user_auth", "application", "name_value_list"}, 1, V4_1_OPEN, v4_1_login},
+    {"logout", {"session"}, 1, 0, v4_1_logout},
+    {"get_user_id", {"session"}, 1, 0, v4_1_get_user_id},
+    {"seamless_login", {"session"}, 1, V4_1_FAULT_ZERO, v4_1_seamless_login},
+    {"get_server_info", {NULL}, 0, V4_1_OPEN, v4_1_get_server_info},
+    {"get_entry",
+     {"session", "module_name", "id", "select_fields", "link_name_to_fields_array", "track_view"},
+     3,
+     V4_1_MODULE,
+     v4_1_get_entry},
+    {"get_entries",
+     {"session", "module_name", "ids", "select_fields", "link_name_to_fields_array", "track_view"},
+     3,
+     V4_1_MODULE,
+     v4_1_get_entries},
+    {"get_entry_list",
+     {"session", "module_name", "query", "order_by", "offset", "select_fields",
+      "link_name_to_fields_array", "max_results", "deleted", "favorites"},
+     0,
+     V4_1_MODULE,
+     v4_1_get_entry_list},
+    {"get_entries_count",
+     {"session", "module_name", "query", "deleted"},
+     2,
+     V4_1_MODULE,
+     v4_1_get_entries_count},
+    {"set_entry",
+     {"session", "module_name", "name_value_list", "track_view"},
+     3,
+     V4_1_MODULE | V4_1_WRITES,
+     v4_1_set_entry},
+    {"set_entries",
+     {"session", "module_name", "name_value_lists"},
+     3,
+     V4_1_MODULE | V4_1_WRITES,
+     v4_1_set_entries},
+    {"get_relationships",
+     {"session", "module_name", "module_id", "link_field_name", "related_module_query",
+      "related_fields", "related_module_link_name_to_fields_array", "deleted", "order_by", "offset",
+      "limit"},
+     4,
+     V4_1_MODULE,
+     v4_1_get_relationships},
+    {"set_relationship",
+     {"session", "module_name", "module_id", "link_field_name", "related_ids", "name_value_list",
+      "delete"},
+     5,
+     0,
+     v4_1_set_relationship},
+    {"get_module_fields",
+     {"session", "module_name", "fields"},
+     2,
+     V4_1_MODULE,
+     v4_1_get_module_fields},
+    {"get_available_modules",
+     {"session", "filter"},
+     1,
+     V4_1_FAULT_LOGIN,
+     v4_1_get_available_modules},
+};
+
+const struct v4_1_method *v4_1_method(struct str name)
+{
+    for (size_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++)
+        if (str_eq_nocase(name, str_of(methods[i].name)))
+            return &methods[i];
+    return NULL;
+}
+
+// Integers beyond 64 bits become doubles, as in PHP.
+json_t *v4_1_decode(struct str text)
+{
+    const size_t flags = JSON_DECODE_ANY | JSON_ALLOW_NUL;
+    json_error_t why;
+
+    if (text.len == 0)
+        return NULL;
+    json_t *j = json_loadb(text.data, text.len, flags, &why);
+    if (!j && json_error_code(&why) == json_error_numeric_overflow)
+        j = json_loadb(text.data, text.len, flags | JSON_DECODE_INT_AS_REAL, NULL);
+    return j;
+}
+
+static size_t method_nargs(const struct v4_1_method *m)
+{
+    size_t n = 0;
+
+    while (m->args[n])
+        n++;
+    return n;
+}
+
+static size_t arg_named(const struct v4_1_method *m, const char *key)
+{
+    size_t i = 0;
+
+    while (m->args[i] && strcmp(m->args[i], key) != 0)
+        i++;
+    return i;
+}
+
+static bool all_canonical(const struct v4_1_method *m, json_t *object)
+{
+    const char *key;
+    json_t *value;
+
+    json_object_foreach(object, key, value)
+    {
+        (void)value;
+        if (!m->args[arg_named(m, key)])
+            return false;
+    }
+    return true;
+}
+
+// By name; returns one more than the last argument that was given.
+static size_t bind_names(const struct v4_1_method *m, json_t *object, const json_t **args)
+{
+    const char *key;
+    json_t *value;
+    size_t n = 0;
+
+    json_object_foreach(object, key, value)
+    {
+        size_t i = arg_named(m, key);
+        args[i] = value;
+        if (i + 1 > n)
+            n = i + 1;
+    }
+    return n;
+}
+
+size_t v4_1_bind(const struct v4_1_method *m, const json_t *data, const json_t **args)
+{
+    size_t max = method_nargs(m), n = 0, i;
+    const char *key;
+    json_t *value;
+
+    for (i = 0; i < V4_1_ARGS_MAX; i++)
+        args[i] = NULL;
+    if (json_is_array(data)) {
+        json_array_foreach(data, i, value)
+        {
+            if (n < max)
+                args[n++] = value;
+        }
+        return n;
+    }
+    if (!json_is_object(data)) {
+        if (max > 0)
+            args[n++] = data ? data : json_null();
+        return n;
+    }
+    if (all_canonical(m, (json_t *)data))
+        return bind_names(m, (json_t *)data, args);
+    json_object_foreach((json_t *)data, key, value)
+    {
+        if (n < max)
+            args[n++] = value;
+    }
+    return n;
+}
+
+bool v4_1_text(const json_t *j, struct arena *a, struct str *out)
+{
+    struct buf b = BUF_INIT;
+
+    switch (j ? json_typeof(j) : JSON_NULL) {
+    case JSON_STRING: *out = str_n(json_string_value(j), json_string_length(j)); return true;
+    case JSON_INTEGER:
+        *out = arena_printf(a, "%lld", (long long)json_integer_value(j));
+        return out->data != NULL;
+    case JSON_REAL:
+        v4_1_add_php_number(&b, json_real_value(j));
+        *out = b.failed ? (struct str){0} : arena_str(a, buf_str(&b));
+        buf_free(&b);
+        return out->data != NULL;
+    case JSON_TRUE: *out = STR("1"); return true;
+    case JSON_FALSE:
+    case JSON_NULL: *out = STR(""); return true;
+    default: return false;
+    }
+}
+
+bool v4_1_empty(const json_t *j)
+{
+    switch (j ? json_typeof(j) : JSON_NULL) {
+    case JSON_STRING: return json_string_length(j) == 0 || strcmp(json_string_value(j), "0") == 0;
+    case JSON_INTEGER: return json_integer_value(j) == 0;
+    case JSON_REAL: return json_real_value(j) == 0;
+    case JSON_TRUE: return false;
+    case JSON_ARRAY: return json_array_size(j) == 0;
+    case JSON_OBJECT: return json_object_size(j) == 0;
+    default: return true;
+    }
+}
+
+bool v4_1_wants_deleted(const json_t *j)
+{
+    switch (j ? json_typeof(j) : JSON_NULL) {
+    case JSON_STRING: return strcmp(json_string_value(j), "0") != 0;
+    case JSON_INTEGER: return json_integer_value(j) != 0;
+    case JSON_REAL: return json_real_value(j) != 0;
+    case JSON_FALSE:
+    case JSON_NULL: return false;
+    default: return true;
+    }
+}
+
+static int cut_double(double x, long long *out)
+{
+    if (!isfinite(x) || x < -1e15 || x > 1e15)
+        return -1;
+    *out = (long long)x;
+    return 0;
+}
+
+int v4_1_number(const json_t *j, long long *out)
+{
+    switch (j ? json_typeof(j) : JSON_NULL) {
+    case JSON_NULL:
+    case JSON_FALSE: return 0;
+    case JSON_INTEGER:
+        *out = json_integer_value(j);
+        return *out < -1000000000000 || *out > 1000000000000 ? -1 : 0;
+    case JSON_REAL: return cut_double(json_real_value(j), out);
+    case JSON_STRING: {
+        const char *z = json_string_value(j);
+        size_t len = json_string_length(j);
+        char *end;
+        if (len == 0)
+            return 0;
+        if (len > 32 || strspn(z, "+-0123456789.") != len)
+            return -1;
+        double x = strtod(z, &end);
+        return end == z + len ? cut_double(x, out) : -1;
+    }
+    default: return -1;
+    }
+}
+
+bool v4_1_guid_lower(struct str id, struct arena *a, struct str *out)
+{
+    bool capital = false;
+
+    if (id.len != 36)
+        return false;
+    for (size_t i = 0; i < id.len; i++) {
+        char c = id.data[i];
+        if (i == 8 || i == 13 || i == 18 || i == 23) {
+            if (c != '-')
+                return false;
+        } else if (c >= 'A' && c <= 'F') {
+            capital = true;
+        } else if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'))) {
+            return false;
+        }
+    }
+    if (!capital)
+        return false;
+    struct str lower = arena_str(a, id);
+    if (!lower.data)
+        return false;
+    char *p = (char *)lower.data;
+    for (size_t i = 0; i < lower.len; i++)
+        if (p[i] >= 'A' && p[i] <= 'F')
+            p[i] = (char)(p[i] - 'A' + 'a');
+    *out = lower;
+    return true;
+}

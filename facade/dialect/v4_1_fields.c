@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: Apache-2.0
+// get_module_fields and get_available_modules of the v4_1 dialect: what the entity maps say, in
+// the legacy's words. Needs no store. Thread: the loop of the mount.
+#include "facade/dialect/v4_1_int.h"
+
+static struct str hint_text(const json_t *hint, const char *key)
+{
+    const json_t *j = json_object_get(hint, key);
+
+    return json_is_string(j) ? str_n(json_string_value(j), json_string_length(j))
+                             : (struct str){"", 0};
+}
+
+static void add_text(struct buf *out, const char *key, struct str s)
+{
+    buf_printf(out, ",\"%s\":", key);
+    buf_addjson_php(out, s);
+}
+
+// PHP makes integers of array keys that look like them.
+static void add_option_name(struct buf *out, struct str key)
+{
+    long long n;
+
+    if (str_to_int(key, -999999999, 999999999, &n) && (key.data[0] != '0' || key.len == 1) &&
+        key.data[0] != '+' && !str_eqz(key, "-0"))
+        buf_addint(out, n);
+    else
+        buf_addjson_php(out, key);
+}
+
+static void add_option(struct buf *out, size_t *n, struct str key, struct str label)
+{
+    buf_addc(out, (*n)++ == 0 ? '{' : ',');
+    buf_addjson_php(out, key);
+    buf_addz(out, ":{\"name\":");
+    add_option_name(out, key);
+    buf_addz(out, ",\"value\":");
+    buf_addjson_php(out, label);
+    buf_addc(out, '}');
+}
+
+static void add_options(struct buf *out, const struct field *f)
+{
+    json_t *options = json_object_get(v4_1_field_hint(f), "options");
+    const char *key;
+    json_t *label;
+    size_t n = 0;
+
+    buf_addz(out, ",\"options\":");
+    if (f->type == TYPE_BOOLEAN) {
+        add_option(out, &n, STR(""), STR(""));
+        add_option(out, &n, STR("1"), STR("Yes"));
+        add_option(out, &n, STR("2"), STR("No"));
+    }
+    json_object_foreach(options, key, label)
+    {
+        add_option(out, &n, str_of(key),
+                   str_n(json_string_value(label), json_string_length(label)));
+    }
+    buf_addz(out, n == 0 ? "[]" : "}");
+}
+
+static void add_head(struct buf *out, size_t *n, struct str name, struct str type)
+{
+    buf_addc(out, (*n)++ == 0 ? '{' : ',');
+    buf_addjson_php(out, name);
+    buf_addz(out, ":{\"name\":");
+    buf_addjson_php(out, name);
+    add_text(out, "type", type);
+    buf_addz(out, ",\"group\":\"\",\"id_name\":\"\"");
+}
+
+static void add_field(struct buf *out, size_t *n, const struct v4_1_module *m,
+                      const struct field *f)
+{
+    const json_t *hint = v4_1_field_hint(f);
+    struct str label = hint_text(hint, "label");
+
+    add_head(out, n, str_of(f->name), str_of(v4_1_field_type(f)));
+    add_text(out, "label", label.len > 0 ? label : str_of(f->name));
+    buf_printf(out, ",\"required\":%d", json_is_true(json_object_get(hint, "required")));
+    add_options(out, f);
+    buf_addz(out, ",\"related_module\":\"\",\"calculated\":false,\"len\":");
+    if (f->type == TYPE_TEXT && f->length > 0)
+        buf_printf(out, "\"%u\"", f->length);
+    else
+        buf_addz(out, "\"\"");
+    if (f->fallback.state == VALUE_SET) {
+        buf_addz(out, ",\"default_value\":");
+        v4_1_add_value(out, m, f, f->fallback);
+    }
+    buf_addc(out, '}');
+}
+
+static void add_composed(struct buf *out, size_t *n)
+{
+    add_head(out, n, STR("name"), STR("name"));
+    buf_addz(out, ",\"label\":\"Name:\",\"required\":0,\"options\":[],\"related_module\":\"\","
+                  "\"calculated\":false,\"len\":\"\"}");
+}
+
+static bool is_wanted(const json_t *fields, const char *name)
+{
+    size_t i;
+    json_t *v;
+
+    if (!json_is_array(fields) || json_array_size(fields) == 0)
+        return true;
+    json_array_foreach(fields, i, v)
+    {
+        if (json_is_string(v) && strcmp(json_string_value(v), name) == 0)
+            return true;
+    }
+    return false;
+}
+
+static void add_link(struct buf *out, size_t *n, const struct relationship *rel,
+                     const struct v4_1_module *target)
+{
+    const json_t *hint = json_object_get(rel->dialects, "v4_1");
+    struct str name = hint_text(hint, "relationship"), bean = hint_text(target->hint, "bean");
+
+    if (name.len == 0 && rel->through)
+        name = str_of(rel->through->sides[SIDE_LEGACY].root);
+    add_head(out, n, str_of(rel->name), STR("link"));
+    add_text(out, "relationship", name);
+    add_text(out, "module", str_of(target->name));
+    add_text(out, "bean_name", bean.len > 0 ? bean : str_of(target->entity->title));
+    buf_addc(out, '}');
+}
+
+enum v4_1_step v4_1_get_module_fields(struct v4_1_call *c)
+{
+    const struct v4_1_module *m = c->module;
+    const struct entity *en = m->entity;
+    const json_t *fields = c->args[2];
+    struct buf *out = &c->body;
+    size_t n = 0;
+
+    buf_addz(out, "{\"module_name\":");
+    buf_addjson_php(out, str_of(m->name));
+    add_text(out, "table_name", str_of(m->table));
+    buf_addz(out, ",\"module_fields\":");
+    for (size_t i = 0; i < en->nfields; i++) {
+        if (is_wanted(fields, en->fields[i].name))
+            add_field(out, &n, m, &en->fields[i]);
+        if (en->fields[i].key && m->parts && is_wanted(fields, "name"))
+            add_composed(out, &n);
+    }
+    buf_addz(out, n == 0 ? "[],\"link_fields\":" : "},\"link_fields\":");
+    n = 0;
+    for (size_t i = 0; i < en->nrelationships; i++) {
+        const struct relationship *rel = &en->relationships[i];
+        const struct v4_1_module *target = v4_1_module_of(c->mount, rel->target);
+        if (target && is_wanted(fields, rel->name))
+            add_link(out, &n, rel, target);
+    }
+    buf_addz(out, n == 0 ? "[]}" : "}}");
+    return v4_1_reply(c);
+}
+
+static void add_module(struct buf *out, const struct v4_1_module *m)
+{
+    static const char *const actions[] = {"edit", "delete", "list", "view", "import", "export"};
+
+    buf_addz(out, "{\"module_key\":");
+    buf_addjson_php(out, str_of(m->name));
+    add_text(out, "module_label", str_of(m->label));
+    buf_addz(out, ",\"favorite_enabled\":false,\"acls\":[");
+    for (size_t i = 0; i < sizeof(actions) / sizeof(actions[0]); i++)
+        buf_printf(out, "%s{\"action\":\"%s\",\"access\":true}", i > 0 ? "," : "", actions[i]);
+    buf_addz(out, "]}");
+}
+
+// The short list leaves out the users, which have no tab of their own.
+enum v4_1_step v4_1_get_available_modules(struct v4_1_call *c)
+{
+    const struct dialect_mount *mount = c->mount;
+    struct str filter;
+    bool brief = v4_1_text(c->args[1], c->arena, &filter) && str_eqz(filter, "default");
+    size_t n = 0;
+
+    buf_addz(&c->body, "{\"modules\":[");
+    for (size_t i = 0; i < mount->nmodules; i++) {
+        const struct v4_1_module *m = &mount->modules[i];
+        if (brief && m == mount->users.module)
+            continue;
+        if (n++ > 0)
+            buf_addc(&c->body, ',');
+        add_module(&c->body, m);
+    }
+    buf_addz(&c->body, "]}");
+    return v4_1_reply(c);
+}

@@ -1,0 +1,359 @@
+// SPDX-License-Identifier: Apache-2.0
+// login, logout and what a session says about itself, in the v4_1 dialect. Users are found by a
+// canonical list; password hashes are computed in workers, never on the loop. Passwords and
+// hashes are wiped after use and never logged.
+// Thread: the loop of the mount; check_run: a worker.
+//
+//   login   user -> check -> reply
+#include "base/clock.h"
+#include "facade/dialect/v4_1_int.h"
+#include "facade/sessions.h"
+
+#include <crypt.h>
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <stdlib.h>
+
+#define PASSWORD_MAX 4096
+#define MD5_HEX      32
+#define USERS_MAX    5 // rows that match a name: one, but for dirty data
+
+// Costs what a real check costs, for names that nobody has.
+static const char nobodys_hash[] = "$2y$10$......................";
+
+struct v4_1_login {
+    const struct field *fields[9];
+    size_t nfields;
+    struct str name, password;
+    bool plain;
+    struct principal principal; // who it is if the password is right
+    bool known, right, busy;
+};
+
+static size_t field_at(const struct v4_1_login *l, const struct field *f)
+{
+    size_t i = 0;
+
+    while (l->fields[i] != f)
+        i++;
+    return i;
+}
+
+// ---- the check, in a worker
+
+struct check {
+    struct worker_job job;
+    struct v4_1_call *call; // touched by the loop only
+    bool plain, known, right;
+    char hash[512];
+    size_t len;
+    char password[]; // as sent
+};
+
+static bool md5_hex(const char *data, size_t len, char out[MD5_HEX + 1])
+{
+    static const char hex[] = "0123456789abcdef";
+    unsigned char md[EVP_MAX_MD_SIZE];
+    unsigned n = 0;
+
+    if (EVP_Digest(data, len, md, &n, EVP_md5(), NULL) != 1 || n * 2 != MD5_HEX)
+        return false;
+    for (unsigned i = 0; i < n; i++) {
+        out[2 * i] = hex[md[i] >> 4];
+        out[2 * i + 1] = hex[md[i] & 15];
+    }
+    out[MD5_HEX] = '\0';
+    return true;
+}
+
+// bcrypt and its like over the lower-case md5 of the password, or that md5 itself.
+static bool is_right(const char *md5, const char *hash, struct crypt_data *data)
+{
+    size_t len = strlen(hash);
+
+    if (hash[0] != '$')
+        return len == MD5_HEX && CRYPTO_memcmp(md5, hash, len) == 0;
+    const char *made = crypt_r(md5, hash, data);
+    return made && made[0] == '$' && strlen(made) == len && CRYPTO_memcmp(made, hash, len) == 0;
+}
+
+static void check_run(struct worker_job *job, unsigned slot, void *state)
+{
+    struct check *k = (struct check *)job;
+    char md5[MD5_HEX + 1] = "";
+    struct crypt_data *data = calloc(1, sizeof(*data));
+
+    (void)slot;
+    (void)state;
+    if (k->plain) {
+        if (!md5_hex(k->password, k->len, md5))
+            md5[0] = '\0';
+    } else if (k->len == MD5_HEX) {
+        for (size_t i = 0; i < MD5_HEX; i++) {
+            char c = k->password[i];
+            md5[i] = c >= 'A' && c <= 'F' ? (char)(c - 'A' + 'a') : c;
+        }
+    }
+    if (data && md5[0])
+        k->right = is_right(md5, k->hash, data) && k->known;
+    if (data)
+        OPENSSL_cleanse(data, sizeof(*data));
+    free(data);
+    OPENSSL_cleanse(md5, sizeof(md5));
+}
+
+static void check_done(struct worker_job *job)
+{
+    struct check *k = (struct check *)job;
+    struct v4_1_call *c = k->call;
+
+    c->login->right = k->right;
+    c->login->busy = job->cancelled;
+    OPENSSL_cleanse(k->password, k->len);
+    OPENSSL_cleanse(k->hash, sizeof(k->hash));
+    free(k);
+    v4_1_drive(c);
+}
+
+// ---- the reply
+
+static void add_known(struct buf *out, const char *name, const char *json)
+{
+    buf_addc(out, ',');
+    v4_1_add_pair(out, str_of(name));
+    buf_addz(out, json);
+    buf_addc(out, '}');
+}
+
+static void add_user(struct buf *out, const struct principal *p)
+{
+    v4_1_add_pair(out, STR("user_id"));
+    buf_addjson_php(out, p->user_id);
+    buf_addz(out, "},");
+    v4_1_add_pair(out, STR("user_name"));
+    buf_addjson_php(out, p->user_name);
+    buf_addc(out, '}');
+    add_known(out, "user_language", "\"en_us\"");
+    add_known(out, "user_currency_id", "null");
+    add_known(out, "user_is_admin", p->is_admin ? "true" : "false");
+    add_known(out, "user_default_team_id", "null");
+    add_known(out, "user_default_dateformat", "\"m\\/d\\/Y\"");
+    add_known(out, "user_default_timeformat", "\"H:i\"");
+    add_known(out, "user_number_separator", "\",\"");
+    add_known(out, "user_decimal_separator", "\".\"");
+    add_known(out, "mobile_max_list_entries", "null");
+    add_known(out, "mobile_max_subpanel_entries", "null");
+    add_known(out, "user_currency_name", "\"US Dollar\"");
+}
+
+static enum v4_1_step refuse(struct v4_1_call *c)
+{
+    if (c->mount->refused)
+        metric_add(c->mount->refused, 1);
+    return v4_1_reply_fault(c, V4_1_INVALID_LOGIN);
+}
+
+static enum v4_1_step checked(struct v4_1_call *c)
+{
+    struct v4_1_login *l = c->login;
+    char *id = arena_alloc(c->arena, 33);
+    struct err e;
+
+    if (!id)
+        return v4_1_reply_memory(c);
+    if (l->busy)
+        return v4_1_reply_broken(c, 503, "");
+    if (!l->right)
+        return refuse(c);
+    if (sessions_create(c->mount->env.sessions, &l->principal, id, &e) < 0)
+        return v4_1_reply_broken(c, 503, "");
+    if (c->mount->logins)
+        metric_add(c->mount->logins, 1);
+    c->session = str_of(id);
+    buf_addz(&c->body, "{\"id\":");
+    buf_addjson_php(&c->body, c->session);
+    buf_addz(&c->body, ",\"module_name\":\"Users\",\"name_value_list\":{");
+    add_user(&c->body, &l->principal);
+    buf_addz(&c->body, "}}");
+    return v4_1_reply(c);
+}
+
+// ---- who it is
+
+static bool is_on(const struct v4_1_login *l, const struct field *f, const struct record *r)
+{
+    if (!f)
+        return false;
+    struct value v = r->values[field_at(l, f)];
+    // What is neither yes nor no keeps people out.
+    return v.state == VALUE_FOREIGN || (v.state == VALUE_SET && !str_eqz(value_str(v), "false"));
+}
+
+static bool may_log_in(const struct v4_1_call *c, const struct record *r)
+{
+    const struct v4_1_users *u = &c->mount->users;
+    const struct v4_1_login *l = c->login;
+
+    if (u->status) {
+        struct value v = r->values[field_at(l, u->status)];
+        if (v.state != VALUE_SET || str_eq_nocase(value_str(v), STR("Inactive")))
+            return false;
+    }
+    if (u->deleted && r->values[field_at(l, u->deleted)].state != VALUE_SET)
+        return false;
+    return !is_on(l, u->deleted, r) && !is_on(l, u->group, r) && !is_on(l, u->portal, r) &&
+           !is_on(l, u->external, r);
+}
+
+static const struct record *find_user(const struct v4_1_call *c, const struct result *res)
+{
+    for (size_t i = 0; i < res->records.n; i++)
+        if (may_log_in(c, &res->records.rows[i]))
+            return &res->records.rows[i];
+    return NULL;
+}
+
+static void take_user(struct v4_1_call *c, const struct record *r, struct check *k)
+{
+    struct v4_1_login *l = c->login;
+    const struct v4_1_users *u = &c->mount->users;
+    struct value hash = r->values[field_at(l, u->hash)];
+
+    l->principal.user_id = value_str(r->values[0]);
+    l->principal.user_name = value_str(r->values[field_at(l, u->name)]);
+    l->principal.is_admin = u->admin && r->values[field_at(l, u->admin)].state == VALUE_SET &&
+                            is_on(l, u->admin, r);
+    if (hash.state == VALUE_SET && hash.len > 0 &&
+        str_copy(k->hash, sizeof(k->hash), value_str(hash)) == 0)
+        k->known = true;
+}
+
+static enum v4_1_step user_read(struct v4_1_call *c)
+{
+    struct v4_1_login *l = c->login;
+    const struct result *res = &c->dispatch->result;
+    struct err e;
+
+    if (res->status != RESULT_OK && res->status != RESULT_NOT_FOUND)
+        return v4_1_reply_result(c, res);
+    struct check *k = calloc(1, sizeof(*k) + l->password.len + 1);
+    if (!k)
+        return v4_1_reply_memory(c);
+    const struct record *user = res->status == RESULT_OK ? find_user(c, res) : NULL;
+    if (user)
+        take_user(c, user, k);
+    if (!k->known)
+        memcpy(k->hash, nobodys_hash, sizeof(nobodys_hash));
+    k->call = c;
+    k->plain = l->plain;
+    k->len = l->password.len;
+    memcpy(k->password, l->password.data, k->len);
+    k->job.run = check_run;
+    k->job.done = check_done;
+    k->job.reply_to = loop_mailbox(dispatcher_loop(c->mount->env.dispatcher));
+    k->job.deadline_ns = clock_mono_ns() + 10000000000u;
+    c->step = checked;
+    if (worker_pool_submit(c->mount->env.workers, &k->job, &e) == 0)
+        return V4_1_WAIT;
+    OPENSSL_cleanse(k->password, k->len);
+    OPENSSL_cleanse(k->hash, sizeof(k->hash));
+    free(k);
+    return v4_1_reply_broken(c, 503, "");
+}
+
+// The columns that decide about a login; the key comes first.
+static void list_fields(struct v4_1_login *l, const struct v4_1_users *u)
+{
+    const struct field *all[] = {u->module->entity->keys[0],
+                                 u->name,
+                                 u->hash,
+                                 u->admin,
+                                 u->status,
+                                 u->deleted,
+                                 u->group,
+                                 u->portal,
+                                 u->external};
+
+    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+        if (all[i])
+            l->fields[l->nfields++] = all[i];
+}
+
+static enum v4_1_step read_user(struct v4_1_call *c)
+{
+    const struct v4_1_users *u = &c->mount->users;
+    struct operation *op = v4_1_operation(c, OPERATION_LIST, u->module->entity);
+    struct filter *filter = arena_alloc(c->arena, sizeof(*filter));
+    struct value *name = arena_alloc(c->arena, sizeof(*name));
+
+    if (!op || !filter || !name)
+        return v4_1_reply_memory(c);
+    *name = value_set(c->login->name);
+    *filter = (struct filter){
+        .kind = FILTER_COMPARE, .field = u->name, .op = MATCH_EQ, .values = name, .nvalues = 1};
+    list_fields(c->login, u);
+    op->query.fields = c->login->fields;
+    op->query.nfields = c->login->nfields;
+    op->query.filter = filter;
+    op->query.limit = USERS_MAX;
+    return v4_1_run(c, op, user_read);
+}
+
+enum v4_1_step v4_1_login(struct v4_1_call *c)
+{
+    const json_t *auth = c->args[0];
+    const json_t *encryption = json_object_get(auth, "encryption");
+    struct v4_1_login *l = c->login = arena_alloc(c->arena, sizeof(*l));
+
+    if (!l)
+        return v4_1_reply_memory(c);
+    if (!c->mount->users.name ||
+        !v4_1_text(json_object_get(auth, "user_name"), c->arena, &l->name) ||
+        !v4_1_text(json_object_get(auth, "password"), c->arena, &l->password))
+        return refuse(c);
+    l->plain = json_is_string(encryption) && strcmp(json_string_value(encryption), "PLAIN") == 0;
+    while (l->name.len > 0 && l->name.data[l->name.len - 1] == ' ')
+        l->name.len--;
+    if (l->name.len == 0 || memchr(l->name.data, 0, l->name.len) ||
+        l->password.len > PASSWORD_MAX || (!l->plain && l->password.len != MD5_HEX))
+        return refuse(c);
+    unsigned max = c->mount->users.name->length;
+    if (max > 0 && l->name.len > 4u * max)
+        return refuse(c);
+    return read_user(c);
+}
+
+// ---- sessions
+
+enum v4_1_step v4_1_logout(struct v4_1_call *c)
+{
+    sessions_end(c->mount->env.sessions, c->session);
+    return v4_1_reply_text(c, "null");
+}
+
+enum v4_1_step v4_1_get_user_id(struct v4_1_call *c)
+{
+    buf_addjson_php(&c->body, c->principal.user_id);
+    return v4_1_reply(c);
+}
+
+enum v4_1_step v4_1_seamless_login(struct v4_1_call *c)
+{
+    return v4_1_reply_text(c, "1");
+}
+
+enum v4_1_step v4_1_get_server_info(struct v4_1_call *c)
+{
+    const struct dialect_mount *m = c->mount;
+    char now[20];
+
+    clock_utc_seconds(clock_wall_ms(), now);
+    buf_addz(&c->body, "{\"flavor\":");
+    buf_addjson_php(&c->body, str_of(m->flavor));
+    buf_addz(&c->body, ",\"version\":");
+    buf_addjson_php(&c->body, str_of(m->version));
+    buf_addz(&c->body, ",\"suitecrm_version\":");
+    buf_addjson_php(&c->body, str_of(m->suitecrm_version));
+    buf_printf(&c->body, ",\"gmt_time\":\"%s\"}", now);
+    return v4_1_reply(c);
+}
