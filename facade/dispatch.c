@@ -18,7 +18,6 @@
 #include "facade/dispatch.h"
 
 #include "base/clock.h"
-#include "base/log.h"
 #include "facade/dispatcher.h"
 #include "facade/shadow.h"
 
@@ -120,7 +119,7 @@ static void on_executed(struct execution *x)
 {
     struct dispatch *d = (struct dispatch *)((char *)x - offsetof(struct dispatch, execution));
     struct dispatcher *p = d->dispatcher;
-    if (x->result.status != RESULT_FENCED) {
+    if (x->result.status != RESULT_FENCED || p->o.service) {
         d->result = x->result;
         end(p, d);
         return;
@@ -142,7 +141,8 @@ static void on_executed(struct execution *x)
 
 static void execute(struct dispatcher *p, struct dispatch *d, enum side side)
 {
-    struct backend *b = p->o.backends[d->route->backend[side]];
+    struct backend *b =
+        p->o.backends[p->o.service ? BACKEND_POSTGRES : d->route->backend[side]];
     d->execution = (struct execution){.operation = d->operation, .route = d->route, .side = side,
                                       .deadline_ns = d->deadline_ns, .done = on_executed,
                                       .result = {.total = -1}};
@@ -170,14 +170,15 @@ static enum side read_side(struct dispatcher *p, const struct dispatch *d)
 
 static void choose_write(struct dispatcher *p, struct dispatch *d)
 {
-    const struct group *g = d->route->group;
+    const struct group *g = d->route ? d->route->group : NULL;
     struct operation *op = d->operation;
     struct err e = {0};
-    if (g && g->holding) {
+    if (g && g->holding && !p->o.service) {
         hold(p, d);
         return;
     }
-    op->epoch = g ? g->epoch : -1;
+    if (!p->o.service)
+        op->epoch = g ? g->epoch : -1;
     if (!op->write_id[0])
         uuid_make(op->write_id);
     if (operation_prepare(op, &e)) {
@@ -185,19 +186,19 @@ static void choose_write(struct dispatcher *p, struct dispatch *d)
         end(p, d);
         return;
     }
-    execute(p, d, g ? g->owner : SIDE_LEGACY);
+    execute(p, d, p->o.service ? SIDE_NEW : g ? g->owner : SIDE_LEGACY);
 }
 
 static void choose(struct dispatcher *p, struct dispatch *d)
 {
     const struct operation *op = d->operation;
     d->route = route_for(d->table, op->entity, operation_route_bit(op->kind));
-    if (!d->route)
+    if (!d->route && !p->o.service)
         fail(p, d, RESULT_UNSUPPORTED, "no route serves this operation");
-    else if (d->route->stage == STAGE_RETIRED)
+    else if (!p->o.service && d->route->stage == STAGE_RETIRED)
         fail(p, d, RESULT_RETIRED, "this route is retired");
     else if (operation_is_read(op->kind))
-        execute(p, d, read_side(p, d));
+        execute(p, d, p->o.service ? SIDE_NEW : read_side(p, d));
     else if (op->entity->read_only)
         fail(p, d, RESULT_DENIED, "this entity is read-only");
     else

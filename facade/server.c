@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: Apache-2.0
+// A facade process. Owns the live table, the shared workers, pins and evidence, and the loops.
+// Threads: one a loop, the workers, the live thread. A new table travels from the live thread
+// to each loop as a mailbox message.
+#include "facade/server.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "facade/server_int.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define HASHERS 2
+#define HASH_QUEUE 64
+
+static const struct log_ctx log_ctx = {"server", NULL, NULL};
+
+// ---------------------------------------------------------------- tables to loops
+
+struct table_mail {
+    struct mail mail;            // first
+    struct server_loop *to;
+    struct route_table *table;   // referenced
+};
+
+static void on_table_mail(struct mail *m)
+{
+    struct table_mail *t = (struct table_mail *)m;
+    dispatcher_set_table(t->to->dispatcher, t->table);
+    route_table_unref(t->table);
+    free(t);
+}
+
+static void on_table(void *ctx, struct route_table *table)
+{
+    struct server *s = ctx;
+    for (unsigned i = 0; atomic_load(&s->started) && i < s->nloops; i++) {
+        struct table_mail *t = calloc(1, sizeof *t);
+        if (!t) {
+            log_error(&log_ctx, "no memory to hand out a route table; the loop keeps its old one");
+            continue;
+        }
+        *t = (struct table_mail){.mail.deliver = on_table_mail, .to = &s->loops[i],
+                                 .table = table};
+        route_table_ref(table);
+        mailbox_post(loop_mailbox(s->loops[i].loop), &t->mail);
+    }
+}
+
+static json_t *on_heartbeat(void *ctx)
+{
+    struct server *s = ctx;
+    struct err e = {0};
+    unsigned held = 0;
+    if (!atomic_load(&s->started))
+        return NULL;
+    for (unsigned i = 0; i < s->nloops; i++)
+        held += dispatcher_held(s->loops[i].dispatcher);
+    if (s->evidence && !s->control &&
+        control_open(conf_str(s->o.conf, "control.conninfo"), "ficus serve evidence",
+                     &s->control, &e))
+        log_debug(&log_ctx, "evidence: %s", e.msg);
+    if (s->evidence && s->control &&
+        evidence_flush(s->evidence, s->control, live_id(s->live), &e))
+        log_warn(&log_ctx, "evidence is not stored: %s", e.msg);
+    return json_pack("{s:i}", "held", (int)held);
+}
+
+// ---------------------------------------------------------------- starting
+
+static int start_shared(struct server *s, struct err *e)
+{
+    const struct conf *conf = s->o.conf;
+    struct live_options live = {
+        .conf = conf, .entities = s->o.entities, .kind = s->o.service ? "service" : "serve",
+        .address = conf_str(conf, s->o.service ? "service.listen" : "facade.listen"),
+        .state_path = s->o.service ? NULL : conf_path(conf, "facade.state_path"),
+        .on_table = on_table, .on_heartbeat = on_heartbeat, .ctx = s};
+    struct worker_options hashers = {.name = "hash", .threads = HASHERS,
+                                     .queue_max = HASH_QUEUE};
+    if (!(s->live = live_start(&live, e)) || !(s->hashers = worker_pool_create(&hashers, e)))
+        return -1;
+    if (s->o.service)
+        return 0;
+    struct route_table *t = live_table(s->live);
+    s->evidence = evidence_create(t, e);
+    route_table_unref(t);
+    return s->evidence && (s->pins = pins_create(s->o.entities, s->live, e)) &&
+                   (s->workers = odbc_workers_create(conf, e))
+               ? 0
+               : -1;
+}
+
+static void note_address(struct server *s)
+{
+    const char *text =
+        conf_str(s->o.conf, s->o.service ? "service.listen" : "facade.listen");
+    const char *colon = strrchr(text, ':');
+    snprintf(s->address, sizeof s->address, "%.*s:%u",
+             (int)(colon ? colon - text : (long)strlen(text)), text,
+             http_listener_port(s->loops[0].listener));
+}
+
+static unsigned loops_wanted(const struct conf *conf)
+{
+    long n = (long)conf_int(conf, "facade.loops");
+    if (n == 0)
+        n = sysconf(_SC_NPROCESSORS_ONLN);
+    return n < 1 ? 1 : n > LOOPS_MAX ? LOOPS_MAX : (unsigned)n;
+}
+
+static int start_loops(struct server *s, struct err *e)
+{
+    unsigned n = loops_wanted(s->o.conf);
+    for (unsigned i = 0; i < n; i++) {
+        s->nloops = i + 1;
+        if (server_loop_create(&s->loops[i], s, i, e))
+            return -1;
+        if (i == 0)
+            note_address(s);
+    }
+    for (unsigned i = 0; i < n; i++)
+        if (loop_start(s->loops[i].loop, e))
+            return -1;
+    return 0;
+}
+
+struct server *server_start(const struct server_options *o, struct err *e)
+{
+    struct server *s = calloc(1, sizeof *s);
+    if (!s) {
+        err_memory(e);
+        return NULL;
+    }
+    s->o = *o;
+    if (start_shared(s, e) || start_loops(s, e)) {
+        server_stop(s);
+        return NULL;
+    }
+    atomic_store(&s->started, true);
+    // A table that came while the loops were being built.
+    struct route_table *t = live_table(s->live);
+    on_table(s, t);
+    route_table_unref(t);
+    log_info(&log_ctx, "serving on %s with %u loops", s->address, s->nloops);
+    return s;
+}
+
+// ---------------------------------------------------------------- stopping
+
+struct drain_mail {
+    struct mail mail; // first
+    struct server_loop *loop;
+};
+
+static void on_drained(void *ctx)
+{
+    struct server_loop *sl = ctx;
+    atomic_store(&sl->drained, true);
+}
+
+static void on_drain_mail(struct mail *m)
+{
+    struct drain_mail *d = (struct drain_mail *)m;
+    http_listener_drain(d->loop->listener, on_drained, d->loop);
+    free(d);
+}
+
+static void drain(struct server *s)
+{
+    uint64_t end = clock_mono_ms() + (uint64_t)conf_int(s->o.conf, "facade.drain_ms");
+    for (unsigned i = 0; i < s->nloops; i++) {
+        struct drain_mail *d = calloc(1, sizeof *d);
+        if (!d) {
+            atomic_store(&s->loops[i].drained, true);
+            continue;
+        }
+        *d = (struct drain_mail){.mail.deliver = on_drain_mail, .loop = &s->loops[i]};
+        mailbox_post(loop_mailbox(s->loops[i].loop), &d->mail);
+    }
+    for (unsigned i = 0; i < s->nloops; i++)
+        while (!atomic_load(&s->loops[i].drained) && clock_mono_ms() < end)
+            clock_sleep_ms(5);
+}
+
+void server_stop(struct server *s)
+{
+    if (!s)
+        return;
+    atomic_store(&s->draining, true);
+    bool ran = atomic_exchange(&s->started, false);
+    if (ran)
+        drain(s);
+    live_stop(s->live);
+    for (unsigned i = 0; ran && i < s->nloops; i++)
+        loop_stop(s->loops[i].loop);
+    for (unsigned i = 0; ran && i < s->nloops; i++)
+        loop_join(s->loops[i].loop);
+    if (s->hashers)
+        worker_pool_destroy(s->hashers, 2000);
+    odbc_workers_destroy(s->workers, 2000);
+    for (unsigned i = 0; i < s->nloops; i++)
+        server_loop_destroy(&s->loops[i]);
+    control_close(s->control);
+    pins_destroy(s->pins);
+    evidence_destroy(s->evidence);
+    free(s);
+}
+
+int server_reload(struct server *s, struct err *e)
+{
+    return live_reload(s->live, e);
+}
+
+const char *server_address(const struct server *s)
+{
+    return s->address;
+}

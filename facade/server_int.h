@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+// Shared by server.c (process), server_loop.c (what one loop owns) and server_admin.c
+// (/healthz, /readyz, /metrics) only.
+#ifndef FICUS_FACADE_SERVER_INT_H
+#define FICUS_FACADE_SERVER_INT_H
+
+#include "connectors/http/http_client.h"
+#include "connectors/postgres/pg_pool.h"
+#include "facade/backend/odbc_backend.h"
+#include "facade/dialect.h"
+#include "facade/dispatcher.h"
+#include "facade/evidence.h"
+#include "facade/http/listener.h"
+#include "facade/server.h"
+#include "facade/shadow.h"
+
+#include <stdatomic.h>
+
+#define LOOPS_MAX 64
+
+struct mounted {
+    const char *path;
+    const struct dialect *dialect;
+    struct dialect_mount *state;
+};
+
+// Everything that one loop owns. Created before its thread runs, destroyed after it ended.
+struct server_loop {
+    struct server *server;
+    unsigned index;
+    struct loop *loop;
+    struct http_listener *listener, *admin;
+    struct pg_pool *pool;
+    struct http_client *client;
+    struct backend *backends[3];
+    struct dispatcher *dispatcher;
+    struct shadow *shadow;
+    struct sessions *sessions;
+    struct dialect_env env;
+    struct mounted *mounts;
+    size_t nmounts;
+    atomic_bool drained;
+};
+
+struct server {
+    struct server_options o;
+    struct live *live;
+    struct odbc_workers *workers;
+    struct worker_pool *hashers;   // bcrypt
+    struct pins *pins;
+    struct evidence *evidence;
+    struct control *control;       // of the evidence, used by the live thread only
+    struct server_loop loops[LOOPS_MAX];
+    unsigned nloops;
+    atomic_bool draining, started;
+    char address[128];
+};
+
+int server_loop_create(struct server_loop *sl, struct server *s, unsigned index, struct err *e)
+    FICUS_MUST_CHECK;
+void server_loop_destroy(struct server_loop *sl);
+// True when the request was one of the built-in endpoints and has been answered.
+bool server_admin(struct server *s, struct http_request *r);
+void server_access(void *ctx, const struct http_access *a);
+
+#endif
