@@ -37,8 +37,12 @@ int ddl_install_new(struct pg_conn *c, const struct entity_set *set, group_of_fn
 // NNNN_name.up.sql / NNNN_name.down.sql; each in one transaction; SHA-256 kept; a changed or
 // missing applied file is refused by name. Control SQL is embedded (set "control"), the
 // new store's comes from a folder (set "crm").
-struct migration_state { unsigned number; char name[128]; bool applied, changed;
-                         char applied_at[32]; };
+struct migration_state {
+    unsigned number;
+    char name[128];
+    bool applied, changed;
+    char applied_at[32];
+};
 int migrate_up(struct pg_conn *c, const char *set, const char *folder /* NULL: embedded */,
                unsigned *applied, struct err *e) FICUS_MUST_CHECK;
 int migrate_down(struct pg_conn *c, const char *set, const char *folder, unsigned *reverted,

@@ -15,7 +15,7 @@ struct install_job {
     const void *ctx;
     bool rogue_allowed;
     struct arena *a;
-    struct buf names;         // " name1 name2 " of the triggers that were made
+    struct buf names; // " name1 name2 " of the triggers that were made
 };
 
 static int run_statement(void *ctx, struct str sql, struct err *e)
@@ -162,15 +162,19 @@ static int run_job(struct install_job *j, int (*work)(struct install_job *j, str
 int ddl_install_legacy(struct odbc_conn *c, const struct entity_set *set, group_of_fn *group_of,
                        const void *ctx, bool rogue_allowed, struct err *e)
 {
-    struct install_job j = {.c = c, .d = odbc_dbms(c), .set = set, .group_of = group_of,
-                            .ctx = ctx, .rogue_allowed = rogue_allowed};
+    struct install_job j = {.c = c,
+                            .d = odbc_dbms(c),
+                            .set = set,
+                            .group_of = group_of,
+                            .ctx = ctx,
+                            .rogue_allowed = rogue_allowed};
     return run_job(&j, install, e);
 }
 
 int ddl_remove_legacy(struct odbc_conn *c, const struct entity_set *set, group_of_fn *group_of,
                       const void *ctx, struct err *e)
 {
-    struct install_job j = {.c = c, .d = odbc_dbms(c), .set = set, .group_of = group_of,
-                            .ctx = ctx};
+    struct install_job j = {
+        .c = c, .d = odbc_dbms(c), .set = set, .group_of = group_of, .ctx = ctx};
     return run_job(&j, uninstall, e);
 }

@@ -36,8 +36,8 @@ static int print_reads(struct print_job *j, struct err *e)
         fields[i] = &en->fields[i];
     for (size_t i = 0; i < en->nkeys; i++)
         key[i] = value_set(STR("1"));
-    struct query q = {.entity = en, .fields = fields, .nfields = en->nfields, .key = key,
-                      .limit = -1};
+    struct query q = {
+        .entity = en, .fields = fields, .nfields = en->nfields, .key = key, .limit = -1};
     heading(j, "facade: one row");
     if (query_select(&q, j->side, j->d, j->a, &sql, e) < 0)
         return -1;
@@ -81,8 +81,8 @@ static int print_writes(struct print_job *j, struct err *e)
     for (size_t i = 0; i < en->nkeys; i++)
         key[i] = value_set(STR("1"));
     for (int kind = WRITE_CREATE; kind <= WRITE_DELETE; kind++) {
-        struct write w = {en, (enum write_kind)kind, key, values, "2024-01-01 00:00:00",
-                          STR("1"), false};
+        struct write w = {en,   (enum write_kind)kind, key, values, "2024-01-01 00:00:00", STR("1"),
+                          false};
         struct write_statement *list;
         size_t n;
         heading(j, names[kind]);

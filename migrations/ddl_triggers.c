@@ -85,8 +85,7 @@ static void add_on(const struct trigger_job *j, struct buf *out, const struct lo
         buf_addz(out, out->len > 0 ? " AND " : "");
         query_alias(&j->b, out, alias, s->on[i].column);
         buf_addz(out, " = ");
-        query_alias(&j->b, out, s->on[i].ref_step < 0 ? QUERY_ROOT : other,
-                    s->on[i].ref_column);
+        query_alias(&j->b, out, s->on[i].ref_step < 0 ? QUERY_ROOT : other, s->on[i].ref_column);
     }
 }
 

@@ -89,12 +89,11 @@ struct str entity_key_text(const struct value *parts, size_t n, struct arena *a)
     return str_n(text, len);
 }
 
-int entity_key_split(const struct entity *en, struct str text, struct value *parts,
-                     struct err *e)
+int entity_key_split(const struct entity *en, struct str text, struct value *parts, struct err *e)
 {
     for (size_t i = 0; i < en->nkeys; i++) {
-        const char *end =
-            en->nkeys > 1 && text.len > 0 ? memchr(text.data, KEY_SEPARATOR, text.len) : NULL;
+        const char *end = en->nkeys > 1 && text.len > 0 ? memchr(text.data, KEY_SEPARATOR, text.len)
+                                                        : NULL;
         if ((end == NULL) != (i + 1 == en->nkeys))
             return err_set(e, ERR_INVALID, "key of %s: wants %zu parts", en->name, en->nkeys);
         size_t len = end ? (size_t)(end - text.data) : text.len;

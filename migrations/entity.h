@@ -16,15 +16,24 @@ static inline enum side side_other(enum side s)
 }
 
 enum field_type {
-    TYPE_TEXT, TYPE_INTEGER, TYPE_DECIMAL, TYPE_FLOAT, TYPE_BOOLEAN, TYPE_DATE, TYPE_TIME,
-    TYPE_TIMESTAMP, TYPE_ID, TYPE_BYTES, TYPE_JSON,
+    TYPE_TEXT,
+    TYPE_INTEGER,
+    TYPE_DECIMAL,
+    TYPE_FLOAT,
+    TYPE_BOOLEAN,
+    TYPE_DATE,
+    TYPE_TIME,
+    TYPE_TIMESTAMP,
+    TYPE_ID,
+    TYPE_BYTES,
+    TYPE_JSON,
 };
 
 enum policy_action { POLICY_PARK = 0, POLICY_NULL, POLICY_SUBSTITUTE };
 struct policy {
     enum policy_action action;
-    bool stated;             // written in the map; otherwise `park` by default
-    struct str substitute;   // canonical text
+    bool stated;           // written in the map; otherwise `park` by default
+    struct str substitute; // canonical text
 };
 
 // A value that the facade fills in by itself on a write.
@@ -35,73 +44,91 @@ enum place_kind { PLACE_NONE, PLACE_ROOT, PLACE_EXTENSION, PLACE_LOOKUP };
 // Where a field lives on one side.
 struct place {
     enum place_kind kind;
-    unsigned index;          // which extension or lookup of that side
-    const char *column;      // LOOKUP: of the path's last step
+    unsigned index;           // which extension or lookup of that side
+    const char *column;       // LOOKUP: of the path's last step
     enum column_kind storage; // how the column stores it (a decimal kept as double: FLOAT;
                               // as varchar: TEXT); default by the field's type
 };
 
-struct code { struct str legacy, canonical; };
+struct code {
+    struct str legacy, canonical;
+};
 
 struct field {
     const char *name;
-    unsigned index;          // position in entity->fields, the module's own order
+    unsigned index; // position in entity->fields, the module's own order
     enum field_type type;
-    unsigned length;         // text, id, bytes: characters; 0: unbounded
-    unsigned bits;           // integer
+    unsigned length; // text, id, bytes: characters; 0: unbounded
+    unsigned bits;   // integer
     bool is_signed;
     unsigned precision, scale; // decimal(p,s); time and timestamp: fraction digits in precision
     bool key, read_only, personal, secret, nocase;
-    bool synced;             // false: derived (looked up on both sides), never in an event
-    const char *sequence;    // new side's sequence that generates it, NULL; the legacy's own
-                             // auto-increment is the column's
+    bool synced;          // false: derived (looked up on both sides), never in an event
+    const char *sequence; // new side's sequence that generates it, NULL; the legacy's own
+                          // auto-increment is the column's
     enum field_auto auto_fill;
-    struct value fallback;   // default on create; ABSENT: none
+    struct value fallback; // default on create; ABSENT: none
     struct policy policies[PROBLEM_COUNT];
     const struct code *codes; // translation of legacy codes; NULL
     size_t ncodes;
     struct place place[2];
-    const json_t *dialects;  // "dialects" object of the map, for dialect codecs; may be NULL
+    const json_t *dialects; // "dialects" object of the map, for dialect codecs; may be NULL
 };
 
-struct extension { const char *table, *key_column; }; // row may be missing
+struct extension {
+    const char *table, *key_column;
+}; // row may be missing
 
 // One step of a looked-up field's join path. `ref_step` -1: the root row.
-struct lookup_on { const char *column; int ref_step; const char *ref_column; };
-struct lookup_where { const char *column; struct str sql; /* literal, ready for its side */ };
+struct lookup_on {
+    const char *column;
+    int ref_step;
+    const char *ref_column;
+};
+struct lookup_where {
+    const char *column;
+    struct str sql; /* literal, ready for its side */
+};
 struct lookup_step {
     const char *table;
-    const struct lookup_on *on; size_t non;
-    const struct lookup_where *where; size_t nwhere;
+    const struct lookup_on *on;
+    size_t non;
+    const struct lookup_where *where;
+    size_t nwhere;
 };
 struct lookup {
     const char *name;
-    const struct lookup_step *steps; size_t nsteps;
-    unsigned order_step;       // "STEP.column" that makes "the one" definite
+    const struct lookup_step *steps;
+    size_t nsteps;
+    unsigned order_step; // "STEP.column" that makes "the one" definite
     const char *order_column;
     // Statements run in order when one of its fields is written. Named parameters:
     // :key, :now, :actor, :uuid1..:uuid4, and :<field> for any field of the write (NULL when
     // absent). Text comes from the map, values are always bound.
-    const char *const *writes; size_t nwrites;
+    const char *const *writes;
+    size_t nwrites;
 };
 
 struct side_map {
-    const char *root;          // table, "schema.table" allowed
+    const char *root;               // table, "schema.table" allowed
     const char *const *key_columns; // as many as entity->nkeys
-    const struct extension *extensions; size_t nextensions;
-    const struct lookup *lookups; size_t nlookups;
+    const struct extension *extensions;
+    size_t nextensions;
+    const struct lookup *lookups;
+    size_t nlookups;
     const char *deleted_column; // soft delete; NULL: rows are removed
     // Run after a delete, named parameters as in lookup.writes (:key, :now, :actor, :uuidN).
-    const char *const *on_delete; size_t non_delete;
-    const char *service_url;    // new side served by a service; NULL
+    const char *const *on_delete;
+    size_t non_delete;
+    const char *service_url; // new side served by a service; NULL
 };
 
 enum relation_kind { RELATION_FOREIGN_KEY, RELATION_LINK, RELATION_PARENT };
 
 struct relationship {
-    const char *name;          // as clients call it
+    const char *name; // as clients call it
     enum relation_kind kind;
-    bool to_one;               // the foreign key is ours (many-to-one)
+    bool to_one;                 // the foreign key is ours (many-to-one)
     const struct entity *source; // whose relationship this is
     const struct entity *target;
     const struct field *foreign_key; // of target, or of ours when to_one
@@ -117,22 +144,25 @@ struct relationship {
 enum key_maker { KEY_GIVEN, KEY_UUID };
 
 struct entity {
-    const char *name;          // canonical: account, contact
-    const char *plural;        // of the rest dialect: accounts
+    const char *name;   // canonical: account, contact
+    const char *plural; // of the rest dialect: accounts
     const char *title;
-    bool link;                 // a link table: synced and reconciled, no module of its own
-    bool read_only;            // refused for writes by the facade
-    struct field *fields; size_t nfields;
-    const struct field **keys; size_t nkeys;
+    bool link;      // a link table: synced and reconciled, no module of its own
+    bool read_only; // refused for writes by the facade
+    struct field *fields;
+    size_t nfields;
+    const struct field **keys;
+    size_t nkeys;
     enum key_maker key_maker;
     const struct field *owner, *owner_fallback; // who owns a record; NULL
-    const struct field *deleted; // boolean field of the soft delete; NULL
+    const struct field *deleted;                // boolean field of the soft delete; NULL
     struct side_map sides[2];
-    struct relationship *relationships; size_t nrelationships;
+    struct relationship *relationships;
+    size_t nrelationships;
     const json_t *dialects;
 };
 
-struct entity_set;             // all maps of a folder
+struct entity_set; // all maps of a folder
 
 const struct entity *entity_find(const struct entity_set *s, struct str name);
 const struct entity *entity_by_plural(const struct entity_set *s, struct str plural);

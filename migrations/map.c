@@ -68,8 +68,8 @@ const json_t *map_list(struct map_job *j, const json_t *in, const char *at, cons
     return v;
 }
 
-const char *const *map_strings(struct map_job *j, const json_t *in, const char *at,
-                               const char *key, size_t *n)
+const char *const *map_strings(struct map_job *j, const json_t *in, const char *at, const char *key,
+                               size_t *n)
 {
     *n = 0;
     const json_t *list = map_list(j, in, at, key);
@@ -240,7 +240,8 @@ struct entity_set *map_load(const char *folder, struct problems *p)
     unsigned before = p->count;
     int n = scandir(folder, &files, is_map_file, alphasort);
     if (n <= 0) {
-        problems_addz(p, folder, "%s", n < 0 ? strerror(errno) : "holds no *.json; a map is needed");
+        problems_addz(p, folder, "%s",
+                      n < 0 ? strerror(errno) : "holds no *.json; a map is needed");
         free(files);
         return NULL;
     }

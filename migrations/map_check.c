@@ -118,8 +118,7 @@ static void check_place(struct map_job *j, const struct field *f, enum side side
         problems_add(j->p, j->doc, at,
                      "a field that is looked up on the new side cannot cross; \"sync\": false");
     if (f->synced && side == SIDE_LEGACY && !writable)
-        problems_add(j->p, j->doc, at,
-                     "crosses, so the legacy lookup wants \"write\" statements");
+        problems_add(j->p, j->doc, at, "crosses, so the legacy lookup wants \"write\" statements");
 }
 
 static void check_policies(struct map_job *j, const struct field *f, const char *at)

@@ -22,11 +22,14 @@ static enum column_kind default_storage(enum field_type t)
 static void set_storage(struct map_job *j, const json_t *v, const char *at, struct field *f,
                         struct place *out)
 {
-    static const struct { const char *name; enum column_kind kind; } names[] = {
-        {"text", COLUMN_TEXT},       {"integer", COLUMN_INTEGER}, {"decimal", COLUMN_DECIMAL},
-        {"float", COLUMN_FLOAT},     {"boolean", COLUMN_BOOLEAN}, {"date", COLUMN_DATE},
-        {"time", COLUMN_TIME},       {"timestamp", COLUMN_TIMESTAMP},
-        {"bytes", COLUMN_BYTES},     {"json", COLUMN_JSON},
+    static const struct {
+        const char *name;
+        enum column_kind kind;
+    } names[] = {
+        {"text", COLUMN_TEXT},   {"integer", COLUMN_INTEGER},     {"decimal", COLUMN_DECIMAL},
+        {"float", COLUMN_FLOAT}, {"boolean", COLUMN_BOOLEAN},     {"date", COLUMN_DATE},
+        {"time", COLUMN_TIME},   {"timestamp", COLUMN_TIMESTAMP}, {"bytes", COLUMN_BYTES},
+        {"json", COLUMN_JSON},
     };
     const char *name = "";
     if (json_get_str(j->doc, v, at, "storage", "", &name, j->p) < 0 || !*name)
@@ -38,20 +41,21 @@ static void set_storage(struct map_job *j, const json_t *v, const char *at, stru
             if (out->storage != default_storage(f->type) && out->storage != COLUMN_TEXT &&
                 !(f->type == TYPE_DECIMAL && out->storage == COLUMN_FLOAT) &&
                 !(f->type == TYPE_BOOLEAN && out->storage == COLUMN_INTEGER))
-                problems_add(j->p, j->doc, map_at(j, at, "storage"),
-                             "a %s cannot be stored as %s", field_type_name(f->type), name);
+                problems_add(j->p, j->doc, map_at(j, at, "storage"), "a %s cannot be stored as %s",
+                             field_type_name(f->type), name);
             return;
         }
     problems_add(j->p, j->doc, map_at(j, at, "storage"),
                  "unknown storage \"%s\"; text, integer, decimal, float, boolean, date, time, "
-                 "timestamp, bytes or json", name);
+                 "timestamp, bytes or json",
+                 name);
 }
 
 static void set_place_object(struct map_job *j, const json_t *v, const char *at, enum side side,
                              struct field *f)
 {
-    static const char *const known[] = {"column", "extension", "lookup", "storage", "comment",
-                                        NULL};
+    static const char *const known[] = {"column",  "extension", "lookup",
+                                        "storage", "comment",   NULL};
     const struct side_map *m = &j->en->sides[side];
     struct place *out = &f->place[side];
     const char *column = f->name, *extension = "", *lookup = "";
@@ -82,8 +86,8 @@ static void set_place_object(struct map_job *j, const json_t *v, const char *at,
                 out->index = (unsigned)i;
             }
         if (out->kind == PLACE_NONE)
-            problems_add(j->p, j->doc, map_at(j, at, "lookup"),
-                         "no lookup \"%s\" on the %s side", lookup, side_name(side));
+            problems_add(j->p, j->doc, map_at(j, at, "lookup"), "no lookup \"%s\" on the %s side",
+                         lookup, side_name(side));
     }
 }
 
@@ -146,8 +150,7 @@ static void set_size(struct map_job *j, const json_t *v, const char *at, struct 
     }
 }
 
-static void set_policies(struct map_job *j, const json_t *v, const char *field_at,
-                         struct field *f)
+static void set_policies(struct map_job *j, const json_t *v, const char *field_at, struct field *f)
 {
     const json_t *all = map_object(j, v, field_at, "policy");
     const char *at = map_at(j, field_at, "policy"), *name;
@@ -204,9 +207,11 @@ static void set_codes(struct map_job *j, const json_t *v, const char *at, struct
 
 static void set_auto(struct map_job *j, const json_t *v, const char *at, struct field *f)
 {
-    static const char *const names[] = {
-        [AUTO_NONE] = "", [AUTO_NOW] = "now", [AUTO_NOW_ON_CREATE] = "now_on_create",
-        [AUTO_ACTOR] = "actor", [AUTO_ACTOR_ON_CREATE] = "actor_on_create"};
+    static const char *const names[] = {[AUTO_NONE] = "",
+                                        [AUTO_NOW] = "now",
+                                        [AUTO_NOW_ON_CREATE] = "now_on_create",
+                                        [AUTO_ACTOR] = "actor",
+                                        [AUTO_ACTOR_ON_CREATE] = "actor_on_create"};
     const char *name = "";
     (void)json_get_str(j->doc, v, at, "auto", "", &name, j->p);
     for (size_t i = 0; name && i < sizeof(names) / sizeof(names[0]); i++)
@@ -239,9 +244,9 @@ static void map_field(struct map_job *j, const char *name, const json_t *v, cons
                       struct field *f)
 {
     static const char *const known[] = {
-        "type",   "length",   "bits",     "signed", "precision", "scale",  "legacy",  "new",
-        "policy", "codes",    "auto",     "default", "read_only", "personal", "secret",
-        "nocase", "sync",     "sequence", "dialects", "comment",  NULL};
+        "type",   "length", "bits",  "signed",   "precision", "scale",     "legacy",
+        "new",    "policy", "codes", "auto",     "default",   "read_only", "personal",
+        "secret", "nocase", "sync",  "sequence", "dialects",  "comment",   NULL};
     const char *type = "";
     f->name = name;
     if (!map_is_name(name, 63))
@@ -256,7 +261,8 @@ static void map_field(struct map_job *j, const char *name, const json_t *v, cons
     if (field_type_from(str_of(type), &f->type) < 0) {
         problems_add(j->p, j->doc, map_at(j, at, "type"),
                      "unknown type \"%s\"; text, integer, decimal, float, boolean, date, time, "
-                     "timestamp, id, bytes or json", type);
+                     "timestamp, id, bytes or json",
+                     type);
         return;
     }
     set_size(j, v, at, f);

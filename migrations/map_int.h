@@ -6,16 +6,16 @@
 #include "migrations/map.h"
 
 #define MAP_FIELDS_MAX 512
-#define MAP_KEYS_MAX 8
-#define MAP_NAME_MAX 40   // of an entity: trigger names are built from it
-#define MAP_STEPS_MAX 8
+#define MAP_KEYS_MAX   8
+#define MAP_NAME_MAX   40 // of an entity: trigger names are built from it
+#define MAP_STEPS_MAX  8
 #define MAP_MEMORY_MAX ((size_t)64 << 20)
 
 struct entity_set {
     struct arena *arena;
-    struct json_doc *docs;    // kept: `dialects` objects are borrowed from them
+    struct json_doc *docs; // kept: `dialects` objects are borrowed from them
     size_t ndocs;
-    struct entity **list;     // sorted by name
+    struct entity **list; // sorted by name
     size_t n;
     uint64_t hash;
 };
@@ -39,15 +39,15 @@ void *map_array(struct map_job *j, size_t n, size_t size);
 const json_t *map_object(struct map_job *j, const json_t *in, const char *at, const char *key);
 const json_t *map_list(struct map_job *j, const json_t *in, const char *at, const char *key);
 // A list of strings, copied. NULL with *n 0 when missing or wrong.
-const char *const *map_strings(struct map_job *j, const json_t *in, const char *at,
-                               const char *key, size_t *n);
+const char *const *map_strings(struct map_job *j, const json_t *in, const char *at, const char *key,
+                               size_t *n);
 // [a-z][a-z0-9_]*, at most MAP_NAME_MAX or 63.
 bool map_is_name(const char *z, size_t max);
 
-void map_side(struct map_job *j, const json_t *root, enum side side);     // map_sides.c
-void map_fields(struct map_job *j, const json_t *root);                   // map_fields.c
-void map_relationships(struct map_job *j, const json_t *root);            // map_relations.c
-void map_check(struct map_job *j, const json_t *root);                    // map_check.c
+void map_side(struct map_job *j, const json_t *root, enum side side); // map_sides.c
+void map_fields(struct map_job *j, const json_t *root);               // map_fields.c
+void map_relationships(struct map_job *j, const json_t *root);        // map_relations.c
+void map_check(struct map_job *j, const json_t *root);                // map_check.c
 
 // The named parameters of a map's write statement. Calls `text` for plain SQL and `name` for
 // each :name (without the colon), in order; quoted text and `::` are plain.
@@ -56,7 +56,6 @@ struct named_visitor {
     int (*name)(void *ctx, struct str name, struct err *e);
     void *ctx;
 };
-int named_sql_visit(const char *sql, const struct named_visitor *v, struct err *e)
-    FICUS_MUST_CHECK;
+int named_sql_visit(const char *sql, const struct named_visitor *v, struct err *e) FICUS_MUST_CHECK;
 
 #endif

@@ -46,8 +46,8 @@ static void only(struct relation_job *r, const char *const *known)
 
 static void take_foreign_key(struct relation_job *r, struct relationship *out)
 {
-    static const char *const known[] = {"kind", "target", "to_one", "field", "dialects",
-                                        "comment", NULL};
+    static const char *const known[] = {"kind",     "target",  "to_one", "field",
+                                        "dialects", "comment", NULL};
     only(r, known);
     out->kind = RELATION_FOREIGN_KEY;
     out->foreign_key = field_named(r, out->to_one ? out->source : out->target, "field");
@@ -55,7 +55,7 @@ static void take_foreign_key(struct relation_job *r, struct relationship *out)
 
 static void take_link(struct relation_job *r, struct relationship *out)
 {
-    static const char *const known[] = {"kind", "target", "to_one", "through", "near",
+    static const char *const known[] = {"kind", "target",   "to_one",  "through", "near",
                                         "far",  "dialects", "comment", NULL};
     only(r, known);
     out->kind = RELATION_LINK;
@@ -69,7 +69,7 @@ static void take_link(struct relation_job *r, struct relationship *out)
 
 static void take_parent(struct relation_job *r, struct relationship *out)
 {
-    static const char *const known[] = {"kind", "target", "to_one", "type", "id",
+    static const char *const known[] = {"kind",  "target",   "to_one",  "type", "id",
                                         "value", "dialects", "comment", NULL};
     const struct entity *holder = out->to_one ? out->source : out->target;
     const char *value;

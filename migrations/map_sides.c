@@ -77,8 +77,7 @@ static void add_on(struct map_job *j, const json_t *step, const char *at, size_t
 }
 
 // A literal as SQL text, ready for its side (booleans differ).
-static const char *literal_sql(struct map_job *j, const json_t *v, enum side side,
-                               const char *at)
+static const char *literal_sql(struct map_job *j, const json_t *v, enum side side, const char *at)
 {
     struct buf b = BUF_INIT;
     switch (json_typeof(v)) {
@@ -151,8 +150,7 @@ static void add_lookup(struct map_job *j, const char *name, const json_t *one, c
     const char *order;
     int order_step = -1;
     if (json_get_str(j->doc, one, at, "order", NULL, &order, j->p) == 0 &&
-        take_ref(j, order, out->nsteps, map_at(j, at, "order"), &order_step,
-                 &out->order_column)) {
+        take_ref(j, order, out->nsteps, map_at(j, at, "order"), &order_step, &out->order_column)) {
         if (order_step < 0)
             problems_add(j->p, j->doc, map_at(j, at, "order"), "must name a step, not the root");
         out->order_step = order_step < 0 ? 0 : (unsigned)order_step;
@@ -160,8 +158,8 @@ static void add_lookup(struct map_job *j, const char *name, const json_t *one, c
     out->writes = map_strings(j, one, at, "write", &out->nwrites);
 }
 
-static void add_lookups(struct map_job *j, const json_t *side_json, const char *at,
-                        enum side side, struct side_map *m)
+static void add_lookups(struct map_job *j, const json_t *side_json, const char *at, enum side side,
+                        struct side_map *m)
 {
     const json_t *all = map_object(j, side_json, at, "lookups");
     struct lookup *list = map_array(j, json_object_size(all), sizeof(*list));
@@ -170,15 +168,14 @@ static void add_lookups(struct map_job *j, const json_t *side_json, const char *
     if (!list)
         return;
     m->lookups = list;
-    json_object_foreach((json_t *)all, name, one)
-        add_lookup(j, name, one, map_at(j, map_at(j, at, "lookups"), name), side,
-                   &list[m->nlookups++]);
+    json_object_foreach((json_t *)all, name, one) add_lookup(
+        j, name, one, map_at(j, map_at(j, at, "lookups"), name), side, &list[m->nlookups++]);
 }
 
 void map_side(struct map_job *j, const json_t *root, enum side side)
 {
-    static const char *const known[] = {"root", "extensions", "lookups", "on_delete",
-                                        "service", "comment", NULL};
+    static const char *const known[] = {"root",    "extensions", "lookups", "on_delete",
+                                        "service", "comment",    NULL};
     struct side_map *m = &j->en->sides[side];
     const json_t *v = map_object(j, root, "", side_name(side));
     const char *at = side == SIDE_LEGACY ? "/legacy" : "/new";

@@ -19,8 +19,8 @@
 struct migration {
     unsigned number;
     char name[128];
-    struct str up, down;      // down: data NULL when there is none
-    char sum[65];             // of up, hex
+    struct str up, down; // down: data NULL when there is none
+    char sum[65];        // of up, hex
     bool applied, changed;
     char applied_at[32];
 };
@@ -29,7 +29,7 @@ struct runner {
     struct pg_conn *c;
     const char *set;
     struct arena *a;
-    struct migration *list;   // sorted by number
+    struct migration *list; // sorted by number
     size_t n, size;
 };
 
@@ -49,7 +49,7 @@ static bool take_name(const char *file, unsigned *number, char name[128], bool *
 {
     size_t len = strlen(file);
     long long n;
-    struct str s = str_n(file, len);
+    struct str s;
     if (len < 12 || file[4] != '_' || !str_to_int(str_n(file, 4), 0, 9999, &n))
         return false;
     if (len > 7 && strcmp(file + len - 7, ".up.sql") == 0) {
@@ -134,8 +134,7 @@ static int read_file(struct runner *r, const char *folder, const char *name, str
         return err_set(e, ERR_CONFIG, "%s: %s", path.data, strerror(errno));
     while ((n = fread(piece, 1, sizeof(piece), f)) > 0)
         buf_add(&b, piece, n);
-    int rc = ferror(f) ? err_set(e, ERR_CONFIG, "%s: cannot be read", path.data)
-                       : buf_check(&b, e);
+    int rc = ferror(f) ? err_set(e, ERR_CONFIG, "%s: cannot be read", path.data) : buf_check(&b, e);
     fclose(f);
     if (rc == 0) {
         *out = arena_str(r->a, buf_str(&b));
@@ -205,20 +204,21 @@ static int add_history(struct runner *r, bool strict, struct err *e)
                 m = &r->list[k];
         if (!m) {
             if (strict)
-                return err_set(e, ERR_CONFIG, "migration %04lld_%.*s of %s is applied, but its "
-                               "file is missing; bring it back", number, (int)name.len, name.data,
-                               r->set);
+                return err_set(e, ERR_CONFIG,
+                               "migration %04lld_%.*s of %s is applied, but its "
+                               "file is missing; bring it back",
+                               number, (int)name.len, name.data, r->set);
             char z[128];
             if (str_copy(z, sizeof(z), name) < 0 || !(m = at_number(r, (unsigned)number, z)))
                 return err_memory(e);
         }
         m->applied = true;
-        m->changed = !str_eqz(value_str(*rows_at(&rows, i, 2)), m->sum) ||
-                     !str_eqz(name, m->name);
+        m->changed = !str_eqz(value_str(*rows_at(&rows, i, 2)), m->sum) || !str_eqz(name, m->name);
         if (m->changed && strict)
-            return err_set(e, ERR_CONFIG, "migration %04lld_%.*s of %s was changed after it was "
-                           "applied; restore the file and add a new migration", number,
-                           (int)name.len, name.data, r->set);
+            return err_set(e, ERR_CONFIG,
+                           "migration %04lld_%.*s of %s was changed after it was "
+                           "applied; restore the file and add a new migration",
+                           number, (int)name.len, name.data, r->set);
         snprintf(m->applied_at, sizeof(m->applied_at), "%.19s", rows_at(&rows, i, 3)->data);
     }
     return 0;
@@ -262,8 +262,10 @@ static int begin_one(struct runner *r, const struct migration *m, bool want_appl
         return -1;
     if (pg_exec(r->c, STR("SELECT pg_advisory_xact_lock(hashtextextended('ficus.migrate', 0))"),
                 NULL, 0, NULL, e) < 0 ||
-        pg_query(r->c, STR("SELECT 1 FROM ficus_migrations.applied WHERE set_name = $1"
-                           " AND number = $2::integer"), p, 2, r->a, &rows, e) < 0) {
+        pg_query(r->c,
+                 STR("SELECT 1 FROM ficus_migrations.applied WHERE set_name = $1"
+                     " AND number = $2::integer"),
+                 p, 2, r->a, &rows, e) < 0) {
         pg_rollback(r->c);
         return -1;
     }
@@ -279,8 +281,7 @@ static int finish_one(struct runner *r, const struct migration *m, int rc, struc
     return err_prefix(e, "migration %04u_%s of %s", m->number, m->name, r->set);
 }
 
-static int apply_one(struct runner *r, const struct migration *m, unsigned *applied,
-                     struct err *e)
+static int apply_one(struct runner *r, const struct migration *m, unsigned *applied, struct err *e)
 {
     char number[16];
     bool skip;
@@ -292,7 +293,8 @@ static int apply_one(struct runner *r, const struct migration *m, unsigned *appl
     if (rc == 0 && !skip) {
         rc = pg_execz(r->c,
                       "INSERT INTO ficus_migrations.applied (set_name, number, name, sha256)"
-                      " VALUES ($1, $2::integer, $3, $4)", p, 4, NULL, e);
+                      " VALUES ($1, $2::integer, $3, $4)",
+                      p, 4, NULL, e);
         *applied += 1;
     }
     return finish_one(r, m, rc, e);
@@ -316,8 +318,10 @@ int migrate_up(struct pg_conn *c, const char *set, const char *folder, unsigned 
         if (m->applied)
             continue;
         if (m->number < newest)
-            rc = err_set(e, ERR_CONFIG, "migration %04u_%s of %s is older than %04u, which is "
-                         "applied; give it a newer number", m->number, m->name, set, newest);
+            rc = err_set(e, ERR_CONFIG,
+                         "migration %04u_%s of %s is older than %04u, which is "
+                         "applied; give it a newer number",
+                         m->number, m->name, set, newest);
         else
             rc = apply_one(&r, m, applied, e);
     }
@@ -339,8 +343,10 @@ static int revert_one(struct runner *r, const struct migration *m, unsigned *rev
         return err_prefix(e, "migration %04u_%s of %s", m->number, m->name, r->set);
     int rc = skip ? 0 : pg_script(r->c, m->down, e);
     if (rc == 0 && !skip) {
-        rc = pg_execz(r->c, "DELETE FROM ficus_migrations.applied WHERE set_name = $1"
-                            " AND number = $2::integer", p, 2, NULL, e);
+        rc = pg_execz(r->c,
+                      "DELETE FROM ficus_migrations.applied WHERE set_name = $1"
+                      " AND number = $2::integer",
+                      p, 2, NULL, e);
         *reverted += 1;
     }
     return finish_one(r, m, rc, e);

@@ -9,44 +9,60 @@
 #define FILTER_DEPTH_MAX 32
 #define FILTER_NODES_MAX 512
 
-enum filter_kind { FILTER_AND, FILTER_OR, FILTER_NOT, FILTER_COMPARE, FILTER_IN,
-                   FILTER_BETWEEN, FILTER_IS_NULL };
+enum filter_kind {
+    FILTER_AND,
+    FILTER_OR,
+    FILTER_NOT,
+    FILTER_COMPARE,
+    FILTER_IN,
+    FILTER_BETWEEN,
+    FILTER_IS_NULL
+};
 
 struct filter {
     enum filter_kind kind;
-    struct filter **children; size_t nchildren; // AND, OR, NOT
+    struct filter **children;
+    size_t nchildren; // AND, OR, NOT
     const struct field *field;
-    enum text_match op;                         // COMPARE
-    const struct value *values; size_t nvalues; // canonical; COMPARE 1, BETWEEN 2, IN n.
-                                                // For LIKE: the pattern with % _ and '\' escape
-    bool negated;                               // NOT IN, NOT BETWEEN, IS NOT NULL
+    enum text_match op; // COMPARE
+    const struct value *values;
+    size_t nvalues; // canonical; COMPARE 1, BETWEEN 2, IN n.
+                    // For LIKE: the pattern with % _ and '\' escape
+    bool negated;   // NOT IN, NOT BETWEEN, IS NOT NULL
 };
 
 enum deleted_mode { DELETED_NO, DELETED_ONLY, DELETED_ANY };
 
-struct order { const struct field *field; bool desc; };
+struct order {
+    const struct field *field;
+    bool desc;
+};
 
 // Rows of `relationship` of one parent row (for get_relationships and expansions).
 struct related {
     const struct relationship *relationship;
     const struct entity *parent;
-    const struct value *parent_key; size_t nparent_key; // one parent, or
-    bool by_parent;      // many parents: nparent_key keys in parent_key; the first column of
-                         // each result row is then the parent's key
+    const struct value *parent_key;
+    size_t nparent_key; // one parent, or
+    bool by_parent;     // many parents: nparent_key keys in parent_key; the first column of
+                        // each result row is then the parent's key
 };
 
 struct query {
     const struct entity *entity;
-    const struct field *const *fields; size_t nfields;
-    const struct value *key;               // one row by key; NULL otherwise
-    const struct value *keys; size_t nkeys; // many rows by key (single-column keys)
-    const struct filter *filter;           // NULL: all
-    const struct related *related;         // NULL
+    const struct field *const *fields;
+    size_t nfields;
+    const struct value *key; // one row by key; NULL otherwise
+    const struct value *keys;
+    size_t nkeys;                  // many rows by key (single-column keys)
+    const struct filter *filter;   // NULL: all
+    const struct related *related; // NULL
     enum deleted_mode deleted;
-    const struct order *order; size_t norder; // the key is always appended as last order
-    long long limit, offset;               // limit -1: none
-    const struct value *after_key;         // range scan: key > this, in key order
-    const struct value *up_to_key;         // and key <= this
+    const struct order *order;
+    size_t norder;                 // the key is always appended as last order
+    long long limit, offset;       // limit -1: none
+    const struct value *after_key; // range scan: key > this, in key order
+    const struct value *up_to_key; // and key <= this
 };
 
 // SQL text with its bound parameters (raw texts for that side). Memory of the arena.
@@ -65,17 +81,20 @@ enum write_kind { WRITE_CREATE, WRITE_UPDATE, WRITE_DELETE };
 struct write {
     const struct entity *entity;
     enum write_kind kind;
-    const struct value *key;     // nkeys parts, always present
-    const struct value *values;  // nfields entries by field index; ABSENT: untouched;
-                                 // may be NULL for a delete
-    const char *now;             // "YYYY-MM-DD HH:MM:SS" UTC
-    struct str actor;            // user id for AUTO_ACTOR; may be empty
-    bool live_only;              // UPDATE, DELETE: a soft-deleted row counts as not found
+    const struct value *key;    // nkeys parts, always present
+    const struct value *values; // nfields entries by field index; ABSENT: untouched;
+                                // may be NULL for a delete
+    const char *now;            // "YYYY-MM-DD HH:MM:SS" UTC
+    struct str actor;           // user id for AUTO_ACTOR; may be empty
+    bool live_only;             // UPDATE, DELETE: a soft-deleted row counts as not found
 };
 
 // What a statement's row count means.
 enum statement_role { STATEMENT_ROOT, STATEMENT_EXTENSION, STATEMENT_LOOKUP };
-struct write_statement { struct sql sql; enum statement_role role; };
+struct write_statement {
+    struct sql sql;
+    enum statement_role role;
+};
 
 // Statements of one write in order. Root UPDATE/DELETE that finds no row: not found.
 // Read-only fields are left out. A field given in `values` beats its auto-fill.
@@ -83,9 +102,9 @@ int query_write(const struct write *w, enum side side, const struct dbms *d, str
                 struct write_statement **out, size_t *n, struct err *e) FICUS_MUST_CHECK;
 // Adds or soft-deletes link rows through relationship->through, repeating changes nothing.
 int query_relate(const struct relationship *r, struct value near, struct value far, bool remove,
-                 const struct value *extra, const char *now, enum side side,
-                 const struct dbms *d, struct arena *a, struct write_statement **out,
-                 size_t *n, struct err *e) FICUS_MUST_CHECK;
+                 const struct value *extra, const char *now, enum side side, const struct dbms *d,
+                 struct arena *a, struct write_statement **out, size_t *n,
+                 struct err *e) FICUS_MUST_CHECK;
 
 // --- sync ---------------------------------------------------------------------------
 // Fields that cross (synced, placed on both sides), keys first, in map order.
@@ -93,30 +112,34 @@ size_t entity_synced(const struct entity *en, const struct field **out, size_t m
 
 // Present state of aggregates by key: parameters are `nkeys` key values (single-column keys)
 // or nkeys * parts. Columns: synced fields, then nothing. Rows come in any order.
-int query_read_keys(const struct entity *en, enum side side, const struct dbms *d,
-                    size_t nkeys, struct arena *a, struct str *out, struct err *e)
-    FICUS_MUST_CHECK;
+int query_read_keys(const struct entity *en, enum side side, const struct dbms *d, size_t nkeys,
+                    struct arena *a, struct str *out, struct err *e) FICUS_MUST_CHECK;
 // Same columns; key > parameters in the store's own key order, limit as last parameter. Of a
 // key of several parts every part but the last is bound twice. `from_start`: no lower bound.
-int query_read_range(const struct entity *en, enum side side, const struct dbms *d,
-                     bool from_start, struct arena *a, struct str *out, struct err *e)
-    FICUS_MUST_CHECK;
+int query_read_range(const struct entity *en, enum side side, const struct dbms *d, bool from_start,
+                     struct arena *a, struct str *out, struct err *e) FICUS_MUST_CHECK;
 // One upsert statement per table of the aggregate for arrays of rows (PostgreSQL: each
 // parameter is a text[] of all rows; ODBC: bound arrays), then the statements of synced
 // looked-up fields (row by row; repeating them changes nothing). `params` tells which synced
 // field each parameter carries; NULL: a time or a new id, see query_apply_param.
-struct apply_statement { struct str text; const struct field **params; size_t nparams;
-                         enum statement_role role; unsigned lookup; const char *special; };
+struct apply_statement {
+    struct str text;
+    const struct field **params;
+    size_t nparams;
+    enum statement_role role;
+    unsigned lookup;
+    const char *special;
+};
 // Raw text to bind for parameter `i` and one row. `row`: canonical values by field index;
 // `now`: "YYYY-MM-DD HH:MM:SS" UTC. ERR_VALUE when the value does not fit that side.
 int query_apply_param(const struct apply_statement *st, size_t i, enum side side,
-                      const struct value *row, const char *now, struct arena *a,
-                      struct value *raw, struct err *e) FICUS_MUST_CHECK;
+                      const struct value *row, const char *now, struct arena *a, struct value *raw,
+                      struct err *e) FICUS_MUST_CHECK;
 int query_apply(const struct entity *en, enum side side, const struct dbms *d, struct arena *a,
                 struct apply_statement **out, size_t *n, struct err *e) FICUS_MUST_CHECK;
 // Deletion of an aggregate by key (rows really removed on the other side).
 int query_apply_delete(const struct entity *en, enum side side, const struct dbms *d,
-                       struct arena *a, struct apply_statement **out, size_t *n, struct err *e)
-    FICUS_MUST_CHECK;
+                       struct arena *a, struct apply_statement **out, size_t *n,
+                       struct err *e) FICUS_MUST_CHECK;
 
 #endif

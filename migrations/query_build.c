@@ -23,8 +23,7 @@ static bool note_param(struct query_build *b, struct value raw)
     return true;
 }
 
-void query_param(struct query_build *b, struct buf *out, struct value raw,
-                 enum column_kind kind)
+void query_param(struct query_build *b, struct buf *out, struct value raw, enum column_kind kind)
 {
     char name[32] = "?";
     if (!note_param(b, raw))
@@ -49,8 +48,7 @@ void query_name(const struct query_build *b, struct buf *out, const char *name)
     b->d->quote(out, str_of(name));
 }
 
-void query_table(const struct query_build *b, struct buf *out, const char *table,
-                 const char *alias)
+void query_table(const struct query_build *b, struct buf *out, const char *table, const char *alias)
 {
     query_name(b, out, table);
     if (alias)
@@ -65,8 +63,8 @@ void query_alias(const struct query_build *b, struct buf *out, const char *alias
     b->d->quote(out, str_of(column));
 }
 
-static void add_step(const struct query_build *b, struct buf *out, const struct lookup *l,
-                     size_t i, const char *root, bool *any)
+static void add_step(const struct query_build *b, struct buf *out, const struct lookup *l, size_t i,
+                     const char *root, bool *any)
 {
     const struct lookup_step *s = &l->steps[i];
     char alias[32], other[32];
@@ -156,8 +154,8 @@ void query_field(struct query_build *b, struct buf *out, const struct field *f)
     buf_addz(out, " LIMIT 1)");
 }
 
-int query_key(struct query_build *b, struct buf *out, const char *alias,
-              const struct value *key, struct err *e)
+int query_key(struct query_build *b, struct buf *out, const char *alias, const struct value *key,
+              struct err *e)
 {
     for (size_t i = 0; i < b->en->nkeys; i++) {
         buf_addz(out, i > 0 ? " AND " : "");
@@ -214,8 +212,7 @@ int query_finish(struct query_build *b, struct buf *text, struct sql *out, struc
     return rc;
 }
 
-int write_list_add(struct write_list *l, struct sql sql, enum statement_role role,
-                   struct err *e)
+int write_list_add(struct write_list *l, struct sql sql, enum statement_role role, struct err *e)
 {
     if (l->n == l->size) {
         size_t size = l->size > 0 ? l->size * 2 : 8;

@@ -11,9 +11,8 @@ static bool is_text(const struct field *f)
 static const char *plain_op(enum text_match op)
 {
     static const char *const ops[] = {
-        [MATCH_EQ] = "=",  [MATCH_NE] = "<>", [MATCH_LT] = "<",        [MATCH_LE] = "<=",
-        [MATCH_GT] = ">",  [MATCH_GE] = ">=", [MATCH_LIKE] = "LIKE",
-        [MATCH_NOT_LIKE] = "NOT LIKE"};
+        [MATCH_EQ] = "=", [MATCH_NE] = "<>", [MATCH_LT] = "<",      [MATCH_LE] = "<=",
+        [MATCH_GT] = ">", [MATCH_GE] = ">=", [MATCH_LIKE] = "LIKE", [MATCH_NOT_LIKE] = "NOT LIKE"};
     return ops[op];
 }
 
@@ -140,8 +139,7 @@ static void add_is_null(const struct query_build *b, struct buf *out, const char
     buf_addc(out, ')');
 }
 
-static int add_leaf(struct query_build *b, struct buf *out, const struct filter *f,
-                    struct err *e)
+static int add_leaf(struct query_build *b, struct buf *out, const struct filter *f, struct err *e)
 {
     struct buf column = BUF_INIT;
     int rc = 0;

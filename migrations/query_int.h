@@ -8,7 +8,7 @@
 #include "migrations/type.h"
 
 // The root row's alias is t, an extension's x<n>; inside a looked-up field's subquery l<n>.
-#define QUERY_ROOT "t"
+#define QUERY_ROOT           "t"
 #define QUERY_EXTENSIONS_MAX 32
 
 struct query_build {
@@ -16,10 +16,10 @@ struct query_build {
     enum side side;
     const struct dbms *d;
     struct arena *a;
-    struct value *params;     // raw; NULL data only for VALUE_NULL
+    struct value *params; // raw; NULL data only for VALUE_NULL
     size_t nparams, size;
-    unsigned extensions;      // bit set: which extension tables are wanted
-    bool failed;              // no memory
+    unsigned extensions; // bit set: which extension tables are wanted
+    bool failed;         // no memory
 };
 
 static inline const struct side_map *query_side(const struct query_build *b)
@@ -28,8 +28,7 @@ static inline const struct side_map *query_side(const struct query_build *b)
 }
 
 // Appends "?" or "$n" as a column of that kind wants it, and notes the raw value.
-void query_param(struct query_build *b, struct buf *out, struct value raw,
-                 enum column_kind kind);
+void query_param(struct query_build *b, struct buf *out, struct value raw, enum column_kind kind);
 // The same with a canonical value of a field.
 int query_param_field(struct query_build *b, struct buf *out, const struct field *f,
                       struct value canonical, struct err *e) FICUS_MUST_CHECK;
@@ -48,8 +47,8 @@ void query_path(const struct query_build *b, struct buf *out, const struct looku
 // Which column of the path's first step equals the root's key; NULL when none does.
 const char *query_path_key(const struct entity *en, enum side side, const struct lookup *l);
 // "t.k1 = p1 AND t.k2 = p2"; alias NULL: bare columns.
-int query_key(struct query_build *b, struct buf *out, const char *alias,
-              const struct value *key, struct err *e) FICUS_MUST_CHECK;
+int query_key(struct query_build *b, struct buf *out, const char *alias, const struct value *key,
+              struct err *e) FICUS_MUST_CHECK;
 // "t.deleted = false"; nothing (and false) without a soft delete or for DELETED_ANY.
 bool query_deleted(const struct query_build *b, struct buf *out, const struct entity *en,
                    const char *alias, enum deleted_mode mode);
@@ -58,8 +57,8 @@ int query_filter(struct query_build *b, struct buf *out, const struct filter *f,
 // LEFT JOINs of the extensions that were used.
 void query_joins(const struct query_build *b, struct buf *out);
 // Copies text and parameters out; frees `text`.
-int query_finish(struct query_build *b, struct buf *text, struct sql *out, struct err *e)
-    FICUS_MUST_CHECK;
+int query_finish(struct query_build *b, struct buf *text, struct sql *out,
+                 struct err *e) FICUS_MUST_CHECK;
 
 // A growing list of write statements.
 struct write_list {

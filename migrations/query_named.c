@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Statements written in a map (":key", ":now", ":<field>") -> SQL with placeholders: bound for
 // one write, or as a template for apply. Thread: any.
+#include "migrations/query_named.h"
 #include "base/clock.h"
 #include "migrations/query_int.h"
-#include "migrations/query_named.h"
 
 struct binder {
     struct query_build *b;

@@ -6,9 +6,9 @@
 #include "migrations/query_int.h"
 
 #define NAMED_PARAMS_MAX 64
-#define NAMED_NOW 'n'
-#define NAMED_ACTOR 'a'
-#define NAMED_UUID 'u'    // each place gets an id of its own
+#define NAMED_NOW        'n'
+#define NAMED_ACTOR      'a'
+#define NAMED_UUID       'u' // each place gets an id of its own
 
 struct named_param {
     const struct field *field; // or

@@ -9,7 +9,7 @@ struct relate_job {
     struct value near, far;
     const struct value *extra; // by field index of r->through; NULL
     const char *now;
-    struct query_build b;      // entity: the one that is written
+    struct query_build b; // entity: the one that is written
     struct write_list list;
 };
 
@@ -29,8 +29,8 @@ static int finish(struct relate_job *j, struct query_build *b, struct buf *text,
     return write_list_add(&j->list, sql, STATEMENT_ROOT, e);
 }
 
-static int add_is(struct query_build *b, struct buf *out, const char *alias,
-                  const struct field *f, struct value v, struct err *e)
+static int add_is(struct query_build *b, struct buf *out, const char *alias, const struct field *f,
+                  struct value v, struct err *e)
 {
     query_alias(b, out, alias, f->place[b->side].column);
     buf_addz(out, " = ");
@@ -52,8 +52,8 @@ static int add_now(struct query_build *b, struct buf *out, const char *now, stru
 }
 
 // WHERE near = ? AND far = ? AND NOT deleted; `others`: far <> ?.
-static int add_pair(struct relate_job *j, struct query_build *b, struct buf *out,
-                    const char *alias, bool others, struct err *e)
+static int add_pair(struct relate_job *j, struct query_build *b, struct buf *out, const char *alias,
+                    bool others, struct err *e)
 {
     struct buf live = BUF_INIT;
     if (add_is(b, out, alias, j->r->near, j->near, e) < 0)
@@ -125,8 +125,7 @@ static int link_update(struct relate_job *j, struct err *e)
 }
 
 // The value of a new link row's field; ABSENT: leave the column out.
-static int link_value(struct relate_job *j, const struct field *f, struct value *out,
-                      struct err *e)
+static int link_value(struct relate_job *j, const struct field *f, struct value *out, struct err *e)
 {
     char uuid[37];
     *out = j->extra ? j->extra[f->index] : (struct value){0};
@@ -147,8 +146,7 @@ static int link_value(struct relate_job *j, const struct field *f, struct value 
 }
 
 // " FROM (SELECT 1) WHERE the pair has no live row AND the far row exists".
-static int add_if_new(struct relate_job *j, struct query_build *b, struct buf *out,
-                      struct err *e)
+static int add_if_new(struct relate_job *j, struct query_build *b, struct buf *out, struct err *e)
 {
     const struct entity *target = j->r->target;
     buf_addz(out, " FROM (SELECT 1 AS one) AS d WHERE NOT EXISTS (SELECT 1 FROM ");
@@ -251,14 +249,13 @@ static int relate_key(struct relate_job *j, bool remove, struct err *e)
 }
 
 int query_relate(const struct relationship *r, struct value near, struct value far, bool remove,
-                 const struct value *extra, const char *now, enum side side,
-                 const struct dbms *d, struct arena *a, struct write_statement **out,
-                 size_t *n, struct err *e)
+                 const struct value *extra, const char *now, enum side side, const struct dbms *d,
+                 struct arena *a, struct write_statement **out, size_t *n, struct err *e)
 {
     const struct entity *en = r->kind == RELATION_LINK ? r->through
                               : r->to_one              ? r->source
                                                        : r->target;
-    struct relate_job j = {r, near, far, extra, now, {.en = en, .side = side, .d = d, .a = a},
+    struct relate_job j = {r,       near, far, extra, now, {.en = en, .side = side, .d = d, .a = a},
                            {.a = a}};
     if (!en->sides[side].root)
         return err_set(e, ERR_UNSUPPORTED, "%s has no table on the %s side", en->name,

@@ -6,8 +6,8 @@
 
 // Parts of the statement; parameters are numbered in this order.
 struct parts {
-    struct buf from;    // join that finds related rows
-    struct buf first;   // the parent's key, as first column
+    struct buf from;  // join that finds related rows
+    struct buf first; // the parent's key, as first column
     struct buf where;
 };
 
@@ -24,9 +24,8 @@ static void and_where(struct parts *p)
 }
 
 // "col IN (?, ?)" or "col = ?" with keys of `f`.
-static int add_keys(struct query_build *b, struct buf *out, const char *alias,
-                    const char *column, const struct field *f, const struct value *keys,
-                    size_t n, struct err *e)
+static int add_keys(struct query_build *b, struct buf *out, const char *alias, const char *column,
+                    const struct field *f, const struct value *keys, size_t n, struct err *e)
 {
     query_alias(b, out, alias, column);
     buf_addz(out, n == 1 ? " = " : " IN (");
@@ -83,8 +82,7 @@ static int related_many(struct query_build *b, struct parts *p, const struct rel
                         struct err *e)
 {
     const struct relationship *rel = r->relationship;
-    const struct field *fk =
-        rel->kind == RELATION_PARENT ? rel->parent_id : rel->foreign_key;
+    const struct field *fk = rel->kind == RELATION_PARENT ? rel->parent_id : rel->foreign_key;
     and_where(p);
     if (rel->kind == RELATION_PARENT) {
         query_alias(b, &p->where, QUERY_ROOT, rel->parent_type->place[b->side].column);
@@ -106,8 +104,7 @@ static int related_one(struct query_build *b, struct parts *p, const struct rela
 {
     const struct relationship *rel = r->relationship;
     const struct side_map *m = &rel->source->sides[b->side];
-    const struct field *fk =
-        rel->kind == RELATION_PARENT ? rel->parent_id : rel->foreign_key;
+    const struct field *fk = rel->kind == RELATION_PARENT ? rel->parent_id : rel->foreign_key;
     struct buf *out = r->by_parent ? &p->from : &p->where;
     if (r->by_parent) {
         buf_addz(out, " JOIN ");
@@ -177,8 +174,7 @@ static int add_bound(struct query_build *b, struct buf *out, size_t i, const str
     return 0;
 }
 
-static int add_where(struct query_build *b, struct parts *p, const struct query *q,
-                     struct err *e)
+static int add_where(struct query_build *b, struct parts *p, const struct query *q, struct err *e)
 {
     unsigned nodes = 0;
     struct buf live = BUF_INIT;
@@ -191,8 +187,8 @@ static int add_where(struct query_build *b, struct parts *p, const struct query 
         if (q->entity->nkeys != 1)
             return err_set(e, ERR_UNSUPPORTED, "many keys of %zu parts", q->entity->nkeys);
         and_where(p);
-        if (add_keys(b, &p->where, QUERY_ROOT, query_side(b)->key_columns[0],
-                     q->entity->keys[0], q->keys, q->nkeys, e) < 0)
+        if (add_keys(b, &p->where, QUERY_ROOT, query_side(b)->key_columns[0], q->entity->keys[0],
+                     q->keys, q->nkeys, e) < 0)
             return -1;
     }
     if (q->after_key) {
@@ -242,8 +238,8 @@ static void add_order(struct query_build *b, struct buf *out, const struct query
     }
 }
 
-static void add_columns(struct query_build *b, struct buf *out,
-                        const struct field *const *fields, size_t n)
+static void add_columns(struct query_build *b, struct buf *out, const struct field *const *fields,
+                        size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         struct buf column = BUF_INIT;
@@ -273,8 +269,7 @@ int query_select(const struct query *q, enum side side, const struct dbms *d, st
     if (check_side(q, side, e) < 0)
         return -1;
     add_columns(&b, &columns, q->fields, q->nfields);
-    int rc = (q->related && add_related(&b, &p, q->related, e) < 0) ? -1
-                                                                   : add_where(&b, &p, q, e);
+    int rc = (q->related && add_related(&b, &p, q->related, e) < 0) ? -1 : add_where(&b, &p, q, e);
     add_order(&b, &order, q, &p.first);
     buf_addz(&text, "SELECT ");
     buf_addstr(&text, buf_str(&p.first));
@@ -308,8 +303,7 @@ int query_count(const struct query *q, enum side side, const struct dbms *d, str
     struct buf text = BUF_INIT;
     if (check_side(q, side, e) < 0)
         return -1;
-    int rc = (q->related && add_related(&b, &p, q->related, e) < 0) ? -1
-                                                                   : add_where(&b, &p, q, e);
+    int rc = (q->related && add_related(&b, &p, q->related, e) < 0) ? -1 : add_where(&b, &p, q, e);
     buf_addz(&text, "SELECT COUNT(*) FROM ");
     query_table(&b, &text, query_side(&b)->root, QUERY_ROOT);
     query_joins(&b, &text);

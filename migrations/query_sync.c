@@ -51,8 +51,8 @@ static void add_key_param(struct query_build *b, struct buf *out, size_t i)
     query_param(b, out, value_null(), field_column_kind(b->en->keys[i], b->side));
 }
 
-int query_read_keys(const struct entity *en, enum side side, const struct dbms *d,
-                    size_t nkeys, struct arena *a, struct str *out, struct err *e)
+int query_read_keys(const struct entity *en, enum side side, const struct dbms *d, size_t nkeys,
+                    struct arena *a, struct str *out, struct err *e)
 {
     struct query_build b = {.en = en, .side = side, .d = d, .a = a};
     struct buf text = BUF_INIT;
@@ -107,8 +107,8 @@ static void add_after(struct query_build *b, struct buf *out, size_t i)
     buf_addz(out, "))");
 }
 
-int query_read_range(const struct entity *en, enum side side, const struct dbms *d,
-                     bool from_start, struct arena *a, struct str *out, struct err *e)
+int query_read_range(const struct entity *en, enum side side, const struct dbms *d, bool from_start,
+                     struct arena *a, struct str *out, struct err *e)
 {
     struct query_build b = {.en = en, .side = side, .d = d, .a = a};
     struct buf text = BUF_INIT;
@@ -172,7 +172,11 @@ static int apply_table(const struct entity *en, enum side side, const struct dbm
     for (size_t i = 0; i < en->nkeys; i++)
         keys[i] = kind == PLACE_EXTENSION ? m->extensions[index].key_column : m->key_columns[i];
     struct dbms_upsert u = {kind == PLACE_EXTENSION ? m->extensions[index].table : m->root,
-                            columns, kinds, n, keys, en->nkeys};
+                            columns,
+                            kinds,
+                            n,
+                            keys,
+                            en->nkeys};
     d->upsert(&text, &u);
     out->nparams = n;
     out->role = kind == PLACE_EXTENSION ? STATEMENT_EXTENSION : STATEMENT_ROOT;
@@ -229,8 +233,8 @@ static bool extension_is_synced(const struct entity *en, enum side side, unsigne
     return false;
 }
 
-static int make_list(const struct entity *en, enum side side, struct arena *a,
-                     struct apply_list *l, struct err *e)
+static int make_list(const struct entity *en, enum side side, struct arena *a, struct apply_list *l,
+                     struct err *e)
 {
     const struct side_map *m = &en->sides[side];
     if (!m->root)
@@ -332,8 +336,8 @@ int query_apply_delete(const struct entity *en, enum side side, const struct dbm
 }
 
 int query_apply_param(const struct apply_statement *st, size_t i, enum side side,
-                      const struct value *row, const char *now, struct arena *a,
-                      struct value *raw, struct err *e)
+                      const struct value *row, const char *now, struct arena *a, struct value *raw,
+                      struct err *e)
 {
     const struct field *f = st->params[i];
     if (f) {

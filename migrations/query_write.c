@@ -6,7 +6,7 @@
 
 struct write_job {
     const struct write *w;
-    struct query_build b;     // template; each statement starts from a fresh copy
+    struct query_build b; // template; each statement starts from a fresh copy
     struct write_list list;
 };
 
@@ -343,9 +343,8 @@ static int add_delete(struct write_job *j, struct err *e)
 int query_write(const struct write *w, enum side side, const struct dbms *d, struct arena *a,
                 struct write_statement **out, size_t *n, struct err *e)
 {
-    struct write_job j = {.w = w,
-                          .b = {.en = w->entity, .side = side, .d = d, .a = a},
-                          .list = {.a = a}};
+    struct write_job j = {
+        .w = w, .b = {.en = w->entity, .side = side, .d = d, .a = a}, .list = {.a = a}};
     const struct side_map *m = &w->entity->sides[side];
     int rc;
     if (!m->root)

@@ -5,10 +5,10 @@
 #include "migrations/type_int.h"
 
 static const char *const type_names[] = {
-    [TYPE_TEXT] = "text",       [TYPE_INTEGER] = "integer", [TYPE_DECIMAL] = "decimal",
-    [TYPE_FLOAT] = "float",     [TYPE_BOOLEAN] = "boolean", [TYPE_DATE] = "date",
-    [TYPE_TIME] = "time",       [TYPE_TIMESTAMP] = "timestamp", [TYPE_ID] = "id",
-    [TYPE_BYTES] = "bytes",     [TYPE_JSON] = "json",
+    [TYPE_TEXT] = "text",   [TYPE_INTEGER] = "integer",     [TYPE_DECIMAL] = "decimal",
+    [TYPE_FLOAT] = "float", [TYPE_BOOLEAN] = "boolean",     [TYPE_DATE] = "date",
+    [TYPE_TIME] = "time",   [TYPE_TIMESTAMP] = "timestamp", [TYPE_ID] = "id",
+    [TYPE_BYTES] = "bytes", [TYPE_JSON] = "json",
 };
 
 const char *field_type_name(enum field_type t)

@@ -16,18 +16,16 @@ int type_integer(const struct field *f, struct str in, struct arena *a, struct v
 int type_decimal(const struct field *f, struct str in, struct arena *a, struct value *out,
                  struct err *e) FICUS_MUST_CHECK;
 // A decimal that its store keeps as a binary double: the nearest decimal at the field's scale.
-int type_decimal_of_double(const struct field *f, struct str in, struct arena *a,
-                           struct value *out, struct err *e) FICUS_MUST_CHECK;
-int type_float(struct str in, struct arena *a, struct value *out, struct err *e)
-    FICUS_MUST_CHECK;
+int type_decimal_of_double(const struct field *f, struct str in, struct arena *a, struct value *out,
+                           struct err *e) FICUS_MUST_CHECK;
+int type_float(struct str in, struct arena *a, struct value *out, struct err *e) FICUS_MUST_CHECK;
 int type_boolean(struct str in, struct value *out);
 int type_date(struct str in, struct value *out);
 int type_time(const struct field *f, struct str in, struct arena *a, struct value *out,
               struct err *e) FICUS_MUST_CHECK;
 int type_timestamp(const struct field *f, struct str in, struct arena *a, struct value *out,
                    struct err *e) FICUS_MUST_CHECK;
-int type_json(struct str in, struct arena *a, struct value *out, struct err *e)
-    FICUS_MUST_CHECK;
+int type_json(struct str in, struct arena *a, struct value *out, struct err *e) FICUS_MUST_CHECK;
 
 // *out = VALUE_FOREIGN of `in`. Always 0.
 static inline int type_foreign(struct str in, enum value_problem p, struct value *out)

@@ -27,7 +27,10 @@ static bool digits_within(const char *p, size_t n, const char *max)
 
 static bool integer_fits(const struct field *f, bool negative, const char *p, size_t n)
 {
-    static const struct { unsigned bits; const char *up, *down, *whole; } ranges[] = {
+    static const struct {
+        unsigned bits;
+        const char *up, *down, *whole;
+    } ranges[] = {
         {8, "127", "128", "255"},
         {16, "32767", "32768", "65535"},
         {24, "8388607", "8388608", "16777215"},
@@ -190,8 +193,8 @@ static bool take_double(struct str in, double *out)
     return *end == '\0';
 }
 
-int type_decimal_of_double(const struct field *f, struct str in, struct arena *a,
-                           struct value *out, struct err *e)
+int type_decimal_of_double(const struct field *f, struct str in, struct arena *a, struct value *out,
+                           struct err *e)
 {
     double x;
     char text[NUMBER_MAX + 1];

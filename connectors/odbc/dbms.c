@@ -95,8 +95,8 @@ bool dbms_is_key(const struct dbms_upsert *u, size_t column)
 const char *dbms_op(enum text_match op)
 {
     static const char *const names[] = {
-        [MATCH_EQ] = "=",  [MATCH_NE] = "<>", [MATCH_LT] = "<",      [MATCH_LE] = "<=",
-        [MATCH_GT] = ">",  [MATCH_GE] = ">=", [MATCH_LIKE] = "LIKE", [MATCH_NOT_LIKE] = "NOT LIKE",
+        [MATCH_EQ] = "=", [MATCH_NE] = "<>", [MATCH_LT] = "<",      [MATCH_LE] = "<=",
+        [MATCH_GT] = ">", [MATCH_GE] = ">=", [MATCH_LIKE] = "LIKE", [MATCH_NOT_LIKE] = "NOT LIKE",
     };
     return names[op];
 }

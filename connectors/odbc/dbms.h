@@ -10,34 +10,50 @@
 
 // Types as SQL generation needs them; migrations/type.h maps canonical types onto these.
 enum column_kind {
-    COLUMN_TEXT, COLUMN_INTEGER, COLUMN_DECIMAL, COLUMN_FLOAT, COLUMN_BOOLEAN, COLUMN_DATE,
-    COLUMN_TIME, COLUMN_TIMESTAMP, COLUMN_BYTES, COLUMN_JSON,
+    COLUMN_TEXT,
+    COLUMN_INTEGER,
+    COLUMN_DECIMAL,
+    COLUMN_FLOAT,
+    COLUMN_BOOLEAN,
+    COLUMN_DATE,
+    COLUMN_TIME,
+    COLUMN_TIMESTAMP,
+    COLUMN_BYTES,
+    COLUMN_JSON,
 };
 
-enum text_match { MATCH_EQ, MATCH_NE, MATCH_LT, MATCH_LE, MATCH_GT, MATCH_GE, MATCH_LIKE,
-                  MATCH_NOT_LIKE };
+enum text_match {
+    MATCH_EQ,
+    MATCH_NE,
+    MATCH_LT,
+    MATCH_LE,
+    MATCH_GT,
+    MATCH_GE,
+    MATCH_LIKE,
+    MATCH_NOT_LIKE
+};
 
 // The session marks that triggers read (design.md "fence", sync-facts.md "loop prevention").
 struct dbms_marks {
-    const char *origin;     // stream name while applying; NULL: a first-hand write
-    long long epoch;        // the writer's epoch; -1: a direct writer (none given)
-    const char *write_id;   // UUID of a facade's write; NULL
+    const char *origin;   // stream name while applying; NULL: a first-hand write
+    long long epoch;      // the writer's epoch; -1: a direct writer (none given)
+    const char *write_id; // UUID of a facade's write; NULL
 };
 
 // A trigger set for one table of an aggregate. The root's key is found from the row.
 struct dbms_trigger {
-    const char *table;        // as the store names it
-    const char *entity;       // canonical name, goes into the changelog
-    const char *group;        // route group: its fence is checked; NULL: no fence
+    const char *table;  // as the store names it
+    const char *entity; // canonical name, goes into the changelog
+    const char *group;  // route group: its fence is checked; NULL: no fence
     // SQL expression giving the changelog key from row alias %R (replaced by NEW/OLD), e.g.
     // `%R.id`, or a SELECT giving several keys: `SELECT bean_id FROM r WHERE id = %R.x`.
     const char *key_expr;
-    bool key_is_select;       // its one column is named k
+    bool key_is_select; // its one column is named k
     // Condition on row alias %R under which the row matters at all (no fence check and no
     // changelog row otherwise), e.g. `%R.bean_module = 'Contacts'`; NULL: always.
     const char *when_expr;
-    bool rogue_allowed;       // fence closed: let direct writers through, log as rogue
-    unsigned ordinal;         // keeps trigger names unique when a table serves many entities
+    bool rogue_allowed; // fence closed: let direct writers through, log as rogue
+    unsigned ordinal;   // keeps trigger names unique when a table serves many entities
 };
 
 // INSERT that updates the row with the same key. Parameters in column order. dbms_postgres:
@@ -52,14 +68,14 @@ struct dbms_upsert {
 };
 
 struct dbms {
-    const char *name;             // "sqlite", "mariadb", "postgres"
-    bool dollar_placeholders;     // $1 instead of ?
-    const char *session_sql;      // run on every new connection; NULL
-    const char *begin_write;      // "BEGIN IMMEDIATE", "START TRANSACTION"
-    bool case_folds_like;         // LIKE ignores case by nature
-    const char *text_type;        // CAST(.. AS this) gives text
+    const char *name;                 // "sqlite", "mariadb", "postgres"
+    bool dollar_placeholders;         // $1 instead of ?
+    const char *session_sql;          // run on every new connection; NULL
+    const char *begin_write;          // "BEGIN IMMEDIATE", "START TRANSACTION"
+    bool case_folds_like;             // LIKE ignores case by nature
+    const char *text_type;            // CAST(.. AS this) gives text
     const char *true_sql, *false_sql; // literals of its boolean columns
-    unsigned max_params;          // in one statement
+    unsigned max_params;              // in one statement
 
     void (*quote)(struct buf *out, struct str identifier); // dotted names part by part
     void (*page)(struct buf *out, long long limit, long long offset);
@@ -87,28 +103,28 @@ struct dbms {
     // All triggers of one table for one entity; statements separated by "\n--\n".
     void (*trigger_ddl)(struct buf *out, const struct dbms_trigger *t);
     void (*trigger_drop)(struct buf *out, const struct dbms_trigger *t);
-    const char *trigger_names_sql;    // -> names of Ficus' triggers that exist
-    bool ddl_in_transaction;          // DDL can be rolled back
+    const char *trigger_names_sql; // -> names of Ficus' triggers that exist
+    bool ddl_in_transaction;       // DDL can be rolled back
     // Statements that set and clear the marks in the current session/transaction.
-    void (*set_marks)(struct buf *out, const struct dbms_marks *m);   // "\n--\n" separated
+    void (*set_marks)(struct buf *out, const struct dbms_marks *m); // "\n--\n" separated
     const char *clear_marks;
 
     // Fence. Seal: takes it exclusively, one parameter group: (epoch, group, epoch).
-    const char *fence_seal_sql;   // UPDATE .. SET writable=0, epoch=? WHERE grp=? AND epoch<?
-    const char *fence_open_sql;   // UPDATE .. SET writable=1, epoch=? WHERE grp=? AND epoch<?
-    const char *fence_read_sql;   // (grp) -> writable, epoch
+    const char *fence_seal_sql; // UPDATE .. SET writable=0, epoch=? WHERE grp=? AND epoch<?
+    const char *fence_open_sql; // UPDATE .. SET writable=1, epoch=? WHERE grp=? AND epoch<?
+    const char *fence_read_sql; // (grp) -> writable, epoch
     // Bounds how long this session waits for a lock; one %u, seconds. NULL: the driver's own.
     const char *lock_timeout_fmt;
-    const char *fence_init_sql;   // (grp, writable, epoch), does nothing when present
+    const char *fence_init_sql; // (grp, writable, epoch), does nothing when present
 
     // Changelog reading, see cdc/changelog.h. (after_seq, limit) -> seq, entity, key,
     // write_id, at_us ordered by seq.
     const char *changelog_read_sql;
-    const char *changelog_max_sql;      // -> greatest seq visible, 0 when none
+    const char *changelog_max_sql; // -> greatest seq visible, 0 when none
     // Probe of one missing seq: MariaDB's locking read NOWAIT. NULL: seq order is commit order.
     const char *changelog_probe_sql;
-    const char *changelog_trim_sql;     // (up_to_seq)
-    const char *changelog_marker_sql;   // (marker) inserts a row with entity '' and that key
+    const char *changelog_trim_sql;   // (up_to_seq)
+    const char *changelog_marker_sql; // (marker) inserts a row with entity '' and that key
 
     // Store time in microseconds since 1970, as integer text; for latency figures only.
     const char *now_us_sql;

@@ -126,63 +126,62 @@ static void column_type(struct buf *out, enum column_kind kind, unsigned a, unsi
 
 static void objects_ddl(struct buf *out)
 {
-    buf_addz(out,
-        "CREATE TABLE IF NOT EXISTS ficus_changelog (\n"
-        "  seq bigint NOT NULL AUTO_INCREMENT PRIMARY KEY,\n"
-        "  entity varchar(64) NOT NULL,\n"
-        "  k varchar(512) NOT NULL,\n"
-        "  write_id char(36),\n"
-        "  at timestamp(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6)\n" TABLE_END DBMS_NEXT
-        "CREATE TABLE IF NOT EXISTS ficus_fence (\n"
-        "  grp varchar(64) NOT NULL PRIMARY KEY,\n"
-        "  writable tinyint NOT NULL,\n"
-        "  epoch bigint NOT NULL\n" TABLE_END DBMS_NEXT
-        "CREATE TABLE IF NOT EXISTS ficus_position (\n"
-        "  stream varchar(128) NOT NULL,\n"
-        "  part int NOT NULL,\n"
-        "  next bigint NOT NULL,\n"
-        "  epoch bigint NOT NULL,\n"
-        "  term bigint NOT NULL DEFAULT 0,\n"
-        "  through bigint NOT NULL DEFAULT 0,\n"
-        "  PRIMARY KEY (stream, part)\n" TABLE_END DBMS_NEXT
-        "CREATE TABLE IF NOT EXISTS ficus_marker (\n"
-        "  marker varchar(128) NOT NULL,\n"
-        "  stream varchar(128) NOT NULL,\n"
-        "  part int NOT NULL,\n"
-        "  at timestamp(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6),\n"
-        "  PRIMARY KEY (marker, stream, part)\n" TABLE_END DBMS_NEXT
-        "CREATE TABLE IF NOT EXISTS ficus_parked (\n"
-        "  id bigint NOT NULL AUTO_INCREMENT PRIMARY KEY,\n"
-        "  stream varchar(128) NOT NULL,\n"
-        "  part int NOT NULL,\n"
-        "  offset_no bigint NOT NULL,\n"
-        "  entity varchar(64) NOT NULL,\n"
-        "  k varchar(512) NOT NULL,\n"
-        "  reason varchar(64) NOT NULL,\n"
-        "  detail text NOT NULL,\n"
-        "  sql_state varchar(5) NOT NULL DEFAULT '',\n"
-        "  before_image longtext,\n"
-        "  after_image longtext,\n"
-        "  state varchar(16) NOT NULL DEFAULT 'parked',\n"
-        "  why varchar(512) NOT NULL DEFAULT '',\n"
-        "  at timestamp(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6),\n"
-        "  UNIQUE KEY ficus_parked_event (stream, part, offset_no),\n"
-        "  KEY ficus_parked_open (stream, state, k)\n" TABLE_END DBMS_NEXT
-        "CREATE TABLE IF NOT EXISTS ficus_rogue (\n"
-        "  id bigint NOT NULL AUTO_INCREMENT PRIMARY KEY,\n"
-        "  entity varchar(64) NOT NULL,\n"
-        "  grp varchar(64) NOT NULL,\n"
-        "  k varchar(512) NOT NULL,\n"
-        "  op char(1) NOT NULL,\n"
-        "  at timestamp(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6)\n" TABLE_END DBMS_NEXT
-        "CREATE TABLE IF NOT EXISTS ficus_meta (\n"
-        "  name varchar(128) NOT NULL PRIMARY KEY,\n"
-        "  value text NOT NULL\n" TABLE_END);
+    buf_addz(out, "CREATE TABLE IF NOT EXISTS ficus_changelog (\n"
+                  "  seq bigint NOT NULL AUTO_INCREMENT PRIMARY KEY,\n"
+                  "  entity varchar(64) NOT NULL,\n"
+                  "  k varchar(512) NOT NULL,\n"
+                  "  write_id char(36),\n"
+                  "  at timestamp(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6)\n" TABLE_END DBMS_NEXT
+                  "CREATE TABLE IF NOT EXISTS ficus_fence (\n"
+                  "  grp varchar(64) NOT NULL PRIMARY KEY,\n"
+                  "  writable tinyint NOT NULL,\n"
+                  "  epoch bigint NOT NULL\n" TABLE_END DBMS_NEXT
+                  "CREATE TABLE IF NOT EXISTS ficus_position (\n"
+                  "  stream varchar(128) NOT NULL,\n"
+                  "  part int NOT NULL,\n"
+                  "  next bigint NOT NULL,\n"
+                  "  epoch bigint NOT NULL,\n"
+                  "  term bigint NOT NULL DEFAULT 0,\n"
+                  "  through bigint NOT NULL DEFAULT 0,\n"
+                  "  PRIMARY KEY (stream, part)\n" TABLE_END DBMS_NEXT
+                  "CREATE TABLE IF NOT EXISTS ficus_marker (\n"
+                  "  marker varchar(128) NOT NULL,\n"
+                  "  stream varchar(128) NOT NULL,\n"
+                  "  part int NOT NULL,\n"
+                  "  at timestamp(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6),\n"
+                  "  PRIMARY KEY (marker, stream, part)\n" TABLE_END DBMS_NEXT
+                  "CREATE TABLE IF NOT EXISTS ficus_parked (\n"
+                  "  id bigint NOT NULL AUTO_INCREMENT PRIMARY KEY,\n"
+                  "  stream varchar(128) NOT NULL,\n"
+                  "  part int NOT NULL,\n"
+                  "  offset_no bigint NOT NULL,\n"
+                  "  entity varchar(64) NOT NULL,\n"
+                  "  k varchar(512) NOT NULL,\n"
+                  "  reason varchar(64) NOT NULL,\n"
+                  "  detail text NOT NULL,\n"
+                  "  sql_state varchar(5) NOT NULL DEFAULT '',\n"
+                  "  before_image longtext,\n"
+                  "  after_image longtext,\n"
+                  "  state varchar(16) NOT NULL DEFAULT 'parked',\n"
+                  "  why varchar(512) NOT NULL DEFAULT '',\n"
+                  "  at timestamp(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6),\n"
+                  "  UNIQUE KEY ficus_parked_event (stream, part, offset_no),\n"
+                  "  KEY ficus_parked_open (stream, state, k)\n" TABLE_END DBMS_NEXT
+                  "CREATE TABLE IF NOT EXISTS ficus_rogue (\n"
+                  "  id bigint NOT NULL AUTO_INCREMENT PRIMARY KEY,\n"
+                  "  entity varchar(64) NOT NULL,\n"
+                  "  grp varchar(64) NOT NULL,\n"
+                  "  k varchar(512) NOT NULL,\n"
+                  "  op char(1) NOT NULL,\n"
+                  "  at timestamp(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6)\n" TABLE_END DBMS_NEXT
+                  "CREATE TABLE IF NOT EXISTS ficus_meta (\n"
+                  "  name varchar(128) NOT NULL PRIMARY KEY,\n"
+                  "  value text NOT NULL\n" TABLE_END);
 }
 
 static void objects_drop(struct buf *out)
 {
-    static const char *const tables[] = {"changelog", "fence",  "position", "marker",
+    static const char *const tables[] = {"changelog", "fence", "position", "marker",
                                          "parked",    "rogue", "meta"};
     for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++)
         buf_printf(out, "%sDROP TABLE IF EXISTS ficus_%s", i > 0 ? DBMS_NEXT : "", tables[i]);
@@ -195,7 +194,8 @@ static void add_fence(struct buf *out, const struct dbms_trigger *t, const char 
                indent);
     dbms_literal(out, t->group);
     buf_addz(out, " LOCK IN SHARE MODE;\n");
-    buf_printf(out, "%sIF ficus_w IS NULL OR ficus_w <> 1 OR @ficus_epoch <> ficus_x THEN\n", indent);
+    buf_printf(out, "%sIF ficus_w IS NULL OR ficus_w <> 1 OR @ficus_epoch <> ficus_x THEN\n",
+               indent);
     if (t->rogue_allowed)
         buf_printf(out, "%s  IF @ficus_epoch IS NOT NULL THEN\n", indent);
     struct buf message = BUF_INIT; // MariaDB cuts MESSAGE_TEXT at 128 characters
@@ -458,10 +458,8 @@ const struct dbms dbms_mariadb = {
                          " AND TRIGGER_NAME LIKE 'ficus\\_%' ESCAPE '\\'",
     .set_marks = set_marks,
     .clear_marks = "SET @ficus_origin = NULL, @ficus_epoch = NULL, @ficus_write_id = NULL",
-    .fence_seal_sql =
-        "UPDATE ficus_fence SET writable = 0, epoch = ? WHERE grp = ? AND epoch < ?",
-    .fence_open_sql =
-        "UPDATE ficus_fence SET writable = 1, epoch = ? WHERE grp = ? AND epoch < ?",
+    .fence_seal_sql = "UPDATE ficus_fence SET writable = 0, epoch = ? WHERE grp = ? AND epoch < ?",
+    .fence_open_sql = "UPDATE ficus_fence SET writable = 1, epoch = ? WHERE grp = ? AND epoch < ?",
     .fence_read_sql = "SELECT writable, epoch FROM ficus_fence WHERE grp = ?",
     .fence_init_sql = "INSERT IGNORE INTO ficus_fence (grp, writable, epoch) VALUES (?, ?, ?)",
     .changelog_read_sql =

@@ -29,7 +29,8 @@ static void match_text(struct buf *out, const char *column_sql, enum text_match 
                        const char *param_sql, bool nocase)
 {
     const char *fold = nocase ? "lower" : "";
-    buf_printf(out, "%s(%s) COLLATE \"C\" %s %s(%s)", fold, column_sql, dbms_op(op), fold, param_sql);
+    buf_printf(out, "%s(%s) COLLATE \"C\" %s %s(%s)", fold, column_sql, dbms_op(op), fold,
+               param_sql);
     if (op == MATCH_LIKE || op == MATCH_NOT_LIKE)
         buf_addz(out, " ESCAPE '\\'");
 }
@@ -147,22 +148,28 @@ static void set_marks(struct buf *out, const struct dbms_marks *m)
 static enum err_code classify(const char *sqlstate, int native, const char *message)
 {
     (void)native;
-    static const struct { const char *state; enum err_code code; } exact[] = {
-        {"FC001", ERR_FENCED},     {"23505", ERR_CONFLICT},  {"23P01", ERR_CONFLICT},
-        {"40001", ERR_BUSY},       {"40P01", ERR_BUSY},      {"55P03", ERR_BUSY},
-        {"53300", ERR_BUSY},       {"57014", ERR_CANCELLED}, {"57P01", ERR_UNREACHABLE},
-        {"57P02", ERR_UNREACHABLE},{"57P03", ERR_UNREACHABLE},{"57P05", ERR_UNREACHABLE},
-        {"42P01", ERR_SCHEMA},     {"42703", ERR_SCHEMA},    {"42883", ERR_SCHEMA},
-        {"42704", ERR_SCHEMA},     {"3F000", ERR_SCHEMA},    {"0A000", ERR_SCHEMA},
-        {"42501", ERR_DENIED},     {"25006", ERR_DENIED},    {"21000", ERR_INVALID},
+    static const struct {
+        const char *state;
+        enum err_code code;
+    } exact[] = {
+        {"FC001", ERR_FENCED},      {"23505", ERR_CONFLICT},    {"23P01", ERR_CONFLICT},
+        {"40001", ERR_BUSY},        {"40P01", ERR_BUSY},        {"55P03", ERR_BUSY},
+        {"53300", ERR_BUSY},        {"57014", ERR_CANCELLED},   {"57P01", ERR_UNREACHABLE},
+        {"57P02", ERR_UNREACHABLE}, {"57P03", ERR_UNREACHABLE}, {"57P05", ERR_UNREACHABLE},
+        {"42P01", ERR_SCHEMA},      {"42703", ERR_SCHEMA},      {"42883", ERR_SCHEMA},
+        {"42704", ERR_SCHEMA},      {"3F000", ERR_SCHEMA},      {"0A000", ERR_SCHEMA},
+        {"42501", ERR_DENIED},      {"25006", ERR_DENIED},      {"21000", ERR_INVALID},
         {"26000", ERR_SCHEMA},
     };
     for (size_t i = 0; i < sizeof(exact) / sizeof(exact[0]); i++)
         if (strcmp(sqlstate, exact[i].state) == 0)
             return exact[i].code;
-    static const struct { const char *prefix; enum err_code code; } classes[] = {
-        {"08", ERR_UNREACHABLE}, {"22", ERR_VALUE},  {"23", ERR_CONSTRAINT}, {"28", ERR_DENIED},
-        {"53", ERR_BUSY},        {"54", ERR_LIMIT},  {"58", ERR_UNREACHABLE},
+    static const struct {
+        const char *prefix;
+        enum err_code code;
+    } classes[] = {
+        {"08", ERR_UNREACHABLE}, {"22", ERR_VALUE}, {"23", ERR_CONSTRAINT},  {"28", ERR_DENIED},
+        {"53", ERR_BUSY},        {"54", ERR_LIMIT}, {"58", ERR_UNREACHABLE},
     };
     for (size_t i = 0; i < sizeof(classes) / sizeof(classes[0]); i++)
         if (strncmp(sqlstate, classes[i].prefix, 2) == 0)
@@ -188,8 +195,9 @@ const struct dbms dbms_postgres = {
     .join_key = join_key,
     .column_type = column_type,
     .set_marks = set_marks,
-    .clear_marks = "SELECT set_config('ficus.origin', '', true), set_config('ficus.epoch', '', true),"
-                   " set_config('ficus.write_id', '', true)",
+    .clear_marks =
+        "SELECT set_config('ficus.origin', '', true), set_config('ficus.epoch', '', true),"
+        " set_config('ficus.write_id', '', true)",
     .fence_read_sql = "SELECT writable::int, epoch FROM ficus.fence WHERE grp = $1",
     .now_us_sql = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint",
     .classify = classify,

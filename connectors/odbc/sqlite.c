@@ -118,63 +118,60 @@ static void column_type(struct buf *out, enum column_kind kind, unsigned a, unsi
 static void objects_ddl(struct buf *out)
 {
     buf_addz(out,
-        "CREATE TABLE IF NOT EXISTS ficus_changelog (\n"
-        "  seq INTEGER PRIMARY KEY AUTOINCREMENT,\n"
-        "  entity TEXT NOT NULL,\n"
-        "  k TEXT NOT NULL,\n"
-        "  write_id TEXT,\n"
-        "  at_us INTEGER NOT NULL DEFAULT (" NOW_US "))" DBMS_NEXT
-        "CREATE TABLE IF NOT EXISTS ficus_fence (\n"
-        "  grp TEXT PRIMARY KEY,\n"
-        "  writable INTEGER NOT NULL,\n"
-        "  epoch INTEGER NOT NULL)" DBMS_NEXT
-        "CREATE TABLE IF NOT EXISTS ficus_session (\n"
-        "  one INTEGER PRIMARY KEY CHECK (one = 1),\n"
-        "  origin TEXT,\n"
-        "  epoch INTEGER,\n"
-        "  write_id TEXT)" DBMS_NEXT
-        "CREATE TABLE IF NOT EXISTS ficus_position (\n"
-        "  stream TEXT NOT NULL,\n"
-        "  part INTEGER NOT NULL,\n"
-        "  next INTEGER NOT NULL,\n"
-        "  epoch INTEGER NOT NULL,\n"
-        "  term INTEGER NOT NULL DEFAULT 0,\n"
-        "  through INTEGER NOT NULL DEFAULT 0,\n"
-        "  PRIMARY KEY (stream, part))" DBMS_NEXT
-        "CREATE TABLE IF NOT EXISTS ficus_marker (\n"
-        "  marker TEXT NOT NULL,\n"
-        "  stream TEXT NOT NULL,\n"
-        "  part INTEGER NOT NULL,\n"
-        "  at_us INTEGER NOT NULL DEFAULT (" NOW_US "),\n"
-        "  PRIMARY KEY (marker, stream, part))" DBMS_NEXT
-        "CREATE TABLE IF NOT EXISTS ficus_parked (\n"
-        "  id INTEGER PRIMARY KEY AUTOINCREMENT,\n"
-        "  stream TEXT NOT NULL,\n"
-        "  part INTEGER NOT NULL,\n"
-        "  offset_no INTEGER NOT NULL,\n"
-        "  entity TEXT NOT NULL,\n"
-        "  k TEXT NOT NULL,\n"
-        "  reason TEXT NOT NULL,\n"
-        "  detail TEXT NOT NULL,\n"
-        "  sql_state TEXT NOT NULL DEFAULT '',\n"
-        "  before_image TEXT,\n"
-        "  after_image TEXT,\n"
-        "  state TEXT NOT NULL DEFAULT 'parked',\n"
-        "  why TEXT NOT NULL DEFAULT '',\n"
-        "  at_us INTEGER NOT NULL DEFAULT (" NOW_US "),\n"
-        "  UNIQUE (stream, part, offset_no))" DBMS_NEXT
-        "CREATE INDEX IF NOT EXISTS ficus_parked_open ON ficus_parked (stream, k)\n"
-        "  WHERE state IN ('parked', 'retry')" DBMS_NEXT
-        "CREATE TABLE IF NOT EXISTS ficus_rogue (\n"
-        "  id INTEGER PRIMARY KEY AUTOINCREMENT,\n"
-        "  entity TEXT NOT NULL,\n"
-        "  grp TEXT NOT NULL,\n"
-        "  k TEXT NOT NULL,\n"
-        "  op TEXT NOT NULL,\n"
-        "  at_us INTEGER NOT NULL DEFAULT (" NOW_US "))" DBMS_NEXT
-        "CREATE TABLE IF NOT EXISTS ficus_meta (\n"
-        "  name TEXT PRIMARY KEY,\n"
-        "  value TEXT NOT NULL)");
+             "CREATE TABLE IF NOT EXISTS ficus_changelog (\n"
+             "  seq INTEGER PRIMARY KEY AUTOINCREMENT,\n"
+             "  entity TEXT NOT NULL,\n"
+             "  k TEXT NOT NULL,\n"
+             "  write_id TEXT,\n"
+             "  at_us INTEGER NOT NULL DEFAULT (" NOW_US "))" DBMS_NEXT
+             "CREATE TABLE IF NOT EXISTS ficus_fence (\n"
+             "  grp TEXT PRIMARY KEY,\n"
+             "  writable INTEGER NOT NULL,\n"
+             "  epoch INTEGER NOT NULL)" DBMS_NEXT "CREATE TABLE IF NOT EXISTS ficus_session (\n"
+             "  one INTEGER PRIMARY KEY CHECK (one = 1),\n"
+             "  origin TEXT,\n"
+             "  epoch INTEGER,\n"
+             "  write_id TEXT)" DBMS_NEXT "CREATE TABLE IF NOT EXISTS ficus_position (\n"
+             "  stream TEXT NOT NULL,\n"
+             "  part INTEGER NOT NULL,\n"
+             "  next INTEGER NOT NULL,\n"
+             "  epoch INTEGER NOT NULL,\n"
+             "  term INTEGER NOT NULL DEFAULT 0,\n"
+             "  through INTEGER NOT NULL DEFAULT 0,\n"
+             "  PRIMARY KEY (stream, part))" DBMS_NEXT "CREATE TABLE IF NOT EXISTS ficus_marker (\n"
+             "  marker TEXT NOT NULL,\n"
+             "  stream TEXT NOT NULL,\n"
+             "  part INTEGER NOT NULL,\n"
+             "  at_us INTEGER NOT NULL DEFAULT (" NOW_US "),\n"
+             "  PRIMARY KEY (marker, stream, part))" DBMS_NEXT
+             "CREATE TABLE IF NOT EXISTS ficus_parked (\n"
+             "  id INTEGER PRIMARY KEY AUTOINCREMENT,\n"
+             "  stream TEXT NOT NULL,\n"
+             "  part INTEGER NOT NULL,\n"
+             "  offset_no INTEGER NOT NULL,\n"
+             "  entity TEXT NOT NULL,\n"
+             "  k TEXT NOT NULL,\n"
+             "  reason TEXT NOT NULL,\n"
+             "  detail TEXT NOT NULL,\n"
+             "  sql_state TEXT NOT NULL DEFAULT '',\n"
+             "  before_image TEXT,\n"
+             "  after_image TEXT,\n"
+             "  state TEXT NOT NULL DEFAULT 'parked',\n"
+             "  why TEXT NOT NULL DEFAULT '',\n"
+             "  at_us INTEGER NOT NULL DEFAULT (" NOW_US "),\n"
+             "  UNIQUE (stream, part, offset_no))" DBMS_NEXT
+             "CREATE INDEX IF NOT EXISTS ficus_parked_open ON ficus_parked (stream, k)\n"
+             "  WHERE state IN ('parked', 'retry')" DBMS_NEXT
+             "CREATE TABLE IF NOT EXISTS ficus_rogue (\n"
+             "  id INTEGER PRIMARY KEY AUTOINCREMENT,\n"
+             "  entity TEXT NOT NULL,\n"
+             "  grp TEXT NOT NULL,\n"
+             "  k TEXT NOT NULL,\n"
+             "  op TEXT NOT NULL,\n"
+             "  at_us INTEGER NOT NULL DEFAULT (" NOW_US "))" DBMS_NEXT
+             "CREATE TABLE IF NOT EXISTS ficus_meta (\n"
+             "  name TEXT PRIMARY KEY,\n"
+             "  value TEXT NOT NULL)");
 }
 
 static void objects_drop(struct buf *out)
@@ -217,8 +214,8 @@ static void add_fence(struct buf *out, const struct dbms_trigger *t, char op)
     struct buf closed = BUF_INIT;
     buf_addz(&closed, "NOT EXISTS (SELECT 1 FROM ficus_fence AS f WHERE f.grp = ");
     dbms_literal(&closed, t->group);
-    buf_addz(&closed, " AND f.writable = 1 AND (" SESSION_EPOCH " IS NULL OR " SESSION_EPOCH
-                      " = f.epoch))");
+    buf_addz(&closed,
+             " AND f.writable = 1 AND (" SESSION_EPOCH " IS NULL OR " SESSION_EPOCH " = f.epoch))");
     if (closed.failed)
         out->failed = true;
     const char *closed_sql = closed.failed ? "" : closed.data;
@@ -341,7 +338,8 @@ static void trigger_ddl(struct buf *out, const struct dbms_trigger *t)
 
 static void set_marks(struct buf *out, const struct dbms_marks *m)
 {
-    buf_addz(out, "INSERT OR REPLACE INTO ficus_session (one, origin, epoch, write_id) VALUES (1, ");
+    buf_addz(out,
+             "INSERT OR REPLACE INTO ficus_session (one, origin, epoch, write_id) VALUES (1, ");
     dbms_literal(out, m->origin);
     if (m->epoch >= 0)
         buf_printf(out, ", %lld, ", m->epoch);
@@ -360,8 +358,7 @@ static enum err_code classify(const char *sqlstate, int native, const char *mess
         dbms_contains(message, "PRIMARY KEY must be unique") || native == 1555 || native == 2067)
         return ERR_CONFLICT;
     if (dbms_contains(message, "no such table") || dbms_contains(message, "no such column") ||
-        dbms_contains(message, "has no column named") ||
-        dbms_contains(message, "no such function"))
+        dbms_contains(message, "has no column named") || dbms_contains(message, "no such function"))
         return ERR_SCHEMA;
     switch (native & 0xff) {
     case 5: // SQLITE_BUSY

@@ -48,7 +48,7 @@ static void run_all(struct odbc_conn *c, struct str text)
 static void add_column(const struct legacy *l, struct buf *out, const struct field *f)
 {
     const struct place *p = &f->place[SIDE_LEGACY];
-    unsigned size = f->type == TYPE_INTEGER ? f->bits
+    unsigned size = f->type == TYPE_INTEGER                                ? f->bits
                     : f->type == TYPE_DECIMAL || f->type == TYPE_TIMESTAMP ? f->precision
                                                                            : f->length;
     l->d->quote(out, str_of(p->column));
@@ -112,8 +112,8 @@ void legacy_open(struct legacy *l)
         const struct side_map *m = &en->sides[SIDE_LEGACY];
         make_table(l, en, m->root, m->key_columns[0], PLACE_ROOT, 0);
         for (unsigned x = 0; x < m->nextensions; x++)
-            make_table(l, en, m->extensions[x].table, m->extensions[x].key_column,
-                       PLACE_EXTENSION, x);
+            make_table(l, en, m->extensions[x].table, m->extensions[x].key_column, PLACE_EXTENSION,
+                       x);
     }
     legacy_exec(l->c, "DROP TABLE IF EXISTS email_addr_bean_rel");
     legacy_exec(l->c, "DROP TABLE IF EXISTS email_addresses");

@@ -20,7 +20,8 @@ static void new_store(struct store *s, const char *conninfo)
         pg_script(s->pg,
                   STR("DROP SCHEMA IF EXISTS crm CASCADE; DROP SCHEMA IF EXISTS ficus CASCADE;"
                       "DROP SCHEMA IF EXISTS ficus_migrations CASCADE;"
-                      "DROP PUBLICATION IF EXISTS ficus"), &e) < 0 ||
+                      "DROP PUBLICATION IF EXISTS ficus"),
+                  &e) < 0 ||
         migrate_up(s->pg, "control", NULL, &n, &e) < 0 ||
         migrate_up(s->pg, "crm", "migrations/sql/crm", &n, &e) < 0)
         fail_msg("%s", e.msg);
@@ -123,19 +124,18 @@ void store_apply(struct store *s, const struct entity *en, const struct value *r
         run_apply(s, &list[i], row);
 }
 
-void store_text_is(struct store *s, const char *sql_legacy, const char *sql_new,
-                   const char *want)
+void store_text_is(struct store *s, const char *sql_legacy, const char *sql_new, const char *want)
 {
     struct sql sql = {str_of(s->side == SIDE_LEGACY ? sql_legacy : sql_new), NULL, 0};
     struct rows r = store_query(s, &sql);
-    const char *got = r.nrows == 0                           ? "(none)"
+    const char *got = r.nrows == 0                     ? "(none)"
                       : r.cells[0].state == VALUE_NULL ? "(null)"
-                                                             : arena_strz(s->l.a, value_str(r.cells[0]));
+                                                       : arena_strz(s->l.a, value_str(r.cells[0]));
     assert_string_equal(got, want);
 }
 
-long long store_write(struct store *s, const char *entity, enum write_kind kind,
-                      const char *key, ...)
+long long store_write(struct store *s, const char *entity, enum write_kind kind, const char *key,
+                      ...)
 {
     const struct entity *en = store_entity(s, entity);
     struct value *values = arena_array(s->l.a, en->nfields, sizeof(*values));
@@ -189,8 +189,8 @@ const char *store_get(struct store *s, const char *entity, const char *key, cons
     const struct entity *en = store_entity(s, entity);
     const struct field *f = entity_field(en, str_of(field));
     struct value k = value_set(str_of(key));
-    struct query q = {.entity = en, .fields = &f, .nfields = 1, .key = &k,
-                      .deleted = DELETED_ANY, .limit = -1};
+    struct query q = {
+        .entity = en, .fields = &f, .nfields = 1, .key = &k, .deleted = DELETED_ANY, .limit = -1};
     const char *text = store_select(s, &q);
     return *text ? text : "";
 }

@@ -10,7 +10,7 @@
 
 struct store {
     enum side side;
-    struct legacy l;          // maps and arena also of the new side
+    struct legacy l; // maps and arena also of the new side
     struct pg_conn *pg;
     const struct dbms *d;
 };
@@ -26,12 +26,11 @@ long long store_run(struct store *s, const struct write_statement *list, size_t 
 // Applies one row (canonical values by field index), as the sync engine does.
 void store_apply(struct store *s, const struct entity *en, const struct value *row);
 // Fails unless one cell comes back that reads `want`; NULL as "(null)", no row as "(none)".
-void store_text_is(struct store *s, const char *sql_legacy, const char *sql_new,
-                   const char *want);
+void store_text_is(struct store *s, const char *sql_legacy, const char *sql_new, const char *want);
 
 // A write given as "field", "text", .., NULL; "(null)" is NULL. Returns the rows found.
-long long store_write(struct store *s, const char *entity, enum write_kind kind,
-                      const char *key, ...);
+long long store_write(struct store *s, const char *entity, enum write_kind kind, const char *key,
+                      ...);
 // "cell|cell;cell|cell" of a SELECT, as canonical text; FOREIGN as "!text".
 const char *store_select(struct store *s, const struct query *q);
 // The field's value of one row by key.

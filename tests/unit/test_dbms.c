@@ -70,13 +70,15 @@ static void errors_have_classes(void **state)
         const char *message;
         enum err_code code;
     } rows[] = {
-        {&dbms_sqlite, "HY000", 1, "[SQLite]ficus: fence: group crm is owned by the other side (1)", ERR_FENCED},
+        {&dbms_sqlite, "HY000", 1, "[SQLite]ficus: fence: group crm is owned by the other side (1)",
+         ERR_FENCED},
         {&dbms_sqlite, "HY000", 19, "UNIQUE constraint failed: t.id (19)", ERR_CONFLICT},
         {&dbms_sqlite, "HY000", 19, "NOT NULL constraint failed: t.x (19)", ERR_CONSTRAINT},
         {&dbms_sqlite, "HY000", 5, "database is locked (5)", ERR_BUSY},
         {&dbms_sqlite, "HY000", 1, "no such column: x (1)", ERR_SCHEMA},
         {&dbms_sqlite, "08001", 14, "unable to open database file", ERR_UNREACHABLE},
-        {&dbms_mariadb, "45000", 1644, "ficus: fence: group crm is owned by the other side", ERR_FENCED},
+        {&dbms_mariadb, "45000", 1644, "ficus: fence: group crm is owned by the other side",
+         ERR_FENCED},
         {&dbms_mariadb, "23000", 1062, "Duplicate entry", ERR_CONFLICT},
         {&dbms_mariadb, "23000", 1452, "foreign key", ERR_CONSTRAINT},
         {&dbms_mariadb, "HY000", 1205, "Lock wait timeout", ERR_BUSY},
@@ -102,8 +104,8 @@ static void errors_have_classes(void **state)
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         enum err_code code = rows[i].d->classify(rows[i].sqlstate, rows[i].native, rows[i].message);
         if (code != rows[i].code)
-            fail_msg("%s %s %d: %s, not %s", rows[i].d->name, rows[i].sqlstate, rows[i].native, err_name(code),
-                     err_name(rows[i].code));
+            fail_msg("%s %s %d: %s, not %s", rows[i].d->name, rows[i].sqlstate, rows[i].native,
+                     err_name(code), err_name(rows[i].code));
     }
 }
 
@@ -131,12 +133,9 @@ static void statements_are_split(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(dbms_are_found_by_name),
-        cmocka_unit_test(names_are_quoted_part_by_part),
-        cmocka_unit_test(pages_are_written),
-        cmocka_unit_test(marks_cannot_be_broken_out_of),
-        cmocka_unit_test(errors_have_classes),
-        cmocka_unit_test(statements_are_split),
+        cmocka_unit_test(dbms_are_found_by_name), cmocka_unit_test(names_are_quoted_part_by_part),
+        cmocka_unit_test(pages_are_written),      cmocka_unit_test(marks_cannot_be_broken_out_of),
+        cmocka_unit_test(errors_have_classes),    cmocka_unit_test(statements_are_split),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -58,7 +58,8 @@ static void every_table_of_an_aggregate_logs_its_key(void **state)
     assert_string_equal(legacy_changes(&l), "account:a1 ");
     legacy_exec(l.c, "INSERT INTO accounts_cstm (id_c, customer_tier_c) VALUES ('a1', 'Gold')");
     assert_string_equal(legacy_changes(&l), "account:a1 ");
-    legacy_exec(l.c, "INSERT INTO email_addresses (id, email_address, deleted) VALUES ('e1', 'x@y', 0)");
+    legacy_exec(l.c,
+                "INSERT INTO email_addresses (id, email_address, deleted) VALUES ('e1', 'x@y', 0)");
     assert_string_equal(legacy_changes(&l), "");
     legacy_exec(l.c, "INSERT INTO email_addr_bean_rel (id, email_address_id, bean_id, bean_module,"
                      " primary_address, deleted) VALUES ('r1', 'e1', 'a1', 'Accounts', 1, 0)");
@@ -98,7 +99,8 @@ static void an_applied_row_is_not_logged_and_a_mark_does_not_stay(void **state)
     assert_string_equal(legacy_changes(&l), "");
     legacy_exec(l.c, "UPDATE accounts SET name = 'B' WHERE id = 'a1'");
     assert_string_equal(legacy_changes(&l), "account:a1 ");
-    set_marks(&l, &(struct dbms_marks){.epoch = 0, .write_id = "3f2b0c1e-0000-4000-8000-000000000001"});
+    set_marks(&l,
+              &(struct dbms_marks){.epoch = 0, .write_id = "3f2b0c1e-0000-4000-8000-000000000001"});
     legacy_exec(l.c, "UPDATE accounts SET name = 'C' WHERE id = 'a1'");
     clear_marks(&l);
     assert_string_equal(legacy_text(&l, "SELECT write_id FROM ficus_changelog"),
@@ -116,14 +118,15 @@ static void a_closed_fence_refuses_and_a_stale_epoch_too(void **state)
     assert_int_equal(fence(&l, l.d->fence_seal_sql, "7"), 1);
     assert_int_equal(fence(&l, l.d->fence_seal_sql, "7"), 0); // a later attempt is needed
     assert_int_equal(fence(&l, l.d->fence_open_sql, "5"), 0);
-    assert_int_equal(legacy_refused(l.c, "UPDATE accounts SET name = 'x' WHERE id = 'a1'"), ERR_FENCED);
+    assert_int_equal(legacy_refused(l.c, "UPDATE accounts SET name = 'x' WHERE id = 'a1'"),
+                     ERR_FENCED);
     assert_int_equal(legacy_refused(l.c, "INSERT INTO contacts (id) VALUES ('c1')"), ERR_FENCED);
     assert_int_equal(legacy_refused(l.c, "DELETE FROM accounts"), ERR_FENCED);
-    assert_int_equal(legacy_refused(l.c,
-                                    "INSERT INTO email_addr_bean_rel (id, email_address_id, bean_id,"
-                                    " bean_module, primary_address, deleted)"
-                                    " VALUES ('r1', 'e1', 'a1', 'Accounts', 1, 0)"),
-                     ERR_FENCED);
+    assert_int_equal(
+        legacy_refused(l.c, "INSERT INTO email_addr_bean_rel (id, email_address_id, bean_id,"
+                            " bean_module, primary_address, deleted)"
+                            " VALUES ('r1', 'e1', 'a1', 'Accounts', 1, 0)"),
+        ERR_FENCED);
     // Rows that belong to no aggregate of the group, and entities of no group, go on.
     legacy_exec(l.c, "INSERT INTO email_addresses (id, email_address) VALUES ('e1', 'x')");
     legacy_exec(l.c, "INSERT INTO users (id, user_name) VALUES ('1', 'admin')");
@@ -152,7 +155,8 @@ static void rogue_writers_pass_and_are_noted(void **state)
     assert_int_equal(fence(&l, l.d->fence_seal_sql, "3"), 1);
     legacy_exec(l.c, "INSERT INTO accounts (id, name) VALUES ('a1', 'Acme')");
     assert_string_equal(legacy_changes(&l), "account:a1 ");
-    assert_string_equal(legacy_text(&l, "SELECT k FROM ficus_rogue WHERE grp = 'crm' AND op = 'i'"), "a1");
+    assert_string_equal(legacy_text(&l, "SELECT k FROM ficus_rogue WHERE grp = 'crm' AND op = 'i'"),
+                        "a1");
     set_marks(&l, &(struct dbms_marks){.epoch = 2});
     assert_int_equal(legacy_refused(l.c, "UPDATE accounts SET name = 'late'"), ERR_FENCED);
     clear_marks(&l);
@@ -170,11 +174,14 @@ static void installing_twice_changes_nothing_and_removing_leaves_nothing(void **
     const char *id = legacy_text(&l, "SELECT value FROM ficus_meta WHERE name = 'changelog_id'");
     assert_int_equal(fence(&l, l.d->fence_seal_sql, "4"), 1);
     // A trigger that no map asks for any more goes away.
-    legacy_exec(l.c, l.d == &dbms_sqlite
-                         ? "CREATE TRIGGER ficus_gone_0_i AFTER INSERT ON accounts BEGIN SELECT 1; END"
-                         : "CREATE TRIGGER ficus_gone_0_i AFTER INSERT ON accounts FOR EACH ROW SET @x = 1");
+    legacy_exec(
+        l.c,
+        l.d == &dbms_sqlite
+            ? "CREATE TRIGGER ficus_gone_0_i AFTER INSERT ON accounts BEGIN SELECT 1; END"
+            : "CREATE TRIGGER ficus_gone_0_i AFTER INSERT ON accounts FOR EACH ROW SET @x = 1");
     install(&l, false);
-    assert_string_equal(legacy_text(&l, "SELECT value FROM ficus_meta WHERE name = 'changelog_id'"), id);
+    assert_string_equal(legacy_text(&l, "SELECT value FROM ficus_meta WHERE name = 'changelog_id'"),
+                        id);
     assert_string_equal(legacy_text(&l, "SELECT epoch FROM ficus_fence WHERE grp = 'crm'"), "4");
     struct rows r = legacy_query(&l, l.d->trigger_names_sql);
     for (size_t i = 0; i < r.nrows; i++)
@@ -203,7 +210,8 @@ static void the_changelog_is_read_probed_and_trimmed(void **state)
     struct value marker = value_set(STR("m1"));
     assert_int_equal(odbc_exec(l.c, str_of(l.d->changelog_marker_sql), &marker, 1, NULL, &e), 0);
     long long first;
-    assert_true(str_to_int(str_of(legacy_text(&l, "SELECT MIN(seq) FROM ficus_changelog")), 0, 1 << 30, &first));
+    assert_true(str_to_int(str_of(legacy_text(&l, "SELECT MIN(seq) FROM ficus_changelog")), 0,
+                           1 << 30, &first));
     char after[24], limit[] = "4";
     snprintf(after, sizeof(after), "%lld", first);
     struct value p[2] = {value_set(str_of(after)), value_set(str_of(limit))};
@@ -213,9 +221,11 @@ static void the_changelog_is_read_probed_and_trimmed(void **state)
     assert_int_equal(r.ncols, 5);
     long long seq, at;
     assert_true(str_to_int(value_str(*rows_at(&r, 0, 0)), first + 1, first + 1, &seq));
-    assert_true(str_to_int(value_str(*rows_at(&r, 0, 4)), 1700000000000000LL, 4000000000000000LL, &at));
+    assert_true(
+        str_to_int(value_str(*rows_at(&r, 0, 4)), 1700000000000000LL, 4000000000000000LL, &at));
     if (l.d->changelog_probe_sql) {
-        assert_int_equal(odbc_query(l.c, str_of(l.d->changelog_probe_sql), p, 1, l.a, 0, &r, &e), 0);
+        assert_int_equal(odbc_query(l.c, str_of(l.d->changelog_probe_sql), p, 1, l.a, 0, &r, &e),
+                         0);
         assert_int_equal(r.nrows, 1);
     }
     assert_int_equal(odbc_exec(l.c, str_of(l.d->changelog_trim_sql), p, 1, NULL, &e), 0);

@@ -65,8 +65,10 @@ static void defaults_are_what_the_schema_says(void **state)
     (void)state;
     struct problems p;
     char text[1024];
-    snprintf(text, sizeof(text),
-             "%s, \"note\": {\"type\": \"text\"}, \"n\": {\"type\": \"integer\", \"default\": -1}}}", head);
+    snprintf(
+        text, sizeof(text),
+        "%s, \"note\": {\"type\": \"text\"}, \"n\": {\"type\": \"integer\", \"default\": -1}}}",
+        head);
     struct entity_set *s = parse(text, &p);
     if (!s)
         fail_msg("%s", p.text.data);
@@ -86,7 +88,9 @@ static void defaults_are_what_the_schema_says(void **state)
 }
 
 // A map with one thing wrong, and what its report must contain.
-struct mistake { const char *fields, *rest, *want; };
+struct mistake {
+    const char *fields, *rest, *want;
+};
 
 static const struct mistake mistakes[] = {
     {"\"x\": {\"type\": \"strin\"}", "", "/fields/x/type: unknown type"},
@@ -96,13 +100,16 @@ static const struct mistake mistakes[] = {
     {"\"x\": {\"type\": \"decimal\", \"precision\": 3, \"scale\": 4}", "", "must not exceed"},
     {"\"x\": {\"type\": \"integer\", \"bits\": 12}", "", "must be 8, 16"},
     {"\"x\": {\"type\": \"text\", \"legacy\": null}", "", "lives on one side only"},
-    {"\"x\": {\"type\": \"text\", \"legacy\": {\"extension\": \"nope\"}}", "", "no extension table"},
+    {"\"x\": {\"type\": \"text\", \"legacy\": {\"extension\": \"nope\"}}", "",
+     "no extension table"},
     {"\"x\": {\"type\": \"text\", \"legacy\": {\"lookup\": \"nope\"}}", "", "no lookup"},
     {"\"x\": {\"type\": \"text\", \"legacy\": \"id\"}", "", "also that of field \"id\""},
-    {"\"x\": {\"type\": \"date\", \"legacy\": {\"storage\": \"float\"}}", "", "cannot be stored as float"},
+    {"\"x\": {\"type\": \"date\", \"legacy\": {\"storage\": \"float\"}}", "",
+     "cannot be stored as float"},
     {"\"x\": {\"type\": \"date\", \"policy\": {\"zero\": \"null\"}}", "", "unknown problem"},
     {"\"x\": {\"type\": \"date\", \"policy\": {\"bad_date\": \"drop\"}}", "", "must be \"park\""},
-    {"\"x\": {\"type\": \"date\", \"policy\": {\"bad_date\": {\"substitute\": \"1.1.1900\"}}}", "", "no canonical date"},
+    {"\"x\": {\"type\": \"date\", \"policy\": {\"bad_date\": {\"substitute\": \"1.1.1900\"}}}", "",
+     "no canonical date"},
     {"\"x\": {\"type\": \"boolean\", \"codes\": {\"Y\": \"yes\"}}", "", "no canonical boolean"},
     {"\"x\": {\"type\": \"text\", \"codes\": {\"a\": \"b\", \"c\": \"b\"}}", "", "no way back"},
     {"\"x\": {\"type\": \"text\", \"auto\": \"now\"}", "", "is for timestamps"},
@@ -110,12 +117,14 @@ static const struct mistake mistakes[] = {
     {"\"x\": {\"type\": \"text\"}", "\"deleted\": \"gone\"", "no field \"gone\""},
     {"\"x\": {\"type\": \"text\"}", "\"deleted\": \"x\"", "must be a boolean field"},
     {"\"x\": {\"type\": \"text\"}", "\"owner\": {\"field\": \"y\"}", "no field \"y\""},
-    {"\"x\": {\"type\": \"text\"}", "\"relationships\": {\"r\": {\"kind\": \"link\", \"target\": \"other\"}}",
+    {"\"x\": {\"type\": \"text\"}",
+     "\"relationships\": {\"r\": {\"kind\": \"link\", \"target\": \"other\"}}",
      "no entity \"other\""},
     {"\"x\": {\"type\": \"text\"}",
      "\"relationships\": {\"r\": {\"kind\": \"foreign_key\", \"target\": \"thing\", \"field\": \"z\"}}",
      "no field \"z\""},
-    {"\"x\": {\"type\": \"text\"}", "\"relationships\": {\"x\": {\"kind\": \"own\", \"target\": \"thing\"}}",
+    {"\"x\": {\"type\": \"text\"}",
+     "\"relationships\": {\"x\": {\"kind\": \"own\", \"target\": \"thing\"}}",
      "has the name of a field"},
     {"\"x\": {\"type\": \"text\"}", "\"relationship\": {}", "relationship"},
 };
@@ -127,9 +136,11 @@ static void each_mistake_is_reported_with_its_place(void **state)
         const struct mistake *m = &mistakes[i];
         struct problems p;
         char text[2048];
-        snprintf(text, sizeof(text), "%s, %s}%s%s}", head, m->fields, *m->rest ? ", " : "", m->rest);
+        snprintf(text, sizeof(text), "%s, %s}%s%s}", head, m->fields, *m->rest ? ", " : "",
+                 m->rest);
         struct entity_set *s = parse(text, &p);
-        if (s || !p.text.data || !strstr(p.text.data, m->want) || strncmp(p.text.data, "thing.json:", 11) != 0)
+        if (s || !p.text.data || !strstr(p.text.data, m->want) ||
+            strncmp(p.text.data, "thing.json:", 11) != 0)
             fail_msg("%s %s: %s", m->fields, m->rest, p.text.data ? p.text.data : "accepted");
         problems_free(&p);
     }
@@ -138,26 +149,35 @@ static void each_mistake_is_reported_with_its_place(void **state)
 static void lookups_are_checked(void **state)
 {
     (void)state;
-    static const struct { const char *lookup, *field, *want; } bad[] = {
+    static const struct {
+        const char *lookup, *field, *want;
+    } bad[] = {
         {"\"path\": [], \"order\": \"0.id\"", "", "wants a \"path\""},
-        {"\"path\": [{\"table\": \"t\", \"on\": {\"a\": \"1.b\"}}], \"order\": \"0.id\"", "", "a step before this one"},
+        {"\"path\": [{\"table\": \"t\", \"on\": {\"a\": \"1.b\"}}], \"order\": \"0.id\"", "",
+         "a step before this one"},
         {"\"path\": [{\"table\": \"t\", \"on\": {}}], \"order\": \"0.id\"", "", "wants \"on\""},
-        {"\"path\": [{\"table\": \"t\", \"on\": {\"a\": \"root.id\"}}], \"order\": \"root.id\"", "", "must name a step"},
-        {"\"path\": [{\"table\": \"t\", \"on\": {\"a\": \"root.id\"}}], \"order\": \"0.id\"", "", "without \"write\""},
+        {"\"path\": [{\"table\": \"t\", \"on\": {\"a\": \"root.id\"}}], \"order\": \"root.id\"", "",
+         "must name a step"},
+        {"\"path\": [{\"table\": \"t\", \"on\": {\"a\": \"root.id\"}}], \"order\": \"0.id\"", "",
+         "without \"write\""},
         {"\"path\": [{\"table\": \"t\", \"on\": {\"a\": \"root.id\"}}], \"order\": \"0.id\", \"write\": "
-         "[\"UPDATE t SET a = :keys\"]", "", "unknown parameter :keys"},
+         "[\"UPDATE t SET a = :keys\"]",
+         "", "unknown parameter :keys"},
         {"\"path\": [{\"table\": \"t\", \"on\": {\"a\": \"root.id\"}}], \"order\": \"0.id\", \"write\": "
-         "[\"UPDATE t SET a = 'b\"]", "", "quote is not closed"},
-        {"\"path\": [{\"table\": \"t\", \"on\": {\"a\": \"root.id\"}, \"where\": {\"c\": null}}], \"order\": \"0.id\"", "",
-         "must be a string, an integer"},
+         "[\"UPDATE t SET a = 'b\"]",
+         "", "quote is not closed"},
+        {"\"path\": [{\"table\": \"t\", \"on\": {\"a\": \"root.id\"}, \"where\": {\"c\": null}}], \"order\": \"0.id\"",
+         "", "must be a string, an integer"},
     };
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         struct problems p;
         char text[2048];
-        snprintf(text, sizeof(text),
-                 "{\"entity\": \"thing\", \"key\": {\"fields\": [\"id\"]}, \"legacy\": {\"root\": \"things\", "
-                 "\"lookups\": {\"l\": {%s}}}, \"new\": {\"root\": \"thing\"}, \"fields\": {\"id\": {\"type\": \"id\"}, "
-                 "\"x\": {\"type\": \"text\", \"legacy\": {\"lookup\": \"l\"}}}}", bad[i].lookup);
+        snprintf(
+            text, sizeof(text),
+            "{\"entity\": \"thing\", \"key\": {\"fields\": [\"id\"]}, \"legacy\": {\"root\": \"things\", "
+            "\"lookups\": {\"l\": {%s}}}, \"new\": {\"root\": \"thing\"}, \"fields\": {\"id\": {\"type\": \"id\"}, "
+            "\"x\": {\"type\": \"text\", \"legacy\": {\"lookup\": \"l\"}}}}",
+            bad[i].lookup);
         struct entity_set *s = parse(text, &p);
         if (s || !strstr(p.text.data, bad[i].want))
             fail_msg("%s: %s", bad[i].lookup, p.text.data ? p.text.data : "accepted");
@@ -169,7 +189,8 @@ static void all_mistakes_come_at_once(void **state)
 {
     (void)state;
     struct problems p = {0};
-    struct str texts[2] = {STR("{\"entity\": \"a\"}"), STR("{\"entity\": \"b\", \"keys\": 1, \"legacy\": 3,}")};
+    struct str texts[2] = {STR("{\"entity\": \"a\"}"),
+                           STR("{\"entity\": \"b\", \"keys\": 1, \"legacy\": 3,}")};
     const char *names[2] = {"a.json", "b.json"};
     assert_null(map_parse(texts, names, 2, &p));
     assert_non_null(strstr(p.text.data, "a.json:1: /key"));
@@ -194,9 +215,11 @@ static void a_service_needs_no_table(void **state)
 {
     (void)state;
     struct problems p;
-    struct entity_set *s = parse("{\"entity\": \"thing\", \"key\": {\"fields\": [\"id\"]}, \"legacy\": {\"root\": "
-                                 "\"things\"}, \"new\": {\"service\": \"http://127.0.0.1:1/\"}, \"fields\": "
-                                 "{\"id\": {\"type\": \"id\"}, \"n\": {\"type\": \"text\"}}}", &p);
+    struct entity_set *s = parse(
+        "{\"entity\": \"thing\", \"key\": {\"fields\": [\"id\"]}, \"legacy\": {\"root\": "
+        "\"things\"}, \"new\": {\"service\": \"http://127.0.0.1:1/\"}, \"fields\": "
+        "{\"id\": {\"type\": \"id\"}, \"n\": {\"type\": \"text\"}}}",
+        &p);
     if (!s)
         fail_msg("%s", p.text.data);
     assert_null(entity_at(s, 0)->sides[SIDE_NEW].root);
@@ -211,19 +234,27 @@ static void keys_are_joined_and_split(void **state)
     struct problems p;
     struct err e = {0};
     struct arena *a = arena_create(0);
-    struct entity_set *s = parse("{\"entity\": \"thing\", \"key\": {\"fields\": [\"id\", \"n\"]}, \"legacy\": {\"root\": "
-                                 "\"things\"}, \"new\": {\"root\": \"thing\"}, \"fields\": "
-                                 "{\"id\": {\"type\": \"id\"}, \"n\": {\"type\": \"integer\"}}}", &p);
+    struct entity_set *s = parse(
+        "{\"entity\": \"thing\", \"key\": {\"fields\": [\"id\", \"n\"]}, \"legacy\": {\"root\": "
+        "\"things\"}, \"new\": {\"root\": \"thing\"}, \"fields\": "
+        "{\"id\": {\"type\": \"id\"}, \"n\": {\"type\": \"integer\"}}}",
+        &p);
     if (!s)
         fail_msg("%s", p.text.data);
     const struct entity *en = entity_at(s, 0);
     struct value parts[2] = {value_set(STR("a-b")), value_set(STR("7"))}, back[2];
     struct str k = entity_key_text(parts, 2, a);
-    assert_true(str_eqz(k, "a-b\x1f" "7"));
+    assert_true(str_eqz(k, "a-b\x1f"
+                           "7"));
     assert_int_equal(entity_key_split(en, k, back, &e), 0);
     assert_true(value_eq(parts[0], back[0]) && value_eq(parts[1], back[1]));
     assert_int_equal(entity_key_split(en, STR("a"), back, &e), -1);
-    assert_int_equal(entity_key_split(en, STR("a\x1f" "b\x1f" "c"), back, &e), -1);
+    assert_int_equal(entity_key_split(en,
+                                      STR("a\x1f"
+                                          "b\x1f"
+                                          "c"),
+                                      back, &e),
+                     -1);
     assert_int_equal(entity_key_split(en, STR(""), back, &e), -1);
     map_destroy(s);
     arena_destroy(a);

@@ -13,7 +13,10 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-struct folder { char path[64]; struct pg_conn *c; };
+struct folder {
+    char path[64];
+    struct pg_conn *c;
+};
 
 static void put(const struct folder *f, const char *name, const char *text)
 {
@@ -40,8 +43,10 @@ static void folder_open(struct folder *f)
     snprintf(f->path, sizeof(f->path), "/tmp/ficus-test-migrate-XXXXXX");
     assert_non_null(mkdtemp(f->path));
     if (pg_open(getenv("FICUS_TEST_PG"), "unit", &f->c, &e) < 0 ||
-        pg_script(f->c, STR("DROP SCHEMA IF EXISTS ficus_migrations CASCADE; DROP TABLE IF EXISTS mig_a, mig_b"),
-                  &e) < 0)
+        pg_script(
+            f->c,
+            STR("DROP SCHEMA IF EXISTS ficus_migrations CASCADE; DROP TABLE IF EXISTS mig_a, mig_b"),
+            &e) < 0)
         fail_msg("%s", e.msg);
     put(f, "0001_a.up.sql", "CREATE TABLE mig_a (x int); INSERT INTO mig_a VALUES (1);");
     put(f, "0001_a.down.sql", "DROP TABLE mig_a;");
@@ -50,8 +55,8 @@ static void folder_open(struct folder *f)
 
 static void folder_close(struct folder *f)
 {
-    static const char *const names[] = {"0001_a.up.sql", "0001_a.down.sql", "0002_b.up.sql", "0002_c.up.sql",
-                                        "0003_d.up.sql", "README.txt"};
+    static const char *const names[] = {"0001_a.up.sql", "0001_a.down.sql", "0002_b.up.sql",
+                                        "0002_c.up.sql", "0003_d.up.sql",   "README.txt"};
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
         drop(f, names[i]);
     rmdir(f->path);
@@ -189,8 +194,10 @@ static void guards_follow_the_fence(void **state)
     if (ddl_install_new(s.pg, s.l.set, group_of_all, "crm", &e) < 0 ||
         ddl_install_new(s.pg, s.l.set, group_of_all, "crm", &e) < 0)
         fail_msg("%s", e.msg);
-    store_text_is(&s, "", "SELECT count(*) FROM pg_publication_tables WHERE pubname = 'ficus'", "11");
-    assert_string_equal(refused(&s, "INSERT INTO crm.account (id) VALUES ('a1')"), "FC001"); // no fence row
+    store_text_is(&s, "", "SELECT count(*) FROM pg_publication_tables WHERE pubname = 'ficus'",
+                  "11");
+    assert_string_equal(refused(&s, "INSERT INTO crm.account (id) VALUES ('a1')"),
+                        "FC001"); // no fence row
     assert_string_equal(refused(&s, "INSERT INTO ficus.fence VALUES ('crm', true, 7)"), "");
     assert_string_equal(refused(&s, "INSERT INTO crm.account (id) VALUES ('a1')"), "");
     assert_string_equal(refused(&s, "SELECT ficus.fence_set('crm', false, 8)"), "");
@@ -211,7 +218,8 @@ static void guards_follow_the_fence(void **state)
         buf_reset(&b);
         dbms_postgres.set_marks(&b, &(struct dbms_marks){.epoch = epoch});
         assert_string_equal(refused(&s, b.data), "");
-        assert_string_equal(refused(&s, "UPDATE crm.account SET name = 'mine'"), epoch == 9 ? "" : "FC001");
+        assert_string_equal(refused(&s, "UPDATE crm.account SET name = 'mine'"),
+                            epoch == 9 ? "" : "FC001");
         pg_rollback(s.pg);
     }
     buf_free(&b);
@@ -252,8 +260,10 @@ static void the_shipped_schema_is_what_the_maps_propose(void **state)
     struct err e = {0};
     if (!store_open(&s, SIDE_NEW))
         skip();
-    if (pg_script(s.pg, STR("ALTER SCHEMA crm RENAME TO made_crm;"
-                            "CREATE SCHEMA crm; CREATE SEQUENCE crm.case_number"), &e) < 0)
+    if (pg_script(s.pg,
+                  STR("ALTER SCHEMA crm RENAME TO made_crm;"
+                      "CREATE SCHEMA crm; CREATE SEQUENCE crm.case_number"),
+                  &e) < 0)
         fail_msg("%s", e.msg);
     struct buf b = BUF_INIT;
     for (size_t i = 0; i < entity_count(s.l.set); i++)
@@ -261,15 +271,18 @@ static void the_shipped_schema_is_what_the_maps_propose(void **state)
     if (pg_script(s.pg, buf_str(&b), &e) < 0)
         fail_msg("%s", e.msg);
     buf_free(&b);
-    store_text_is(&s, "",
-                  "SELECT coalesce(string_agg(d, ', '), 'equal') FROM (SELECT table_name || '.' || column_name AS d"
-                  " FROM (SELECT table_name, column_name, data_type, numeric_precision, numeric_scale,"
-                  " datetime_precision, is_nullable, collation_name, table_schema FROM information_schema.columns"
-                  " WHERE table_schema IN ('crm', 'made_crm')) c GROUP BY table_name, column_name, data_type,"
-                  " numeric_precision, numeric_scale, datetime_precision, is_nullable, collation_name"
-                  " HAVING count(*) <> 2) x",
-                  "equal");
-    store_text_is(&s, "", "SELECT count(*) > 200 FROM information_schema.columns WHERE table_schema = 'crm'", "t");
+    store_text_is(
+        &s, "",
+        "SELECT coalesce(string_agg(d, ', '), 'equal') FROM (SELECT table_name || '.' || column_name AS d"
+        " FROM (SELECT table_name, column_name, data_type, numeric_precision, numeric_scale,"
+        " datetime_precision, is_nullable, collation_name, table_schema FROM information_schema.columns"
+        " WHERE table_schema IN ('crm', 'made_crm')) c GROUP BY table_name, column_name, data_type,"
+        " numeric_precision, numeric_scale, datetime_precision, is_nullable, collation_name"
+        " HAVING count(*) <> 2) x",
+        "equal");
+    store_text_is(
+        &s, "", "SELECT count(*) > 200 FROM information_schema.columns WHERE table_schema = 'crm'",
+        "t");
     assert_int_equal(pg_script(s.pg, STR("DROP SCHEMA made_crm CASCADE"), &e), 0);
     store_close(&s);
 }

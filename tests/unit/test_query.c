@@ -11,24 +11,24 @@
 
 #include <stdlib.h>
 
-#define BOTH(name)                                                                         \
-    static void name(void **state)                                                         \
-    {                                                                                      \
-        (void)state;                                                                       \
-        for (int side = 0; side < 2; side++) {                                             \
-            struct store s;                                                                \
-            if (!store_open(&s, (enum side)side))                                          \
-                continue;                                                                  \
-            name##_on(&s);                                                                 \
-            store_close(&s);                                                               \
-        }                                                                                  \
+#define BOTH(name)                                \
+    static void name(void **state)                \
+    {                                             \
+        (void)state;                              \
+        for (int side = 0; side < 2; side++) {    \
+            struct store s;                       \
+            if (!store_open(&s, (enum side)side)) \
+                continue;                         \
+            name##_on(&s);                        \
+            store_close(&s);                      \
+        }                                         \
     }
 
 static void a_row_is_created_read_and_changed_on(struct store *s)
 {
-    store_write(s, "account", WRITE_CREATE, "a1", "name", "O'Neil & Söhne", "employees", "", "website",
-                "(null)", "annual_revenue", "1,000.50", "customer_tier_c", "Gold", "credit_limit_c",
-                "1234.560000", "email1", "Info@Acme.example", NULL);
+    store_write(s, "account", WRITE_CREATE, "a1", "name", "O'Neil & Söhne", "employees", "",
+                "website", "(null)", "annual_revenue", "1,000.50", "customer_tier_c", "Gold",
+                "credit_limit_c", "1234.560000", "email1", "Info@Acme.example", NULL);
     assert_string_equal(store_get(s, "account", "a1", "name"), "O'Neil & Söhne");
     assert_string_equal(store_get(s, "account", "a1", "employees"), "");
     assert_string_equal(store_get(s, "account", "a1", "website"), "(null)");
@@ -39,8 +39,9 @@ static void a_row_is_created_read_and_changed_on(struct store *s)
     assert_string_equal(store_get(s, "account", "a1", "date_entered"), "2024-05-06 07:08:09");
     assert_string_equal(store_get(s, "account", "a1", "created_by"), "u1");
     assert_string_equal(store_get(s, "account", "a1", "deleted"), "false");
-    assert_int_equal(store_write(s, "account", WRITE_UPDATE, "a1", "name", "Acme", "credit_limit_c", "(null)",
-                                 "email1", "new@acme.example", "date_modified", "2024-06-01 00:00:00", NULL),
+    assert_int_equal(store_write(s, "account", WRITE_UPDATE, "a1", "name", "Acme", "credit_limit_c",
+                                 "(null)", "email1", "new@acme.example", "date_modified",
+                                 "2024-06-01 00:00:00", NULL),
                      1);
     assert_string_equal(store_get(s, "account", "a1", "name"), "Acme");
     assert_string_equal(store_get(s, "account", "a1", "credit_limit_c"), "(null)");
@@ -50,7 +51,8 @@ static void a_row_is_created_read_and_changed_on(struct store *s)
     // Extension fields of a row that has no extension row yet; only extension fields change.
     store_write(s, "account", WRITE_CREATE, "a2", "name", "B", NULL);
     assert_string_equal(store_get(s, "account", "a2", "customer_tier_c"), "(null)");
-    assert_int_equal(store_write(s, "account", WRITE_UPDATE, "a2", "customer_tier_c", "Silver", NULL), 1);
+    assert_int_equal(
+        store_write(s, "account", WRITE_UPDATE, "a2", "customer_tier_c", "Silver", NULL), 1);
     assert_string_equal(store_get(s, "account", "a2", "customer_tier_c"), "Silver");
     assert_int_equal(store_write(s, "account", WRITE_UPDATE, "none", "name", "x", NULL), 0);
     store_text_is(s, "SELECT COUNT(*) FROM accounts", "SELECT COUNT(*) FROM crm.account", "2");
@@ -82,16 +84,17 @@ BOTH(a_contact_has_one_account)
 static void deleting_takes_links_along_on(struct store *s)
 {
     store_write(s, "account", WRITE_CREATE, "a1", "name", "Acme", NULL);
-    store_write(s, "contact", WRITE_CREATE, "c1", "last_name", "M", "account_id", "a1", "email1", "m@x.example",
-                NULL);
+    store_write(s, "contact", WRITE_CREATE, "c1", "last_name", "M", "account_id", "a1", "email1",
+                "m@x.example", NULL);
     assert_int_equal(store_write(s, "contact", WRITE_DELETE, "c1", NULL), 1);
     assert_string_equal(store_get(s, "contact", "c1", "deleted"), "true");
-    store_text_is(s, "SELECT deleted + 0 FROM accounts_contacts", "SELECT deleted::int FROM crm.account_contact",
-                  "1");
+    store_text_is(s, "SELECT deleted + 0 FROM accounts_contacts",
+                  "SELECT deleted::int FROM crm.account_contact", "1");
     if (s->side == SIDE_LEGACY)
         store_text_is(s, "SELECT COUNT(*) FROM email_addr_bean_rel WHERE deleted = 0", "", "0");
     const struct field *id = entity_field(store_entity(s, "contact"), STR("id"));
-    struct query q = {.entity = store_entity(s, "contact"), .fields = &id, .nfields = 1, .limit = -1};
+    struct query q = {
+        .entity = store_entity(s, "contact"), .fields = &id, .nfields = 1, .limit = -1};
     assert_string_equal(store_select(s, &q), "");
     q.deleted = DELETED_ONLY;
     assert_string_equal(store_select(s, &q), "c1");
@@ -100,18 +103,22 @@ BOTH(deleting_takes_links_along)
 
 // ---- filters
 
-static struct filter compare(struct store *s, const char *entity, const char *field, enum text_match op,
-                             struct value *v, const char *text)
+static struct filter compare(struct store *s, const char *entity, const char *field,
+                             enum text_match op, struct value *v, const char *text)
 {
     *v = value_set(str_of(text));
-    return (struct filter){.kind = FILTER_COMPARE, .field = entity_field(store_entity(s, entity), str_of(field)),
-                           .op = op, .values = v, .nvalues = 1};
+    return (struct filter){.kind = FILTER_COMPARE,
+                           .field = entity_field(store_entity(s, entity), str_of(field)),
+                           .op = op,
+                           .values = v,
+                           .nvalues = 1};
 }
 
 static const char *ids(struct store *s, const char *entity, const struct filter *f)
 {
     const struct field *id = entity_field(store_entity(s, entity), STR("id"));
-    struct query q = {.entity = store_entity(s, entity), .fields = &id, .nfields = 1, .filter = f, .limit = -1};
+    struct query q = {
+        .entity = store_entity(s, entity), .fields = &id, .nfields = 1, .filter = f, .limit = -1};
     struct sql sql;
     struct err e = {0};
     if (query_count(&q, s->side, s->d, s->l.a, &sql, &e) < 0)
@@ -129,10 +136,10 @@ static const char *ids(struct store *s, const char *entity, const struct filter 
 
 static void add_accounts(struct store *s)
 {
-    store_write(s, "account", WRITE_CREATE, "a1", "name", "Acme", "employees", "10", "email1", "info@acme.example",
-                "credit_limit_c", "10.500000", NULL);
-    store_write(s, "account", WRITE_CREATE, "a2", "name", "acme 100%", "employees", "(null)", "email1",
-                "x_1@b.example", "credit_limit_c", "9.000000", NULL);
+    store_write(s, "account", WRITE_CREATE, "a1", "name", "Acme", "employees", "10", "email1",
+                "info@acme.example", "credit_limit_c", "10.500000", NULL);
+    store_write(s, "account", WRITE_CREATE, "a2", "name", "acme 100%", "employees", "(null)",
+                "email1", "x_1@b.example", "credit_limit_c", "9.000000", NULL);
     store_write(s, "account", WRITE_CREATE, "a3", "name", "Beta", "employees", "", "date_entered",
                 "2020-01-01 00:00:00", NULL);
     store_write(s, "account", WRITE_CREATE, "a4", "name", "(null)", "employees", "7", NULL);
@@ -204,17 +211,20 @@ static void filters_combine_and_are_limited_on(struct store *s)
     struct filter *andc[] = {&and, &c};
     struct filter or = {.kind = FILTER_OR, .children = andc, .nchildren = 2};
     assert_string_equal(ids(s, "account", &and), "a1");
-    assert_string_equal(ids(s, "account", &or), "a1;a3");
-    struct filter *or1[] = {&or};
+    assert_string_equal(ids(s, "account", & or), "a1;a3");
+    struct filter *or1[] = {& or };
     struct filter not = {.kind = FILTER_NOT, .children = or1, .nchildren = 1};
-    assert_string_equal(ids(s, "account", &not), ""); // NULLs keep the others out
+    assert_string_equal(ids(s, "account", &not ), ""); // NULLs keep the others out
     struct filter chain[FILTER_DEPTH_MAX + 2];
     struct filter *link[FILTER_DEPTH_MAX + 2];
     for (int i = 0; i < FILTER_DEPTH_MAX + 2; i++) {
-        chain[i] = i == 0 ? a : (struct filter){.kind = FILTER_NOT, .children = &link[i - 1], .nchildren = 1};
+        chain[i] = i == 0 ? a
+                          : (struct filter){
+                                .kind = FILTER_NOT, .children = &link[i - 1], .nchildren = 1};
         link[i] = &chain[i];
     }
-    struct query q = {.entity = a.field ? store_entity(s, "account") : NULL, .filter = &chain[FILTER_DEPTH_MAX + 1],
+    struct query q = {.entity = a.field ? store_entity(s, "account") : NULL,
+                      .filter = &chain[FILTER_DEPTH_MAX + 1],
                       .limit = -1};
     assert_int_equal(query_select(&q, s->side, s->d, s->l.a, &sql, &e), -1);
     assert_int_equal(e.code, ERR_LIMIT);
@@ -240,7 +250,8 @@ static void order_and_pages_are_definite_on(struct store *s)
     const struct entity *en = store_entity(s, "account");
     const struct field *id = entity_field(en, STR("id"));
     struct order by = {entity_field(en, STR("name")), false};
-    struct query q = {.entity = en, .fields = &id, .nfields = 1, .order = &by, .norder = 1, .limit = 3};
+    struct query q = {
+        .entity = en, .fields = &id, .nfields = 1, .order = &by, .norder = 1, .limit = 3};
     assert_string_equal(store_select(s, &q), "a4;a1;a2");
     q.offset = 3;
     assert_string_equal(store_select(s, &q), "a3");
@@ -252,27 +263,32 @@ static void order_and_pages_are_definite_on(struct store *s)
     q.offset = 1;
     assert_string_equal(store_select(s, &q), "a2;a3;a4");
     struct value after = value_set(STR("a1")), up = value_set(STR("a3"));
-    q = (struct query){.entity = en, .fields = &id, .nfields = 1, .after_key = &after, .up_to_key = &up,
+    q = (struct query){.entity = en,
+                       .fields = &id,
+                       .nfields = 1,
+                       .after_key = &after,
+                       .up_to_key = &up,
                        .limit = -1};
     assert_string_equal(store_select(s, &q), "a2;a3");
     struct value keys[2] = {value_set(STR("a4")), value_set(STR("a1"))};
-    q = (struct query){.entity = en, .fields = &id, .nfields = 1, .keys = keys, .nkeys = 2, .limit = -1};
+    q = (struct query){
+        .entity = en, .fields = &id, .nfields = 1, .keys = keys, .nkeys = 2, .limit = -1};
     assert_string_equal(store_select(s, &q), "a1;a4");
 }
 BOTH(order_and_pages_are_definite)
 
 // ---- relations
 
-static long long relate(struct store *s, const char *entity, const char *name, const char *near, const char *far,
-                        bool remove, const struct value *extra)
+static long long relate(struct store *s, const char *entity, const char *name, const char *near,
+                        const char *far, bool remove, const struct value *extra)
 {
     const struct relationship *r = entity_relationship(store_entity(s, entity), str_of(name));
     struct write_statement *list;
     struct err e = {0};
     size_t n;
     assert_non_null(r);
-    if (query_relate(r, value_set(str_of(near)), value_set(str_of(far)), remove, extra, "2024-05-06 07:08:09",
-                     s->side, s->d, s->l.a, &list, &n, &e) < 0)
+    if (query_relate(r, value_set(str_of(near)), value_set(str_of(far)), remove, extra,
+                     "2024-05-06 07:08:09", s->side, s->d, s->l.a, &list, &n, &e) < 0)
         fail_msg("%s", e.msg);
     (void)store_run(s, list, n);
     return (long long)n;
@@ -285,7 +301,8 @@ static const char *related(struct store *s, const char *entity, const char *name
     assert_non_null(r);
     struct related rel = {r, r->source, parents, n, by_parent};
     const struct field *id = entity_field(r->target, STR("id"));
-    struct query q = {.entity = r->target, .fields = &id, .nfields = 1, .related = &rel, .limit = -1};
+    struct query q = {
+        .entity = r->target, .fields = &id, .nfields = 1, .related = &rel, .limit = -1};
     return store_select(s, &q);
 }
 
@@ -313,8 +330,10 @@ static void links_are_added_once_on(struct store *s)
                   "SELECT contact_role FROM crm.opportunity_contact", "Helper");
     relate(s, "contact", "opportunities", "c1", "o2", false, NULL);
     // Duplicate and dangling link rows, as dirty data has them, give each row once.
-    store_write(s, "opportunity_contact", WRITE_CREATE, "d1", "contact_id", "c1", "opportunity_id", "o2", NULL);
-    store_write(s, "opportunity_contact", WRITE_CREATE, "d2", "contact_id", "c1", "opportunity_id", "gone", NULL);
+    store_write(s, "opportunity_contact", WRITE_CREATE, "d1", "contact_id", "c1", "opportunity_id",
+                "o2", NULL);
+    store_write(s, "opportunity_contact", WRITE_CREATE, "d2", "contact_id", "c1", "opportunity_id",
+                "gone", NULL);
     assert_string_equal(related(s, "contact", "opportunities", false, &c, 1), "o1;o2");
     assert_string_equal(related(s, "opportunity", "contacts", true, o, 2), "o1|c1;o2|c1");
     relate(s, "opportunity", "contacts", "o1", "c1", true, NULL);
@@ -461,14 +480,17 @@ static void a_second_primary_address_survives(void **state)
     put(en, row, "last_name", "M");
     put(en, row, "email1", "first@x.example");
     store_apply(&s, en, row);
-    legacy_exec(s.l.c, "INSERT INTO email_addresses (id, email_address, email_address_caps, deleted)"
-                       " VALUES ('e2', 'second@x.example', 'SECOND@X.EXAMPLE', 0)");
-    legacy_exec(s.l.c, "INSERT INTO email_addr_bean_rel (id, email_address_id, bean_id, bean_module,"
-                       " primary_address, deleted) VALUES ('zz', 'e2', 'c1', 'Contacts', 1, 0)");
+    legacy_exec(s.l.c,
+                "INSERT INTO email_addresses (id, email_address, email_address_caps, deleted)"
+                " VALUES ('e2', 'second@x.example', 'SECOND@X.EXAMPLE', 0)");
+    legacy_exec(s.l.c,
+                "INSERT INTO email_addr_bean_rel (id, email_address_id, bean_id, bean_module,"
+                " primary_address, deleted) VALUES ('zz', 'e2', 'c1', 'Contacts', 1, 0)");
     assert_string_equal(store_get(&s, "contact", "c1", "email1"), "first@x.example");
     put(en, row, "title", "Dr.");
     store_apply(&s, en, row);
-    assert_string_equal(legacy_text(&s.l, "SELECT deleted + 0 FROM email_addr_bean_rel WHERE id = 'zz'"), "0");
+    assert_string_equal(
+        legacy_text(&s.l, "SELECT deleted + 0 FROM email_addr_bean_rel WHERE id = 'zz'"), "0");
     assert_string_equal(store_get(&s, "contact", "c1", "email1"), "first@x.example");
     store_close(&s);
 }
@@ -491,7 +513,8 @@ static void an_upsert_never_takes_another_rows_place(void **state)
     put(en, row, "case_number", "41");
     assert_int_equal(query_apply(en, SIDE_LEGACY, s.d, s.l.a, &list, &n, &e), 0);
     for (size_t i = 0; i < list[0].nparams; i++)
-        assert_int_equal(query_apply_param(&list[0], i, SIDE_LEGACY, row, "2024-01-01 00:00:00", s.l.a, &p[i], &e),
+        assert_int_equal(query_apply_param(&list[0], i, SIDE_LEGACY, row, "2024-01-01 00:00:00",
+                                           s.l.a, &p[i], &e),
                          0);
     assert_int_equal(odbc_exec(s.l.c, list[0].text, p, list[0].nparams, NULL, &e), -1);
     assert_true(e.code == ERR_CONFLICT || e.code == ERR_CONSTRAINT);
@@ -533,7 +556,8 @@ static void a_row_really_gone_is_deleted_on(struct store *s)
         struct write_statement w = {.role = list[i].role};
         struct value *p = arena_array(s->l.a, list[i].nparams, sizeof(*p));
         for (size_t k = 0; k < list[i].nparams; k++) {
-            assert_int_equal(query_apply_param(&list[i], k, s->side, row, "2024-01-01 00:00:00", s->l.a, &p[k], &e),
+            assert_int_equal(query_apply_param(&list[i], k, s->side, row, "2024-01-01 00:00:00",
+                                               s->l.a, &p[k], &e),
                              0);
             if (s->pg)
                 p[k] = value_set(STR("{a1}"));
