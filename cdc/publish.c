@@ -3,8 +3,12 @@
 // acknowledged tickets into positions of the source.
 #include "cdc/publish.h"
 
+#include "base/clock.h"
+
 #include <stdio.h>
 #include <stdlib.h>
+
+#define TOPIC_WAIT_MS 10000
 
 static int ensure_topics(struct sync *s, enum side side, struct err *e)
 {
@@ -19,6 +23,24 @@ static int ensure_topics(struct sync *s, enum side side, struct err *e)
     return result;
 }
 
+// A topic made just now may take a moment to show up in the metadata.
+static int count_partitions(struct sync *s, const char *topic, int *out, struct err *e)
+{
+    uint64_t until = clock_mono_ms() + TOPIC_WAIT_MS;
+    for (;;) {
+        struct err why = {0};
+        *out = kafka_topic_partitions(&s->kafka, topic, 5000, &why);
+        if (*out > 0)
+            return 0;
+        if (why.code != ERR_NOT_FOUND || clock_mono_ms() > until || sync_stopping(s)) {
+            *e = why;
+            return *out == 0 ? err_set(e, ERR_UNREACHABLE, "topic %s has no partitions", topic)
+                             : -1;
+        }
+        sync_pause(s, 50);
+    }
+}
+
 int publisher_open(struct publisher *p, struct sync *s, enum side side, long long term,
                    uint64_t published, struct err *e)
 {
@@ -29,14 +51,9 @@ int publisher_open(struct publisher *p, struct sync *s, enum side side, long lon
         return err_memory(e);
     if (ensure_topics(s, side, e) || kafka_producer_create(&s->kafka, &p->producer, e))
         return -1;
-    for (size_t i = 0; i < s->nentities; i++) {
-        p->partitions[i] = kafka_topic_partitions(&s->kafka, s->streams[side][i].topic, 5000, e);
-        if (p->partitions[i] < 0)
+    for (size_t i = 0; i < s->nentities; i++)
+        if (count_partitions(s, s->streams[side][i].topic, &p->partitions[i], e))
             return -1;
-        if (p->partitions[i] == 0)
-            return err_set(e, ERR_UNREACHABLE, "topic %s is not there yet",
-                           s->streams[side][i].topic);
-    }
     return 0;
 }
 

@@ -27,7 +27,7 @@ static const char *const sql[SINK_STATEMENTS] = {
     [SINK_MARKER] = "INSERT INTO ficus_marker (marker, stream, part) SELECT ?, ?, ?" ONCE
                     "(SELECT 1 FROM ficus_marker WHERE marker = ? AND stream = ? AND part = ?)",
     [SINK_PARK] = "INSERT INTO ficus_parked (stream, part, offset_no, entity, k, reason, detail,"
-                  " sqlstate, after_image) SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?" ONCE
+                  " sql_state, after_image) SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?" ONCE
                   "(SELECT 1 FROM ficus_parked WHERE stream = ? AND part = ? AND offset_no = ?)",
     [SINK_PARKED_KEYS] = "SELECT entity, k, COUNT(*), SUM(CASE WHEN reason = 'waits' THEN 1"
                          " ELSE 0 END) FROM ficus_parked WHERE state IN ('parked','retry')"
@@ -39,7 +39,7 @@ static const char *const sql[SINK_STATEMENTS] = {
     [SINK_PARKED_OF_KEY] = "SELECT id, part, offset_no, after_image, state, reason"
                            " FROM ficus_parked WHERE stream = ? AND k = ?"
                            " AND state IN ('parked','retry') ORDER BY part, offset_no",
-    [SINK_PARKED_SET] = "UPDATE ficus_parked SET state = ?, reason = ?, detail = ?, sqlstate = ?"
+    [SINK_PARKED_SET] = "UPDATE ficus_parked SET state = ?, reason = ?, detail = ?, sql_state = ?"
                         " WHERE id = ?",
 };
 

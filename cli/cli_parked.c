@@ -45,7 +45,8 @@ static int stores_close(struct stores *s, int status)
     return status;
 }
 
-// The same statement on either store: written with ?, the table's name in place of %T.
+// The same statement on either store: written with ?, %T for the table, %S for its
+// column of the SQL state.
 static int run(struct stores *s, enum side side, const char *sql, const struct value *params,
                size_t n, struct rows *rows, long long *changed)
 {
@@ -54,6 +55,9 @@ static int run(struct stores *s, enum side side, const char *sql, const struct v
     for (const char *p = sql; *p; p++) {
         if (p[0] == '%' && p[1] == 'T') {
             buf_addz(&text, side == SIDE_NEW ? "ficus.parked" : "ficus_parked");
+            p++;
+        } else if (p[0] == '%' && p[1] == 'S') { // a reserved word in MariaDB
+            buf_addz(&text, side == SIDE_NEW ? "sqlstate" : "sql_state");
             p++;
         } else if (*p == '?' && side == SIDE_NEW) {
             buf_printf(&text, "$%u", ++number);
@@ -97,9 +101,9 @@ static int gather(struct stores *s, bool all, struct rows *out)
 {
     struct rows one[2];
     size_t total = 0;
-    const char *sql = all ? "SELECT id, stream, k, reason, state, sqlstate, detail FROM %T"
+    const char *sql = all ? "SELECT id, stream, k, reason, state, %S, detail FROM %T"
                             " ORDER BY id"
-                          : "SELECT id, stream, k, reason, state, sqlstate, detail FROM %T"
+                          : "SELECT id, stream, k, reason, state, %S, detail FROM %T"
                             " WHERE state IN ('parked','retry') ORDER BY id";
     for (int side = 0; side < 2; side++) {
         if (run(s, (enum side)side, sql, NULL, 0, &one[side], NULL))
@@ -146,7 +150,7 @@ static int run_show(const struct cli *c)
     if (stores_open(c, &s, &status))
         return status;
     if (run(&s, id.side,
-            "SELECT stream, part, offset_no, entity, k, reason, detail, sqlstate, state, why,"
+            "SELECT stream, part, offset_no, entity, k, reason, detail, %S, state, why,"
             " before_image, after_image FROM %T WHERE id = CAST(? AS DECIMAL(18,0))",
             &id.number, 1, &rows, NULL) == 0) {
         if (rows.nrows == 0)

@@ -1,0 +1,216 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The sync engine on real stores and a real broker: both directions, snapshots, parking, kills."""
+import json
+import uuid
+
+import pytest
+from confluent_kafka import Consumer, TopicPartition
+
+from harness import wait_for
+from loop import LEGACY, Loop
+
+
+@pytest.fixture(params=["sqlite", "mariadb"])
+def loop(request, work, postgres, kafka, unique):
+    if request.param == "sqlite":
+        legacy = request.getfixturevalue("sqlite")
+        legacy.script(LEGACY)
+    else:
+        server = request.getfixturevalue("mariadb")
+        legacy = Database(server, unique)
+        server.script(LEGACY, database=unique)
+    made = Loop(work, request.param, legacy, postgres, kafka, unique)
+    made.migrate()
+    return made
+
+
+class Database:
+    """One database of a shared MariaDB, with the verbs of Sqlite."""
+
+    def __init__(self, server, name):
+        self.server, self.name = server, name
+        server.execute(f"CREATE DATABASE {name} CHARACTER SET utf8mb4")
+
+    def odbc(self):
+        return self.server.odbc(database=self.name)
+
+    def connect(self):
+        return self.server.connect(database=self.name)
+
+    def execute(self, sql, params=()):
+        self.server.execute(sql.replace("?", "%s"), params, database=self.name)
+
+    def query(self, sql, params=()):
+        return self.server.query(sql.replace("?", "%s"), params, database=self.name)
+
+
+def messages(loop, topic):
+    """Everything in a topic: (key, value or None, headers)."""
+    c = Consumer({"bootstrap.servers": loop.kafka_address(), "group.id": str(uuid.uuid4()),
+                  "enable.auto.commit": False})
+    found = []
+    parts = c.list_topics(topic, timeout=10).topics[topic].partitions
+    for p in parts:
+        low, high = c.get_watermark_offsets(TopicPartition(topic, p), timeout=10)
+        c.assign([TopicPartition(topic, p, low)])
+        while low < high:
+            m = c.poll(10)
+            assert m is not None and m.error() is None
+            low = m.offset() + 1
+            found.append((json.loads(m.key()), json.loads(m.value()) if m.value() else None,
+                          dict(m.headers() or [])))
+    c.close()
+    return found
+
+
+def parked(loop):
+    done = loop.ficus("parked", "list", "--json")
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_both_directions(loop):
+    loop.legacy.execute("INSERT INTO boxes (id, label) VALUES ('b1', 'Société «Nord»')")
+    loop.legacy.execute("INSERT INTO things (id, name, n, price, ok, day, made, box_id) VALUES"
+                        " ('t1', 'one', 1, 12.5, 1, '2024-02-29', '2024-02-29 23:59:59', 'b1')")
+    with loop.sync():
+        loop.wait_equal()  # by snapshot or changelog, whichever comes first
+        row = loop.new("SELECT ok, day::text, made::text FROM crm.thing WHERE id = 't1'")[0]
+        assert row == (True, "2024-02-29", "2024-02-29 23:59:59+00")
+        # legacy -> new: insert, extension, update, delete
+        loop.legacy.execute("INSERT INTO things (id, name, n, price, box_id) VALUES ('t2', 'two', 2, 0.1, 'b1')")
+        loop.legacy.execute("INSERT INTO things_more (id_c, color_c) VALUES ('t2', 'red')")
+        loop.wait_equal()
+        loop.legacy.execute("UPDATE things SET name = 'zwei' WHERE id = 't2'")
+        loop.legacy.execute("UPDATE things_more SET color_c = 'blue' WHERE id_c = 't2'")
+        loop.wait_equal()
+        loop.legacy.execute("DELETE FROM things WHERE id = 't1'")
+        loop.wait_equal()
+        # new -> legacy
+        loop.write_new("INSERT INTO crm.thing (id, name, n, price, box_id, color) VALUES"
+                       " ('t3', 'three', 3, 99.99, 'b1', 'green')")
+        loop.wait_equal()
+        loop.write_new("UPDATE crm.thing SET n = 33, color = NULL WHERE id = 't3'")
+        loop.wait_equal()
+        loop.write_new("UPDATE crm.thing SET id = 't4' WHERE id = 't3'")  # a key change
+        loop.wait_equal()
+        loop.write_new("DELETE FROM crm.thing WHERE id = 't2'")
+        loop.wait_equal()
+        assert [r[0] for r in loop.old("SELECT id FROM things")] == ["t4"]
+        assert parked(loop) == []
+    # Nothing came back the way it went: what the new store's topic holds was written there.
+    keys = [(k["id"], v["op"]) for k, v, _ in messages(loop, f"{loop.prefix}.new.thing") if v]
+    assert keys == [("t3", "c"), ("t3", "u"), ("t3", "d"), ("t4", "c"), ("t2", "d")]
+    written = [k["id"] for k, v, _ in messages(loop, f"{loop.prefix}.legacy.thing") if v]
+    assert "t3" not in written and "t4" not in written
+
+
+def test_snapshot_of_many_rows(loop):
+    db = loop.legacy.connect()
+    cur = db.cursor()
+    mark = "?" if loop.dbms == "sqlite" else "%s"
+    cur.execute("BEGIN")
+    cur.executemany(f"INSERT INTO boxes (id, label) VALUES ({mark}, {mark})",
+                    [(f"b{i}", f"box {i}") for i in range(50)])
+    cur.executemany(f"INSERT INTO things (id, name, n, price, box_id) VALUES ({mark}, {mark}, {mark}, {mark}, {mark})",
+                    [(f"t{i:05}", f"thing {i}", i, f"{i}.25", f"b{i % 50}") for i in range(5000)])
+    cur.execute("COMMIT")
+    cur.execute("DELETE FROM ficus_changelog")  # only a snapshot can find them
+    db.commit()
+    db.close()
+    with loop.sync():
+        wait_for(lambda: loop.new("SELECT count(*) FROM ficus.snapshot WHERE state = 'done'")[0][0] == 2,
+                 "the snapshots", 60)
+        loop.wait_equal(60)
+        state = loop.new("SELECT rows, estimate FROM ficus.snapshot WHERE entity = 'thing'")[0]
+        assert state == (5000, 5000)
+        assert parked(loop) == []
+
+
+def test_poison_row_is_parked_and_the_rest_flows(loop):
+    with loop.sync():
+        loop.legacy.execute("INSERT INTO boxes (id, label) VALUES ('b1', 'x')")
+        # The new store's CHECK refuses n < 0.
+        loop.legacy.execute("INSERT INTO things (id, name, n, box_id) VALUES ('bad', 'bad', -1, 'b1')")
+        for i in range(20):
+            loop.legacy.execute("INSERT INTO things (id, name, n, box_id) VALUES (?, 'good', ?, 'b1')",
+                                (f"g{i:02}", i))
+        wait_for(lambda: len(loop.new_things()) == 20, "the good rows")
+        wait_for(lambda: len(parked(loop)) == 1, "the bad one to be parked")
+        first = parked(loop)[0]
+        assert (first["stream"], first["key"], first["reason"]) == ("legacy.thing", "bad", "constraint")
+        assert first["sqlstate"] == "23514"
+        # A later event of the key waits behind it, even a good one.
+        loop.legacy.execute("UPDATE things SET n = 5 WHERE id = 'bad'")
+        wait_for(lambda: [p["reason"] for p in parked(loop)] == ["constraint", "behind"], "the later event")
+        shown = loop.ficus("parked", "show", first["id"])
+        assert shown.returncode == 0 and '"n":-1' in shown.stdout
+        loop.ficus("parked", "retry", first["id"])
+        wait_for(lambda: [p["reason"] for p in parked(loop)] == ["constraint", "behind"], "still refused")
+        dropped = loop.ficus("parked", "drop", first["id"], "--why", "never valid")
+        assert dropped.returncode == 0, dropped.stderr
+        loop.wait_equal()
+        assert parked(loop) == []
+
+
+def test_a_value_that_may_not_cross_is_parked(loop):
+    with loop.sync():
+        loop.legacy.execute("INSERT INTO things (id, name) VALUES ('long', ?)", ("x" * 150,))
+        wait_for(lambda: [(p["key"], p["reason"]) for p in parked(loop)] == [("long", "type")], "parking")
+        loop.legacy.execute("UPDATE things SET name = 'short' WHERE id = 'long'")
+        wait_for(lambda: len(parked(loop)) == 2, "the later event")
+        loop.ficus("parked", "drop", parked(loop)[0]["id"], "--why", "mended at the source")
+        loop.wait_equal()
+
+
+def test_child_before_parent_waits(loop):
+    with loop.sync():
+        loop.legacy.execute("INSERT INTO things (id, name, box_id) VALUES ('t1', 'early', 'b9')")
+        wait_for(lambda: [p["reason"] for p in parked(loop)] == ["waits"], "the child to wait")
+        loop.legacy.execute("INSERT INTO boxes (id, label) VALUES ('b9', 'late')")
+        loop.wait_equal()
+        wait_for(lambda: parked(loop) == [], "nothing parked")
+
+
+def test_pause_and_resume(loop):
+    with loop.sync():
+        loop.legacy.execute("INSERT INTO boxes (id, label) VALUES ('b1', 'x')")
+        loop.legacy.execute("INSERT INTO things (id, name) VALUES ('t1', 'one')")
+        loop.wait_equal()
+        assert loop.ficus("sync", "pause", "thing").returncode == 0
+        def paused():
+            state = loop.new("SELECT paused FROM ficus.stream_state WHERE stream = 'legacy.thing'")
+            return state == [(True,)] and "legacy.thing is paused" in daemon_log(loop)
+        wait_for(paused, "the pause")
+        loop.legacy.execute("INSERT INTO things (id, name) VALUES ('t2', 'two')")
+        loop.legacy.execute("INSERT INTO boxes (id, label) VALUES ('b2', 'y')")
+        wait_for(lambda: loop.new("SELECT count(*) FROM crm.box")[0][0] == 2, "boxes still flow")
+        assert len(loop.new_things()) == 1
+        assert loop.ficus("sync", "resume", "thing").returncode == 0
+        loop.wait_equal()
+
+
+def daemon_log(loop):
+    with open(loop.work.path + "/sync/stderr.log", encoding="utf-8") as f:
+        return f.read()
+
+
+@pytest.mark.parametrize("place", ["produced", "applied", "committed", "produced.new"])
+def test_killed_at(loop, place):
+    """kill -9 between produce and saving the position, between apply and commit, after commit."""
+    loop.legacy.execute("INSERT INTO boxes (id, label) VALUES ('b1', 'x')")
+    daemon = loop.sync(variant="hooks", env={"FICUS_FAILPOINT": f"{place}:3"})
+    daemon.start(wait=False)
+    died = False
+    for i in range(200):
+        loop.legacy.execute("INSERT INTO things (id, name, n, box_id) VALUES (?, 'a', ?, 'b1')", (f"o{i:03}", i))
+        loop.write_new("INSERT INTO crm.thing (id, name, n) VALUES (%s, 'b', %s)", (f"n{i:03}", i))
+        died = died or daemon.process.status is not None
+    wait_for(lambda: daemon.process.status is not None, "the failpoint to be reached", 60)
+    with loop.sync(name="again"):
+        for i in range(0, 200, 2):
+            loop.legacy.execute("UPDATE things SET name = 'changed' WHERE id = ?", (f"o{i:03}",))
+            loop.write_new("DELETE FROM crm.thing WHERE id = %s", (f"n{i:03}",))
+        loop.wait_equal(60)
+        assert len(loop.new_things()) == 300
+        assert parked(loop) == []
