@@ -72,6 +72,7 @@ struct field {
     const struct code *codes; // translation of legacy codes; NULL
     size_t ncodes;
     struct place place[2];
+    struct str read_sql[2][DBMS_MAX]; // by side and dbms->index: how a SELECT asks for it
     const json_t *dialects; // "dialects" object of the map, for dialect codecs; may be NULL
 };
 

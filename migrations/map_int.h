@@ -49,6 +49,9 @@ void map_fields(struct map_job *j, const json_t *root);               // map_fie
 void map_relationships(struct map_job *j, const json_t *root);        // map_relations.c
 void map_check(struct map_job *j, const json_t *root);                // map_check.c
 
+// Renders what every read asks for once and for all (query_build.c).
+int query_prepare(struct entity *en, struct arena *a, struct err *e) FICUS_MUST_CHECK;
+
 // The named parameters of a map's write statement. Calls `text` for plain SQL and `name` for
 // each :name (without the colon), in order; quoted text and `::` are plain.
 struct named_visitor {

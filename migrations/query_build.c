@@ -58,8 +58,10 @@ void query_table(const struct query_build *b, struct buf *out, const char *table
 void query_alias(const struct query_build *b, struct buf *out, const char *alias,
                  const char *column)
 {
-    if (alias)
-        buf_printf(out, "%s.", alias);
+    if (alias) {
+        buf_addz(out, alias);
+        buf_addc(out, '.');
+    }
     b->d->quote(out, str_of(column));
 }
 
@@ -152,6 +154,49 @@ void query_field(struct query_build *b, struct buf *out, const struct field *f)
     snprintf(alias, sizeof(alias), "l%u", l->order_step);
     query_alias(b, out, alias, l->order_column);
     buf_addz(out, " LIMIT 1)");
+}
+
+static void render(struct query_build *b, struct buf *out, const struct field *f)
+{
+    struct buf column = BUF_INIT;
+    query_field(b, &column, f);
+    if (!column.failed && column.data)
+        b->d->read_column(out, column.data, field_column_kind(f, b->side));
+    out->failed = out->failed || column.failed;
+    buf_free(&column);
+}
+
+void query_read_field(struct query_build *b, struct buf *out, const struct field *f)
+{
+    struct str made = f->read_sql[b->side][b->d->index];
+    const struct place *p = &f->place[b->side];
+    if (!made.data) {
+        render(b, out, f);
+        return;
+    }
+    if (p->kind == PLACE_EXTENSION)
+        b->extensions |= 1u << (p->index % QUERY_EXTENSIONS_MAX);
+    buf_addstr(out, made);
+}
+
+int query_prepare(struct entity *en, struct arena *a, struct err *e)
+{
+    for (int side = 0; side < 2; side++) {
+        for (unsigned i = 0; dbms_at(i); i++) {
+            struct query_build b = {.en = en, .side = (enum side)side, .d = dbms_at(i), .a = a};
+            for (size_t k = 0; k < en->nfields; k++) {
+                struct buf text = BUF_INIT;
+                render(&b, &text, &en->fields[k]);
+                int rc = buf_check(&text, e);
+                struct str made = rc == 0 ? arena_str(a, buf_str(&text)) : (struct str){0};
+                buf_free(&text);
+                if (!made.data)
+                    return rc < 0 ? -1 : err_memory(e);
+                en->fields[k].read_sql[side][i] = made;
+            }
+        }
+    }
+    return 0;
 }
 
 int query_key(struct query_build *b, struct buf *out, const char *alias, const struct value *key,

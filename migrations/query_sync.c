@@ -32,13 +32,8 @@ static int add_select(struct query_build *b, struct buf *out, struct err *e)
                        side_name(b->side));
     buf_addz(out, "SELECT ");
     for (size_t i = 0; i < n; i++) {
-        struct buf column = BUF_INIT;
-        query_field(b, &column, fields[i]);
         buf_addz(out, i > 0 ? ", " : "");
-        if (!column.failed && column.data)
-            b->d->read_column(out, column.data, field_column_kind(fields[i], b->side));
-        out->failed = out->failed || column.failed;
-        buf_free(&column);
+        query_read_field(b, out, fields[i]);
     }
     buf_addz(out, " FROM ");
     query_table(b, out, query_side(b)->root, QUERY_ROOT);

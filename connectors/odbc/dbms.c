@@ -3,12 +3,18 @@
 // function is pure text. Thread: any.
 #include "connectors/odbc/dbms_int.h"
 
-const struct dbms *dbms_find(struct str name)
+const struct dbms *dbms_at(unsigned index)
 {
     static const struct dbms *const all[] = {&dbms_sqlite, &dbms_mariadb, &dbms_postgres};
-    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
-        if (str_eqz(name, all[i]->name))
-            return all[i];
+    _Static_assert(sizeof(all) / sizeof(all[0]) <= DBMS_MAX, "raise DBMS_MAX");
+    return index < sizeof(all) / sizeof(all[0]) ? all[index] : NULL;
+}
+
+const struct dbms *dbms_find(struct str name)
+{
+    for (unsigned i = 0; dbms_at(i); i++)
+        if (str_eqz(name, dbms_at(i)->name))
+            return dbms_at(i);
     return NULL;
 }
 
@@ -32,6 +38,12 @@ int dbms_each_statement(struct str text, int (*each)(void *ctx, struct str sql, 
 void dbms_quote_with(struct buf *out, struct str identifier, char q)
 {
     buf_addc(out, q);
+    if (identifier.len > 0 && !memchr(identifier.data, '.', identifier.len) &&
+        !memchr(identifier.data, q, identifier.len)) {
+        buf_add(out, identifier.data, identifier.len);
+        buf_addc(out, q);
+        return;
+    }
     for (size_t i = 0; i < identifier.len; i++) {
         char c = identifier.data[i];
         if (c == '.') {

@@ -67,7 +67,10 @@ struct dbms_upsert {
     size_t nkeys;
 };
 
+#define DBMS_MAX 4
+
 struct dbms {
+    unsigned index;                   // its own, below DBMS_MAX: for tables of prepared texts
     const char *name;                 // "sqlite", "mariadb", "postgres"
     bool dollar_placeholders;         // $1 instead of ?
     const char *session_sql;          // run on every new connection; NULL
@@ -134,6 +137,7 @@ struct dbms {
 
 extern const struct dbms dbms_sqlite, dbms_mariadb, dbms_postgres;
 const struct dbms *dbms_find(struct str name); // NULL when unknown
+const struct dbms *dbms_at(unsigned index);    // NULL past the last
 
 // Calls `each` for every statement of a "\n--\n" separated text.
 int dbms_each_statement(struct str text, int (*each)(void *ctx, struct str sql, struct err *e),

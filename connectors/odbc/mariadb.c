@@ -430,6 +430,7 @@ static enum err_code classify(const char *sqlstate, int native, const char *mess
 }
 
 const struct dbms dbms_mariadb = {
+    .index = 1,
     .name = "mariadb",
     .session_sql =
         "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_BACKSLASH_ESCAPES,NO_AUTO_VALUE_ON_ZERO,"

@@ -178,6 +178,7 @@ static enum err_code classify(const char *sqlstate, int native, const char *mess
 }
 
 const struct dbms dbms_postgres = {
+    .index = 2,
     .name = "postgres",
     .dollar_placeholders = true,
     .begin_write = "BEGIN",

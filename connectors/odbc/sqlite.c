@@ -389,6 +389,7 @@ static enum err_code classify(const char *sqlstate, int native, const char *mess
 }
 
 const struct dbms dbms_sqlite = {
+    .index = 0,
     .name = "sqlite",
     .begin_write = "BEGIN IMMEDIATE",
     .case_folds_like = true,
