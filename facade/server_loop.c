@@ -34,6 +34,8 @@ static void on_request(void *ctx, struct http_request *r)
     struct server_loop *sl = ctx;
     bool admin_here = !*conf_str(sl->server->o.conf, "facade.admin_listen") ||
                       sl->server->o.service;
+    if (admin_here && server_admin(sl->server, r))
+        return;
     for (size_t i = 0; i < sl->nmounts; i++) {
         if (!under(r->path, sl->mounts[i].path))
             continue;
@@ -41,8 +43,7 @@ static void on_request(void *ctx, struct http_request *r)
         sl->mounts[i].dialect->on_request(sl->mounts[i].state, r);
         return;
     }
-    if (!admin_here || !server_admin(sl->server, r))
-        not_found(r);
+    not_found(r);
 }
 
 static void on_admin(void *ctx, struct http_request *r)
