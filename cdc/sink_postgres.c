@@ -52,7 +52,8 @@ static struct sink_postgres *self(struct sink *k)
 static int begin(struct sink *k, struct err *e)
 {
     const char *p[] = {k->origin};
-    if (pg_begin(self(k)->pg, e))
+    // A deferred constraint would fail at the commit, where no row can be blamed.
+    if (pg_begin(self(k)->pg, e) || pg_script(self(k)->pg, STR("SET CONSTRAINTS ALL IMMEDIATE"), e))
         return -1;
     return pg_execz(self(k)->pg, "SELECT set_config('ficus.origin', $1, true)", p, 1, NULL, e);
 }

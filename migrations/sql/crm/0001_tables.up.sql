@@ -269,7 +269,7 @@ CREATE TABLE crm."case" (
     state text CHECK (char_length(state) <= 100),
     contact_created_by_id text COLLATE "C" CHECK (char_length(contact_created_by_id) <= 36),
     PRIMARY KEY (id),
-    FOREIGN KEY (account_id) REFERENCES crm.account (id) DEFERRABLE INITIALLY DEFERRED
+    FOREIGN KEY (account_id) REFERENCES crm.account (id)
 );
 
 CREATE TABLE crm.note (
