@@ -29,7 +29,7 @@ else
 BUILD ?= build
 endif
 
-PKGS := libevent_core libevent_pthreads libpq jansson rdkafka openssl libxxhash odbc
+PKGS := libevent_core libevent_pthreads libpq jansson rdkafka openssl libxxhash odbc odbcinst
 # Asked for on first use, so that `make deps` works before pkg-config exists.
 PKG_CFLAGS = $(eval PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS)))$(PKG_CFLAGS)
 PKG_LIBS = $(eval PKG_LIBS := $(shell pkg-config --libs $(PKGS)))$(PKG_LIBS)

@@ -7,11 +7,11 @@
 
 #include "base/log.h"
 
-#include <pthread.h>
 #include <stdlib.h>
 
 static SQLHENV environment;
 static pthread_once_t environment_once = PTHREAD_ONCE_INIT;
+static bool threading_told;
 
 static void environment_create(void)
 {
@@ -42,39 +42,27 @@ int odbc_err(struct odbc_conn *c, SQLSMALLINT type, SQLHANDLE handle, const char
     return -1;
 }
 
-static bool has_word(const char *conninfo, const char *word)
+int odbc_outcome(struct odbc_conn *c, SQLHSTMT handle, SQLRETURN r, const char *doing,
+                 struct err *e)
 {
-    size_t n = strlen(word);
-    for (const char *p = conninfo; *p; p++)
-        if ((p == conninfo || p[-1] == ';') && str_eq_nocase(str_n(p, strnlen(p, n)), str_of(word)))
-            return true;
-    return false;
-}
-
-// What each driver needs and a user should not have to know (see the DBMS' own file for why).
-static void complete(struct buf *out, const char *conninfo, const struct dbms *d)
-{
-    static const struct { const char *dbms, *word, *add; } needs[] = {
-        {"mariadb", "OPTION=", "OPTION=2"},        // count the rows found, not those changed
-        {"mariadb", "CHARSET=", "CHARSET=utf8mb4"},
-        {"sqlite", "StepAPI=", "StepAPI=1"},       // stream instead of reading it all
-        {"sqlite", "Timeout=", "Timeout=2500"},    // the driver waits twice this
-        {"sqlite", "NoTXN=", "NoTXN=0"},
-    };
-    buf_addz(out, conninfo);
-    for (size_t i = 0; i < sizeof needs / sizeof needs[0]; i++) {
-        if (strcmp(d->name, needs[i].dbms) != 0 || has_word(conninfo, needs[i].word))
-            continue;
-        if (out->len && out->data[out->len - 1] != ';')
-            buf_addc(out, ';');
-        buf_addz(out, needs[i].add);
-    }
+    SQLCHAR state[6] = "", text[64];
+    SQLINTEGER native = 0;
+    SQLSMALLINT len;
+    if (r == SQL_SUCCESS || r == SQL_NO_DATA)
+        return 0;
+    if (r == SQL_SUCCESS_WITH_INFO &&
+        (c->dbms != &dbms_mariadb ||
+         !SQL_SUCCEEDED(SQLGetDiagRec(SQL_HANDLE_STMT, handle, 1, state, &native, text,
+                                      sizeof text, &len)) ||
+         native == 0))
+        return 0;
+    return odbc_err(c, SQL_HANDLE_STMT, handle, doing, e);
 }
 
 static int connect(struct odbc_conn *c, const char *conninfo, struct err *e)
 {
     struct buf text = BUF_INIT;
-    complete(&text, conninfo, c->dbms);
+    odbc_conninfo_complete(&text, conninfo, c->dbms);
     int result = buf_check(&text, e);
     if (result == 0) {
         SQLRETURN r = SQLDriverConnect(c->dbc, NULL, (SQLCHAR *)text.data, SQL_NTS, NULL, 0, NULL,
@@ -105,12 +93,16 @@ int odbc_open(const char *conninfo, const struct dbms *dbms, struct odbc_conn **
     if (!c)
         return err_memory(e);
     c->dbms = dbms;
+    pthread_mutex_init(&c->lock, NULL);
     pthread_once(&environment_once, environment_create);
     if (environment == SQL_NULL_HANDLE ||
         !SQL_SUCCEEDED(SQLAllocHandle(SQL_HANDLE_DBC, environment, &c->dbc))) {
+        pthread_mutex_destroy(&c->lock);
         free(c);
         return err_set(e, ERR_MEMORY, "ODBC: no connection handle");
     }
+    if (!__atomic_exchange_n(&threading_told, true, __ATOMIC_RELAXED))
+        odbc_log_threading(conninfo);
     SQLSetConnectAttr(c->dbc, SQL_ATTR_LOGIN_TIMEOUT, (SQLPOINTER)10, 0);
     if (connect(c, conninfo, e) ||
         (dbms->session_sql &&
@@ -134,6 +126,7 @@ void odbc_close(struct odbc_conn *c)
     if (c->connected)
         SQLDisconnect(c->dbc);
     SQLFreeHandle(SQL_HANDLE_DBC, c->dbc);
+    pthread_mutex_destroy(&c->lock);
     free(c);
 }
 
@@ -155,14 +148,14 @@ bool odbc_in_transaction(const struct odbc_conn *c)
 int odbc_direct(struct odbc_conn *c, struct str sql, struct err *e)
 {
     SQLHSTMT h;
-    int result = 0;
     if (sql.len > SQL_MAX_MESSAGE_LENGTH * 2048)
         return err_set(e, ERR_LIMIT, "ODBC: a statement of %zu bytes", sql.len);
     if (!SQL_SUCCEEDED(SQLAllocHandle(SQL_HANDLE_STMT, c->dbc, &h)))
         return odbc_err(c, SQL_HANDLE_DBC, c->dbc, "allocating a statement", e);
+    odbc_enter(c, h);
     SQLRETURN r = SQLExecDirect(h, (SQLCHAR *)sql.data, (SQLINTEGER)sql.len);
-    if (!SQL_SUCCEEDED(r) && r != SQL_NO_DATA)
-        result = odbc_err(c, SQL_HANDLE_STMT, h, "executing", e);
+    odbc_leave(c);
+    int result = odbc_outcome(c, h, r, "executing", e);
     SQLFreeHandle(SQL_HANDLE_STMT, h);
     return result;
 }
@@ -207,9 +200,23 @@ void odbc_rollback(struct odbc_conn *c)
     }
 }
 
+void odbc_enter(struct odbc_conn *c, SQLHSTMT handle)
+{
+    pthread_mutex_lock(&c->lock);
+    c->running = handle;
+    pthread_mutex_unlock(&c->lock);
+}
+
+// Waits for a cancel under way: the handle must outlive it.
+void odbc_leave(struct odbc_conn *c)
+{
+    odbc_enter(c, NULL);
+}
+
 void odbc_cancel(struct odbc_conn *c)
 {
-    SQLHSTMT h = __atomic_load_n(&c->running, __ATOMIC_ACQUIRE);
-    if (h)
-        SQLCancel(h);
+    pthread_mutex_lock(&c->lock);
+    if (c->running)
+        SQLCancel(c->running);
+    pthread_mutex_unlock(&c->lock);
 }

@@ -71,6 +71,29 @@ static int batch_fill(struct odbc_conn *c, struct odbc_statement *st, struct bat
     return 0;
 }
 
+// MariaDB's driver reports an array as done, each row a success, when the server refused it
+// with SQLSTATE 01000; the server itself knows better.
+static int hidden_error(struct odbc_conn *c, struct err *e)
+{
+    struct arena *a = arena_create(1 << 16);
+    struct rows r = {0};
+    long long native = 0;
+    int result = a ? odbc_query(c, STR("SHOW ERRORS LIMIT 1"), NULL, 0, a, 0, &r, e)
+                   : err_memory(e);
+    if (result == 0 && r.nrows == 1 && r.ncols == 3) {
+        struct value code = r.cells[1], text = r.cells[2];
+        if (!str_to_int(value_str(code), 1, INT32_MAX, &native))
+            native = 0;
+        char *message = arena_strz(a, value_str(text));
+        result = err_set(e, c->dbms->classify("01000", (int)native, message ? message : ""),
+                         "ODBC: executing an array: %.380s", message ? message : "refused");
+        if (e)
+            e->native = (int)native;
+    }
+    arena_destroy(a);
+    return result;
+}
+
 static int batch_run(struct odbc_conn *c, struct str sql, const struct value *params,
                      size_t ncols, size_t nrows, size_t *taken, struct err *e)
 {
@@ -86,17 +109,18 @@ static int batch_run(struct odbc_conn *c, struct str sql, const struct value *pa
     *taken = measure(params, ncols, nrows, b.stride);
     if (batch_fill(c, st, &b, params, ncols, *taken, e) == 0) {
         SQLSetStmtAttr(st->handle, SQL_ATTR_PARAMSET_SIZE, (SQLPOINTER)*taken, 0);
+        odbc_enter(c, st->handle);
         SQLRETURN r = SQLExecute(st->handle);
-        if (SQL_SUCCEEDED(r) || r == SQL_NO_DATA)
-            result = 0;
-        else
-            odbc_err(c, SQL_HANDLE_STMT, st->handle, "executing an array", e);
+        odbc_leave(c);
+        result = odbc_outcome(c, st->handle, r, "executing an array", e);
     }
     SQLFreeStmt(st->handle, SQL_CLOSE);
     SQLFreeStmt(st->handle, SQL_RESET_PARAMS);
     SQLSetStmtAttr(st->handle, SQL_ATTR_PARAMSET_SIZE, (SQLPOINTER)1, 0);
     if (result)
         odbc_statement_drop(c, st);
+    else
+        result = hidden_error(c, e);
     batch_free(&b);
     return result;
 }

@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Prepared statements of a connection, kept by text; binding, execution and fetching. All
-// values travel as text (SQL_C_CHAR) with explicit lengths: drivers do not terminate what they
-// cut. A column longer than its buffer is fetched whole by SQLGetData.
+// Prepared statements of a connection, kept by text; binding, execution, and the calls of
+// odbc.h made of them. All values travel as text (SQL_C_CHAR) with explicit lengths.
 #include "connectors/odbc/odbc_int.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 #define STATEMENTS_MAX 128
-#define COLUMN_BUFFER_MAX 2048
+#define BLOCK_ROWS 100 // of a stream
 #define PARAMS_MAX 32768
 #define NATIVE_NEEDS_PREPARE 2057 // MariaDB: the table gained a column under the statement
 
@@ -16,51 +14,9 @@ void odbc_statement_drop(struct odbc_conn *c, struct odbc_statement *st)
 {
     HASH_DEL(c->statements, st);
     SQLFreeHandle(SQL_HANDLE_STMT, st->handle);
-    for (SQLSMALLINT i = 0; st->columns && i < st->ncolumns; i++)
-        free(st->columns[i].data);
-    free(st->columns);
+    odbc_columns_free(st);
     free(st->sql);
     free(st);
-}
-
-static int column_bind(struct odbc_conn *c, struct odbc_statement *st, SQLSMALLINT i,
-                       struct err *e)
-{
-    struct odbc_column *col = &st->columns[i];
-    SQLCHAR name[256];
-    SQLSMALLINT name_len, type, digits, nullable;
-    SQLULEN size;
-    if (!SQL_SUCCEEDED(SQLDescribeCol(st->handle, (SQLUSMALLINT)(i + 1), name, sizeof name,
-                                      &name_len, &type, &size, &digits, &nullable)))
-        return odbc_err(c, SQL_HANDLE_STMT, st->handle, "describing a column", e);
-    bool binary = type == SQL_BINARY || type == SQL_VARBINARY || type == SQL_LONGVARBINARY;
-    // Described sizes are hints: a LONGTEXT says 1 GiB, an SQLite column may hold anything.
-    col->size = size > COLUMN_BUFFER_MAX / 4 - 8 ? COLUMN_BUFFER_MAX : (SQLLEN)size * 4 + 32;
-    col->c_type = binary ? SQL_C_BINARY : SQL_C_CHAR;
-    col->data = malloc((size_t)col->size);
-    if (!col->data)
-        return err_memory(e);
-    if (!SQL_SUCCEEDED(SQLBindCol(st->handle, (SQLUSMALLINT)(i + 1), col->c_type, col->data,
-                                  col->size, &col->indicator)))
-        return odbc_err(c, SQL_HANDLE_STMT, st->handle, "binding a column", e);
-    return 0;
-}
-
-static int columns_bind(struct odbc_conn *c, struct odbc_statement *st, struct err *e)
-{
-    SQLSMALLINT n = 0;
-    if (!SQL_SUCCEEDED(SQLNumResultCols(st->handle, &n)))
-        return odbc_err(c, SQL_HANDLE_STMT, st->handle, "counting columns", e);
-    if (n == st->ncolumns)
-        return 0;
-    st->columns = n > 0 ? calloc((size_t)n, sizeof *st->columns) : NULL;
-    if (n > 0 && !st->columns)
-        return err_memory(e);
-    st->ncolumns = n;
-    for (SQLSMALLINT i = 0; i < n; i++)
-        if (column_bind(c, st, i, e))
-            return -1;
-    return 0;
 }
 
 int odbc_statement_get(struct odbc_conn *c, struct str sql, struct odbc_statement **out,
@@ -69,8 +25,12 @@ int odbc_statement_get(struct odbc_conn *c, struct str sql, struct odbc_statemen
     struct odbc_statement *st;
     HASH_FIND(hh, c->statements, sql.data, sql.len, st);
     *out = st;
-    if (st)
+    if (st) {
+        // Insertion order is age: the one just used becomes the youngest.
+        HASH_DEL(c->statements, st);
+        HASH_ADD_KEYPTR(hh, c->statements, st->sql, sql.len, st);
         return 0;
+    }
     if (HASH_COUNT(c->statements) >= STATEMENTS_MAX)
         odbc_statement_drop(c, c->statements);
     if (!(st = calloc(1, sizeof *st)) || !(st->sql = strndup(sql.data, sql.len))) {
@@ -135,13 +95,10 @@ static int execute_once(struct odbc_conn *c, struct str sql, const struct value 
     if (n > 64 && !(indicators = calloc(n, sizeof *indicators)))
         return err_memory(e);
     if (bind(c, st, params, n, indicators, e) == 0) {
-        __atomic_store_n(&c->running, st->handle, __ATOMIC_RELEASE);
+        odbc_enter(c, st->handle);
         SQLRETURN r = SQLExecute(st->handle);
-        __atomic_store_n(&c->running, NULL, __ATOMIC_RELEASE);
-        if (SQL_SUCCEEDED(r) || r == SQL_NO_DATA)
-            result = 0;
-        else
-            odbc_err(c, SQL_HANDLE_STMT, st->handle, "executing", e);
+        odbc_leave(c);
+        result = odbc_outcome(c, st->handle, r, "executing", e);
     }
     // The parameters' memory is the caller's: nothing may point at it after this.
     SQLFreeStmt(st->handle, SQL_RESET_PARAMS);
@@ -154,8 +111,8 @@ static int execute_once(struct odbc_conn *c, struct str sql, const struct value 
     return result;
 }
 
-static int execute(struct odbc_conn *c, struct str sql, const struct value *params, size_t n,
-                   struct odbc_statement **out, struct err *e)
+int odbc_execute(struct odbc_conn *c, struct str sql, const struct value *params, size_t n,
+                 struct odbc_statement **out, struct err *e)
 {
     struct err first = {0};
     if (execute_once(c, sql, params, n, out, &first) == 0)
@@ -166,92 +123,6 @@ static int execute(struct odbc_conn *c, struct str sql, const struct value *para
     if (e)
         *e = first;
     return -1;
-}
-
-// ---------------------------------------------------------------- fetching
-
-static int hex(struct str raw, struct arena *a, struct value *out)
-{
-    static const char digits[] = "0123456789abcdef";
-    char *p = arena_array(a, raw.len ? raw.len : 1, 2);
-    if (!p)
-        return -1;
-    for (size_t i = 0; i < raw.len; i++) {
-        p[2 * i] = digits[(unsigned char)raw.data[i] >> 4];
-        p[2 * i + 1] = digits[(unsigned char)raw.data[i] & 15];
-    }
-    *out = value_set(str_n(p, raw.len * 2));
-    return 0;
-}
-
-// The whole of a column that was cut, in pieces.
-static int fetch_long(struct odbc_conn *c, struct odbc_statement *st, SQLSMALLINT i,
-                      struct buf *whole, struct err *e)
-{
-    char piece[16384];
-    const struct odbc_column *col = &st->columns[i];
-    SQLLEN room = col->c_type == SQL_C_CHAR ? (SQLLEN)sizeof piece - 1 : (SQLLEN)sizeof piece;
-    for (;;) {
-        SQLLEN got = 0;
-        SQLRETURN r = SQLGetData(st->handle, (SQLUSMALLINT)(i + 1), col->c_type, piece,
-                                 (SQLLEN)sizeof piece, &got);
-        if (r == SQL_NO_DATA)
-            return buf_check(whole, e);
-        if (!SQL_SUCCEEDED(r))
-            return odbc_err(c, SQL_HANDLE_STMT, st->handle, "reading a long column", e);
-        bool more = got == SQL_NO_TOTAL || got > room;
-        buf_add(whole, piece, more ? (size_t)room : (size_t)got);
-        if (!more)
-            return buf_check(whole, e);
-    }
-}
-
-static int cell(struct odbc_conn *c, struct odbc_statement *st, SQLSMALLINT i, struct arena *a,
-                struct value *out, struct err *e)
-{
-    const struct odbc_column *col = &st->columns[i];
-    SQLLEN room = col->c_type == SQL_C_CHAR ? col->size - 1 : col->size;
-    struct buf whole = BUF_INIT;
-    struct str raw = str_n(col->data, (size_t)col->indicator);
-    int result = 0;
-    if (col->indicator == SQL_NULL_DATA) {
-        *out = value_null();
-        return 0;
-    }
-    if (col->indicator == SQL_NO_TOTAL || col->indicator > room) {
-        if (fetch_long(c, st, i, &whole, e)) {
-            buf_free(&whole);
-            return -1;
-        }
-        raw = buf_str(&whole);
-    }
-    if (col->c_type == SQL_C_BINARY) {
-        result = hex(raw, a, out);
-    } else {
-        struct str kept = arena_str(a, raw);
-        *out = value_set(kept);
-        result = kept.data ? 0 : -1;
-    }
-    buf_free(&whole);
-    return result ? err_set(e, ERR_LIMIT, "the result does not fit in this request's memory") : 0;
-}
-
-// 1: a row, 0: the end, -1: error.
-static int fetch(struct odbc_conn *c, struct odbc_statement *st, struct err *e)
-{
-    SQLRETURN r = SQLFetch(st->handle);
-    if (r == SQL_NO_DATA)
-        return 0;
-    return SQL_SUCCEEDED(r) ? 1 : odbc_err(c, SQL_HANDLE_STMT, st->handle, "fetching", e);
-}
-
-static int take_row(struct odbc_conn *c, struct odbc_statement *st, struct arena *a,
-                    struct value *cells, struct err *e)
-{
-    for (SQLSMALLINT i = 0; i < st->ncolumns; i++)
-        if (cell(c, st, i, a, &cells[i], e))
-            return -1;
-    return 0;
 }
 
 struct growing {
@@ -280,13 +151,13 @@ static int collect(struct odbc_conn *c, struct odbc_statement *st, struct growin
                    size_t max_rows, struct err *e)
 {
     int more;
-    while ((more = fetch(c, st, e)) == 1) {
+    while ((more = odbc_fetch(c, st, e)) == 1) {
         if (max_rows && g->rows->nrows == max_rows)
             return err_set(e, ERR_LIMIT, "more than %zu rows", max_rows);
         struct value *cells = next_row(g);
         if (!cells)
             return err_set(e, ERR_LIMIT, "the result does not fit in this request's memory");
-        if (take_row(c, st, g->a, cells, e))
+        if (odbc_take_row(c, st, g->a, cells, e))
             return -1;
         g->rows->nrows++;
     }
@@ -305,9 +176,9 @@ int odbc_query(struct odbc_conn *c, struct str sql, const struct value *params, 
     struct odbc_statement *st;
     int result = -1;
     *out = (struct rows){.changed = -1};
-    if (execute(c, sql, params, nparams, &st, e))
+    if (odbc_execute(c, sql, params, nparams, &st, e))
         return -1;
-    if (columns_bind(c, st, e) == 0) {
+    if (odbc_columns_bind(c, st, 1, e) == 0) {
         struct growing g = {a, out, 0};
         out->ncols = (size_t)st->ncolumns;
         result = st->ncolumns > 0 ? collect(c, st, &g, max_rows, e) : 0;
@@ -326,9 +197,9 @@ int odbc_each(struct odbc_conn *c, struct str sql, const struct value *params, s
     struct value *cells = NULL;
     struct arena *a = NULL;
     int result = -1, more = 1;
-    if (execute(c, sql, params, nparams, &st, e))
+    if (odbc_execute(c, sql, params, nparams, &st, e))
         return -1;
-    if (columns_bind(c, st, e))
+    if (odbc_columns_bind(c, st, BLOCK_ROWS, e))
         goto out;
     a = arena_create(0);
     cells = calloc((size_t)st->ncolumns + 1, sizeof *cells);
@@ -336,9 +207,9 @@ int odbc_each(struct odbc_conn *c, struct str sql, const struct value *params, s
         err_memory(e);
         goto out;
     }
-    while ((more = fetch(c, st, e)) == 1) {
+    while ((more = odbc_fetch(c, st, e)) == 1) {
         arena_reset(a);
-        if (take_row(c, st, a, cells, e) || each(ctx, cells, (size_t)st->ncolumns, e))
+        if (odbc_take_row(c, st, a, cells, e) || each(ctx, cells, (size_t)st->ncolumns, e))
             goto out;
     }
     result = more;
@@ -355,7 +226,7 @@ int odbc_exec(struct odbc_conn *c, struct str sql, const struct value *params, s
               long long *changed, struct err *e)
 {
     struct odbc_statement *st;
-    if (execute(c, sql, params, nparams, &st, e))
+    if (odbc_execute(c, sql, params, nparams, &st, e))
         return -1;
     if (changed)
         *changed = row_count(st);

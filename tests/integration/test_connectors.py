@@ -24,3 +24,8 @@ def run(name, work, **servers):
 
 def test_pg_pool(work, postgres):
     run("test_pg_pool", work, FICUS_TEST_POSTGRES=postgres.conninfo())
+
+
+def test_odbc_mariadb(work, mariadb, unique):
+    mariadb.execute(f"CREATE DATABASE {unique}")
+    run("test_odbc_mariadb", work, FICUS_TEST_MARIADB=mariadb.odbc(unique))

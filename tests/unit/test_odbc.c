@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The ODBC client against a private SQLite file through the real driver.
+#include "base/clock.h"
 #include "connectors/odbc/odbc.h"
 
 #include <setjmp.h>
@@ -8,6 +9,7 @@
 // cmocka.h wants the three above first.
 #include <cmocka.h>
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -201,6 +203,88 @@ static void too_many_rows_are_a_limit(void **state)
     assert_int_equal(r.nrows, 3);
 }
 
+static void writes_count_rows(void **state)
+{
+    struct fixture *f = *state;
+    struct err e = {0};
+    static const struct { const char *sql; long long rows; } steps[] = {
+        {"INSERT INTO t (id) VALUES ('1'), ('2')", 2}, {"UPDATE t SET name = 'a'", 2},
+        {"UPDATE t SET name = 'a'", 2},                {"UPDATE t SET name = 'b' WHERE id = '3'", 0},
+        {"DELETE FROM t WHERE id = '3'", 0},           {"DELETE FROM t", 2},
+    };
+    for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
+        long long n = -1;
+        assert_int_equal(odbc_exec(f->c, str_of(steps[i].sql), NULL, 0, &n, &e), 0);
+        assert_int_equal(n, steps[i].rows);
+    }
+}
+
+static void one_writer_at_a_time(void **state)
+{
+    struct fixture *f = *state;
+    struct err e = {0};
+    struct odbc_conn *other;
+    char conninfo[160];
+    snprintf(conninfo, sizeof conninfo, "%s;Timeout=50", f->conninfo);
+    assert_int_equal(odbc_open(conninfo, &dbms_sqlite, &other, &e), 0);
+    assert_int_equal(odbc_begin(f->c, true, &e), 0);
+    assert_int_equal(odbc_begin(other, true, &e), -1);
+    assert_int_equal(e.code, ERR_BUSY);
+    assert_true(e.retriable);
+    assert_false(odbc_in_transaction(other));
+    assert_int_equal(odbc_commit(f->c, &e), 0);
+    assert_int_equal(odbc_begin(other, true, &e), 0);
+    odbc_close(other); // gives the lock back
+    assert_int_equal(odbc_begin(f->c, true, &e), 0);
+    odbc_rollback(f->c);
+}
+
+struct cancel {
+    struct odbc_conn *c;
+    bool ended;
+};
+
+static void *cancel_until_ended(void *arg)
+{
+    struct cancel *x = arg;
+    while (!__atomic_load_n(&x->ended, __ATOMIC_ACQUIRE)) {
+        odbc_cancel(x->c);
+        clock_sleep_ms(20);
+    }
+    return NULL;
+}
+
+// With StepAPI the work is done while fetching, so there it must be possible to stop it.
+static void a_statement_can_be_cancelled(void **state)
+{
+    struct fixture *f = *state;
+    struct err e = {0};
+    struct rows r;
+    struct cancel x = {f->c, false};
+    pthread_t t;
+    assert_int_equal(pthread_create(&t, NULL, cancel_until_ended, &x), 0);
+    int result = odbc_query(f->c, STR("WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1"
+                                      " FROM c) SELECT max(x) FROM c"),
+                            NULL, 0, f->a, 0, &r, &e);
+    __atomic_store_n(&x.ended, true, __ATOMIC_RELEASE);
+    pthread_join(t, NULL);
+    assert_int_equal(result, -1);
+    assert_int_equal(e.code, ERR_CANCELLED);
+    assert_true(odbc_alive(f->c));
+    assert_true(str_eqz(value_str(query(f, "SELECT 5", NULL, 0).cells[0]), "5"));
+}
+
+static void more_statements_than_are_kept(void **state)
+{
+    struct fixture *f = *state;
+    char sql[40], text[16];
+    for (int i = 0; i < 600; i++) {
+        snprintf(sql, sizeof sql, "SELECT %d", i % 300);
+        snprintf(text, sizeof text, "%d", i % 300);
+        assert_true(str_eqz(value_str(query(f, sql, NULL, 0).cells[0]), text));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -213,6 +297,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(rows_stream_and_stop, setup, teardown),
         cmocka_unit_test_setup_teardown(many_rows_and_the_one_at_fault, setup, teardown),
         cmocka_unit_test_setup_teardown(too_many_rows_are_a_limit, setup, teardown),
+        cmocka_unit_test_setup_teardown(writes_count_rows, setup, teardown),
+        cmocka_unit_test_setup_teardown(one_writer_at_a_time, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_statement_can_be_cancelled, setup, teardown),
+        cmocka_unit_test_setup_teardown(more_statements_than_are_kept, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
