@@ -218,7 +218,8 @@ class Rows:
         key, *rest = self._base("notes", i, h)
         kind, parent = self._parent(i)
         mime = w.MIME[g & 3]
-        contact = self.id("contacts", i % self.counts["contacts"]) if self.counts["contacts"] and g >> 2 & 3 == 0 else None
+        people = self.counts["contacts"]
+        contact = self.id("contacts", i % people) if people and g >> 2 & 3 == 0 else None
         return (key, f"Note {i}", *rest, mime, f"file-{i}" if mime else None, kind, parent, contact, 0, 0)
 
     # ---- links
@@ -237,7 +238,8 @@ class Rows:
                           ("accounts", self.account_of("opportunities", i)))
 
     def make_opportunities_contacts(self, i):
-        link = self._link("opportunities_contacts", i, ("contacts", i * 5 % self.counts["contacts"]), ("opportunities", i))
+        contact = ("contacts", i * 5 % self.counts["contacts"])
+        link = self._link("opportunities_contacts", i, contact, ("opportunities", i))
         return link + (w.ROLE[self.bits("opportunities_contacts", i) >> 60 & 3],)
 
     # ---- e-mail addresses: slots, not all of them used

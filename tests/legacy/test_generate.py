@@ -114,11 +114,14 @@ def test_clean_rows_hold_together(clean):
     nothing = (
         "SELECT 1 FROM accounts GROUP BY name HAVING count(*) > 1",
         "SELECT 1 FROM accounts a LEFT JOIN accounts_cstm c ON c.id_c = a.id WHERE c.id_c IS NULL",
-        "SELECT 1 FROM accounts a LEFT JOIN accounts p ON p.id = a.parent_id WHERE a.parent_id IS NOT NULL AND p.id IS NULL",
-        "SELECT 1 FROM cases c LEFT JOIN accounts a ON a.id = c.account_id WHERE c.account_id IS NOT NULL AND a.id IS NULL",
+        "SELECT 1 FROM accounts a LEFT JOIN accounts p ON p.id = a.parent_id"
+        " WHERE a.parent_id IS NOT NULL AND p.id IS NULL",
+        "SELECT 1 FROM cases c LEFT JOIN accounts a ON a.id = c.account_id"
+        " WHERE c.account_id IS NOT NULL AND a.id IS NULL",
         "SELECT 1 FROM accounts_contacts l LEFT JOIN accounts a ON a.id = l.account_id"
         " LEFT JOIN contacts c ON c.id = l.contact_id WHERE a.id IS NULL OR c.id IS NULL",
-        "SELECT 1 FROM email_addr_bean_rel r LEFT JOIN email_addresses e ON e.id = r.email_address_id WHERE e.id IS NULL",
+        "SELECT 1 FROM email_addr_bean_rel r LEFT JOIN email_addresses e ON e.id = r.email_address_id"
+        " WHERE e.id IS NULL",
         "SELECT 1 FROM email_addr_bean_rel WHERE primary_address GROUP BY bean_id, bean_module HAVING count(*) > 1",
         "SELECT 1 FROM accounts WHERE length(id) <> 36 OR date_modified < date_entered",
     )
@@ -150,10 +153,11 @@ PRESENT = {
     "two_primary_emails": "SELECT bean_id FROM email_addr_bean_rel WHERE primary_address AND NOT deleted"
                           " GROUP BY bean_id, bean_module HAVING count(*) > 1",
     "dangling_parent": "SELECT n.id FROM notes n LEFT JOIN accounts a ON a.id = n.parent_id"
-                       " WHERE n.parent_type = 'Accounts' AND a.id IS NULL UNION SELECT id FROM calls WHERE parent_type = 'Bugs'",
+                       " WHERE n.parent_type = 'Accounts' AND a.id IS NULL"
+                       " UNION SELECT id FROM calls WHERE parent_type = 'Bugs'",
     "dangling_account": "SELECT c.id FROM cases c LEFT JOIN accounts a ON a.id = c.account_id"
                         " WHERE c.account_id <> '' AND a.id IS NULL",
-    "html_entities": "SELECT id FROM accounts WHERE name LIKE '%&amp;%' OR name LIKE '%&#039;%' OR name LIKE '%&quot;%'",
+    "html_entities": "SELECT id FROM accounts WHERE name LIKE '%&amp;%' OR name LIKE '%&#039;%'",
     "zero_date": "SELECT id FROM accounts WHERE date_entered = '0000-00-00 00:00:00'"
                  " UNION SELECT id FROM contacts WHERE birthdate = '0000-00-00'",
     "partial_date": "SELECT id FROM contacts WHERE birthdate LIKE '%-00' AND birthdate <> '0000-00-00'",
