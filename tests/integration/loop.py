@@ -67,7 +67,7 @@ class Loop:
             "maps": {"path": "maps"}, "routes": {"path": "routes.json"},
             "migrations": {"path": "sql"},
             "kafka": {"brokers": self.kafka_address(), "prefix": self.prefix,
-                      **self.options.get("kafka", {})},
+                      **self.options.get("topics", {})},
             "sync": sync,
         }
 

@@ -2,11 +2,12 @@
 """The sync engine on real stores and a real broker: both directions, snapshots, parking, kills."""
 import json
 import uuid
+from random import Random
 
 import pytest
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, Producer, TopicPartition
 
-from harness import wait_for
+from harness import Kafka, Postgres, free_port, wait_for
 from loop import LEGACY, Loop
 
 
@@ -61,6 +62,12 @@ def messages(loop, topic):
                           dict(m.headers() or [])))
     c.close()
     return found
+
+
+def copied(loop):
+    """The first copy is over: from here on only the stream brings changes."""
+    wait_for(lambda: loop.new("SELECT count(*) FROM ficus.snapshot WHERE state = 'done'")[0][0] == 2,
+             "the snapshots", 60)
 
 
 def parked(loop):
@@ -119,8 +126,7 @@ def test_snapshot_of_many_rows(loop):
     db.commit()
     db.close()
     with loop.sync():
-        wait_for(lambda: loop.new("SELECT count(*) FROM ficus.snapshot WHERE state = 'done'")[0][0] == 2,
-                 "the snapshots", 60)
+        copied(loop)
         loop.wait_equal(60)
         state = loop.new("SELECT rows, estimate FROM ficus.snapshot WHERE entity = 'thing'")[0]
         assert state == (5000, 5000)
@@ -129,6 +135,7 @@ def test_snapshot_of_many_rows(loop):
 
 def test_poison_row_is_parked_and_the_rest_flows(loop):
     with loop.sync():
+        copied(loop)
         loop.legacy.execute("INSERT INTO boxes (id, label) VALUES ('b1', 'x')")
         # The new store's CHECK refuses n < 0.
         loop.legacy.execute("INSERT INTO things (id, name, n, box_id) VALUES ('bad', 'bad', -1, 'b1')")
@@ -155,6 +162,7 @@ def test_poison_row_is_parked_and_the_rest_flows(loop):
 
 def test_a_value_that_may_not_cross_is_parked(loop):
     with loop.sync():
+        copied(loop)
         loop.legacy.execute("INSERT INTO things (id, name) VALUES ('long', ?)", ("x" * 150,))
         wait_for(lambda: [(p["key"], p["reason"]) for p in parked(loop)] == [("long", "type")], "parking")
         loop.legacy.execute("UPDATE things SET name = 'short' WHERE id = 'long'")
@@ -165,6 +173,7 @@ def test_a_value_that_may_not_cross_is_parked(loop):
 
 def test_child_before_parent_waits(loop):
     with loop.sync():
+        copied(loop)
         loop.legacy.execute("INSERT INTO things (id, name, box_id) VALUES ('t1', 'early', 'b9')")
         wait_for(lambda: [p["reason"] for p in parked(loop)] == ["waits"], "the child to wait")
         loop.legacy.execute("INSERT INTO boxes (id, label) VALUES ('b9', 'late')")
@@ -199,6 +208,8 @@ def daemon_log(loop):
 def test_killed_at(loop, place):
     """kill -9 between produce and saving the position, between apply and commit, after commit."""
     loop.legacy.execute("INSERT INTO boxes (id, label) VALUES ('b1', 'x')")
+    with loop.sync(name="first"):  # makes the slot: what is in the new store before it is not carried
+        copied(loop)
     daemon = loop.sync(variant="hooks", env={"FICUS_FAILPOINT": f"{place}:3"})
     daemon.start(wait=False)
     died = False
@@ -214,3 +225,133 @@ def test_killed_at(loop, place):
         loop.wait_equal(60)
         assert len(loop.new_things()) == 300
         assert parked(loop) == []
+
+
+def test_late_commits_and_rollbacks(loop):
+    """Eight sessions commit, roll back and linger; every committed row arrives, in its last state."""
+    if loop.dbms != "mariadb":
+        pytest.skip("one writer: the order of numbers is the order of commits")
+    random = Random(7)
+    with loop.sync():
+        copied(loop)
+        lingering = loop.legacy.connect()
+        lingering.begin()
+        lingering.cursor().execute("INSERT INTO things (id, name) VALUES ('linger', 'x')")
+        sessions = [loop.legacy.connect() for _ in range(8)]
+        for db in sessions:
+            db.begin()
+        for i in range(1500):
+            db = sessions[random.randrange(8)]
+            key = f"k{random.randrange(200)}-{sessions.index(db)}"  # no two sessions wait for each other
+            with db.cursor() as cur:
+                cur.execute("INSERT INTO things (id, name, n) VALUES (%s, %s, %s) ON DUPLICATE KEY UPDATE"
+                            " name = VALUES(name), n = VALUES(n)", (key, f"v{i}", i))
+                if random.random() < 0.1:
+                    cur.execute("DELETE FROM things WHERE id = %s", (key,))
+            if random.random() < 0.4:
+                db.rollback() if random.random() < 0.3 else db.commit()
+                db.begin()
+        for db in sessions:
+            db.commit()
+            db.close()
+        loop.wait_equal()  # nothing is held up by the one that lingers
+        assert len(loop.new_things()) > 100
+        lingering.commit()
+        lingering.close()
+        loop.wait_equal()
+        assert "linger" in [r[0] for r in loop.new_things()]
+        assert parked(loop) == []
+
+
+def test_broker_and_stores_go_away(work, sqlite, unique):
+    """Down at the start, and again in the middle: sync says so, waits and goes on by itself."""
+    sqlite.script(LEGACY)
+    with Postgres(work) as postgres, Kafka(work) as kafka:
+        loop = Loop(work, "sqlite", sqlite, postgres, kafka, unique)
+        loop.migrate()
+        kafka.kill()
+        with loop.sync(allow=["trying again", "Kafka"]) as daemon:
+            sqlite.execute("INSERT INTO things (id, name) VALUES ('t1', 'one')")
+            daemon.wait_log("trying again")
+            kafka.start()
+            loop.wait_equal(60)
+            kafka.kill()
+            sqlite.execute("INSERT INTO things (id, name) VALUES ('t2', 'two')")
+            kafka.start()
+            loop.wait_equal(60)
+            postgres.kill()
+            sqlite.execute("INSERT INTO things (id, name) VALUES ('t3', 'three')")
+            daemon.wait_log("unreachable")
+            postgres.start()
+            loop.wait_equal(60)
+            loop.write_new("INSERT INTO crm.thing (id, name) VALUES ('t4', 'four')")
+            loop.wait_equal(60)
+
+
+def test_two_processes_share_and_take_over(work, sqlite, postgres, kafka, unique):
+    """Apply is shared out by partitions; when one process is killed the other does it all."""
+    sqlite.script(LEGACY)
+    loop = Loop(work, "sqlite", sqlite, postgres, kafka, unique, topics={"partitions": 4})
+    loop.migrate()
+    one = loop.sync(name="one")
+    one.start()
+    copied(loop)
+    loop.port = free_port()
+    loop.config = work.file("two.json", json.dumps(loop._config()))
+    with loop.sync(name="two") as two:
+        two.wait_log("partitions taken over")
+        for i in range(100):
+            sqlite.execute("INSERT INTO things (id, name, n) VALUES (?, 'a', ?)", (f"t{i:03}", i))
+        loop.wait_equal()
+        one.freeze()  # a zombie: it wakes up again later
+        for i in range(0, 100, 3):
+            sqlite.execute("UPDATE things SET name = 'b' WHERE id = ?", (f"t{i:03}",))
+        time_limit = 60
+        loop.postgres.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s"
+                              " AND application_name LIKE 'ficus capture%%'", (unique,), database=unique)
+        loop.wait_equal(time_limit)
+        one.thaw()
+        for i in range(0, 100, 2):
+            sqlite.execute("UPDATE things SET name = 'c' WHERE id = ?", (f"t{i:03}",))
+        loop.wait_equal(time_limit)
+        one.allow = ["trying again"]
+        one.kill()
+        for i in range(0, 100, 5):
+            sqlite.execute("DELETE FROM things WHERE id = ?", (f"t{i:03}",))
+        loop.wait_equal(time_limit)
+        assert parked(loop) == []
+        two.allow = ["trying again"]
+
+
+def test_malformed_messages_are_parked(work, sqlite, postgres, kafka, unique):
+    sqlite.script(LEGACY)
+    loop = Loop(work, "sqlite", sqlite, postgres, kafka, unique)
+    loop.migrate()
+    with loop.sync():
+        copied(loop)
+        p = Producer({"bootstrap.servers": loop.kafka_address()})
+        for key, value in [(b'{"id":"m1"}', b"nonsense"), (b"\xff\x00", b"{}"), (None, b'{"op":"c"}'),
+                           (b'{"id":"m2"}', b'{"op":"c","after":{"id":"m3"}}')]:
+            p.produce(f"{loop.prefix}.legacy.thing", value, key)
+        p.flush(10)
+        sqlite.execute("INSERT INTO things (id, name) VALUES ('t1', 'one')")
+        loop.wait_equal()
+        assert [x["reason"] for x in parked(loop)] == ["malformed"] * 4
+        ids = [x["id"] for x in parked(loop)]
+        assert loop.ficus("parked", "drop", *ids, "--why", "not ours").returncode == 0
+        wait_for(lambda: parked(loop) == [], "nothing parked")
+
+
+def test_copy_from_the_new_store(work, sqlite, postgres, kafka, unique):
+    sqlite.script(LEGACY)
+    loop = Loop(work, "sqlite", sqlite, postgres, kafka, unique)
+    loop.migrate()
+    loop.write_new("INSERT INTO crm.thing (id, name, n) SELECT 'n' || i, 'x', i FROM generate_series(1, 2500) i")
+    with loop.sync():
+        copied(loop)
+        assert loop.old_things() == []
+        assert loop.ficus("sync", "snapshot", "thing", "--from", "new").returncode == 0
+        for i in range(1, 100):
+            loop.write_new("UPDATE crm.thing SET name = %s WHERE id = %s", (f"v{i}", f"n{i * 20}"))
+        loop.wait_equal(60)
+        assert len(loop.old_things()) == 2500
