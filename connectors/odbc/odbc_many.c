@@ -6,12 +6,13 @@
 
 #include <stdlib.h>
 
-#define BATCH_ROWS 1000
-#define BATCH_BYTES (8u << 20)
+#define BATCH_ROWS        1000
+#define BATCH_BYTES       (8u << 20)
+#define MARIADB_NO_ARRAYS 1295 // the bulk protocol knows no INSERT .. SELECT
 
 struct batch {
-    char *data;          // ncols blocks of rows * stride
-    SQLLEN *indicators;  // column-wise
+    char *data;         // ncols blocks of rows * stride
+    SQLLEN *indicators; // column-wise
     size_t *stride;
 };
 
@@ -61,10 +62,10 @@ static int batch_fill(struct odbc_conn *c, struct odbc_statement *st, struct bat
             if (!null && v.len)
                 memcpy(b->data + at + r * b->stride[i], v.data, v.len);
         }
-        if (!SQL_SUCCEEDED(SQLBindParameter(
-                st->handle, (SQLUSMALLINT)(i + 1), SQL_PARAM_INPUT, SQL_C_CHAR,
-                b->stride[i] > 4000 ? SQL_LONGVARCHAR : SQL_VARCHAR, b->stride[i], 0,
-                b->data + at, (SQLLEN)b->stride[i], b->indicators + i * rows)))
+        if (!SQL_SUCCEEDED(
+                SQLBindParameter(st->handle, (SQLUSMALLINT)(i + 1), SQL_PARAM_INPUT, SQL_C_CHAR,
+                                 b->stride[i] > 4000 ? SQL_LONGVARCHAR : SQL_VARCHAR, b->stride[i],
+                                 0, b->data + at, (SQLLEN)b->stride[i], b->indicators + i * rows)))
             return odbc_err(c, SQL_HANDLE_STMT, st->handle, "binding an array", e);
         at += b->stride[i] * rows;
     }
@@ -94,8 +95,8 @@ static int hidden_error(struct odbc_conn *c, struct err *e)
     return result;
 }
 
-static int batch_run(struct odbc_conn *c, struct str sql, const struct value *params,
-                     size_t ncols, size_t nrows, size_t *taken, struct err *e)
+static int batch_run(struct odbc_conn *c, struct str sql, const struct value *params, size_t ncols,
+                     size_t nrows, size_t *taken, struct err *e)
 {
     struct odbc_statement *st;
     struct batch b = {.stride = calloc(ncols ? ncols : 1, sizeof(size_t))};
@@ -125,16 +126,23 @@ static int batch_run(struct odbc_conn *c, struct str sql, const struct value *pa
     return result;
 }
 
-int odbc_exec_many(struct odbc_conn *c, struct str sql, const struct value *params,
-                   size_t nparams, size_t nrows, long long *failed_row, struct err *e)
+int odbc_exec_many(struct odbc_conn *c, struct str sql, const struct value *params, size_t nparams,
+                   size_t nrows, long long *failed_row, struct err *e)
 {
     bool arrays = c->dbms == &dbms_mariadb && nrows > 1;
+    struct err mine;
+    e = e ? e : &mine;
     *failed_row = -1;
     for (size_t row = 0, taken = 0; row < nrows; row += taken) {
         taken = 1;
         const struct value *first = params + row * nparams;
         int failed = arrays ? batch_run(c, sql, first, nparams, nrows - row, &taken, e)
                             : odbc_exec(c, sql, first, nparams, NULL, e);
+        if (failed && arrays && e->native == MARIADB_NO_ARRAYS) {
+            arrays = false; // refused before the first row
+            taken = 0;
+            continue;
+        }
         if (failed) {
             *failed_row = arrays ? -1 : (long long)row;
             return -1;

@@ -21,7 +21,13 @@ static const char email_tables[] =
     "CREATE TABLE email_addr_bean_rel (id varchar(36) PRIMARY KEY, email_address_id varchar(36),"
     " bean_id varchar(36), bean_module varchar(100), primary_address tinyint(1) DEFAULT 0,"
     " reply_to_address tinyint(1), date_created datetime, date_modified datetime,"
-    " deleted tinyint(1) DEFAULT 0)";
+    " deleted tinyint(1) DEFAULT 0)"
+    "\n--\n"
+    "CREATE INDEX ea_caps ON email_addresses (email_address_caps)"
+    "\n--\n"
+    "CREATE INDEX eabr_address ON email_addr_bean_rel (email_address_id)"
+    "\n--\n"
+    "CREATE INDEX eabr_bean ON email_addr_bean_rel (bean_id, bean_module)";
 
 struct entity_set *fixture_maps(void)
 {
