@@ -242,7 +242,8 @@ class Workload:
         self._update_row(table, key, {"deleted": to}, "soft_delete" if to else "undelete")
         if table == "contacts" and to:
             self._run("UPDATE accounts_contacts SET deleted = 1 WHERE contact_id = ?", [key])
-            self._run("UPDATE email_addr_bean_rel SET deleted = 1 WHERE bean_id = ? AND bean_module = 'Contacts'", [key])
+            self._run("UPDATE email_addr_bean_rel SET deleted = 1"
+                      " WHERE bean_id = ? AND bean_module = 'Contacts'", [key])
 
     def _do_undelete(self, table):
         self._do_soft_delete(table, 0)
