@@ -11,12 +11,12 @@
 
 struct kafka_consumer {
     rd_kafka_t *rk;
-    rd_kafka_queue_t *queue;
     struct kafka_consumer_options o;
     rd_kafka_message_t *held[BATCH_MAX];
     size_t nheld;
     struct arena *headers;   // of the messages in hand
-    struct err failed;       // what a callback found
+    struct err failed;       // found by a callback or behind good messages; told once
+    bool revoked;            // a callback gave partitions away
 };
 
 static void release(struct kafka_consumer *c)
@@ -71,6 +71,7 @@ static void on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t code,
     if (a && c->o.on_revoke)
         c->o.on_revoke(c->o.ctx, a, (size_t)list->cnt);
     free(a);
+    c->revoked = true;
     rd_kafka_assign(rk, NULL);
 }
 
@@ -118,13 +119,17 @@ int kafka_consumer_create(const struct kafka_consumer_options *o, struct kafka_c
 {
     char text[256];
     rd_kafka_conf_t *conf = kafka_conf(&o->kafka, e);
-    struct kafka_consumer *c = calloc(1, sizeof *c);
+    struct kafka_consumer *c = NULL;
     *out = NULL;
-    if (!conf || !c || configure(conf, o->group, e) || !(c->headers = arena_create(0))) {
-        if (conf)
-            rd_kafka_conf_destroy(conf);
+    if (!conf)
+        return -1;
+    if (configure(conf, o->group, e) == 0 &&
+        (!(c = calloc(1, sizeof *c)) || !(c->headers = arena_create(0))))
+        err_memory(e);
+    if (!c || !c->headers) {
+        rd_kafka_conf_destroy(conf);
         free(c);
-        return e && e->code ? -1 : err_memory(e);
+        return -1;
     }
     c->o = *o;
     rd_kafka_conf_set_rebalance_cb(conf, on_rebalance);
@@ -136,7 +141,6 @@ int kafka_consumer_create(const struct kafka_consumer_options *o, struct kafka_c
         return err_set(e, ERR_CONFIG, "Kafka: consumer: %.200s", text);
     }
     rd_kafka_poll_set_consumer(c->rk);
-    c->queue = rd_kafka_queue_get_consumer(c->rk);
     if (subscribe(c, e)) {
         kafka_consumer_destroy(c);
         return -1;
@@ -150,8 +154,6 @@ void kafka_consumer_destroy(struct kafka_consumer *c)
     if (!c)
         return;
     release(c);
-    if (c->queue)
-        rd_kafka_queue_destroy(c->queue);
     if (c->rk) {
         rd_kafka_consumer_close(c->rk);
         rd_kafka_destroy(c->rk);
@@ -193,37 +195,56 @@ static int take(struct kafka_consumer *c, const rd_kafka_message_t *m, struct ka
     return copy_headers(c, m, out, e);
 }
 
+// What librdkafka mends by itself or says for information.
+static bool is_harmless(rd_kafka_resp_err_t code)
+{
+    return code == RD_KAFKA_RESP_ERR__PARTITION_EOF || code == RD_KAFKA_RESP_ERR__MAX_POLL_EXCEEDED;
+}
+
+static int message_err(const rd_kafka_message_t *m, struct err *e)
+{
+    kafka_err(e, m->err, rd_kafka_message_errstr(m));
+    return m->rkt ? err_prefix(e, "%s/%d", rd_kafka_topic_name(m->rkt), (int)m->partition) : -1;
+}
+
+// One message, waiting up to `ms`. 1: taken into out[*n], 0: none, -1: c->failed is set.
+static int poll_one(struct kafka_consumer *c, unsigned ms, struct kafka_message *out, long *n)
+{
+    rd_kafka_message_t *m = rd_kafka_consumer_poll(c->rk, (int)ms);
+    if (c->revoked) {
+        // What was polled in this call belongs to the next owner, who reads it again.
+        *n = 0;
+        c->revoked = false;
+    }
+    if (m)
+        c->held[c->nheld++] = m;
+    if (c->failed.code)
+        return -1;
+    if (!m || is_harmless(m->err))
+        return m ? 1 : 0;
+    if (m->err)
+        return message_err(m, &c->failed);
+    if (take(c, m, &out[*n], &c->failed))
+        return -1;
+    ++*n;
+    return 1;
+}
+
 long kafka_consumer_poll(struct kafka_consumer *c, unsigned ms, struct kafka_message *out,
                          size_t max, struct err *e)
 {
     long n = 0;
+    int got = c->failed.code ? -1 : 1;
     release(c);
-    rd_kafka_message_t *m = rd_kafka_consumer_poll(c->rk, (int)ms);
-    if (c->failed.code) {
+    c->revoked = false;
+    while (got > 0 && (size_t)n < max && c->nheld < BATCH_MAX)
+        got = poll_one(c, n ? 0 : ms, out, &n);
+    if (n > 0 || !c->failed.code)
+        return n; // an error behind good messages waits for the next call
+    if (e)
         *e = c->failed;
-        err_clear(&c->failed);
-        if (m)
-            rd_kafka_message_destroy(m);
-        return -1;
-    }
-    while (m) {
-        c->held[c->nheld++] = m;
-        if (m->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
-            // Not an error: nothing more for now.
-        } else if (m->err) {
-            kafka_err(e, m->err, rd_kafka_message_errstr(m));
-            return err_prefix(e, "topic %s partition %d", m->rkt ? rd_kafka_topic_name(m->rkt) : "-",
-                              (int)m->partition);
-        } else if (take(c, m, &out[n++], e)) {
-            return -1;
-        }
-        if ((size_t)n == max || c->nheld == BATCH_MAX)
-            break;
-        m = rd_kafka_consumer_poll(c->rk, 0);
-        if (c->failed.code)
-            break; // reported by the next call; what is in hand is still good
-    }
-    return n;
+    err_clear(&c->failed);
+    return -1;
 }
 
 static rd_kafka_topic_partition_list_t *one(const char *topic, int32_t partition)

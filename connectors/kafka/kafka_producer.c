@@ -45,6 +45,7 @@ static int configure(rd_kafka_conf_t *conf, struct err *e)
         {"acks", "all"},
         {"compression.codec", "lz4"},
         {"linger.ms", "0"},
+        {"partitioner", "murmur2_random"}, // as kafka_partition_of
         {"batch.num.messages", "10000"},
         {"queue.buffering.max.messages", "262144"},
         {"queue.buffering.max.kbytes", "131072"},
@@ -63,11 +64,13 @@ int kafka_producer_create(const struct kafka_options *o, struct kafka_producer *
     rd_kafka_conf_t *conf = kafka_conf(o, e);
     struct kafka_producer *p = calloc(1, sizeof *p);
     *out = NULL;
-    if (!conf || !p || configure(conf, e))
+    if (!conf || configure(conf, e))
         goto fail;
-    p->tickets = calloc(IN_FLIGHT_MAX, sizeof *p->tickets);
-    p->done = calloc(IN_FLIGHT_MAX, 1);
-    if (!p->tickets || !p->done) {
+    if (p) {
+        p->tickets = calloc(IN_FLIGHT_MAX, sizeof *p->tickets);
+        p->done = calloc(IN_FLIGHT_MAX, 1);
+    }
+    if (!p || !p->tickets || !p->done) {
         err_memory(e);
         goto fail;
     }

@@ -29,3 +29,7 @@ def test_pg_pool(work, postgres):
 def test_odbc_mariadb(work, mariadb, unique):
     mariadb.execute(f"CREATE DATABASE {unique}")
     run("test_odbc_mariadb", work, FICUS_TEST_MARIADB=mariadb.odbc(unique))
+
+
+def test_kafka(work, kafka):
+    run("test_kafka", work, FICUS_TEST_KAFKA=kafka.bootstrap)
