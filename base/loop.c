@@ -129,14 +129,20 @@ fail:
     return NULL;
 }
 
+void loop_deliver(struct loop *l)
+{
+    const struct loop *before = current;
+
+    current = l;
+    deliver_all(l);
+    current = before;
+}
+
 void loop_destroy(struct loop *l)
 {
     if (!l)
         return;
-    const struct loop *before = current;
-    current = l;
-    deliver_all(l);
-    current = before;
+    loop_deliver(l);
     if (l->wake)
         event_free(l->wake);
     if (l->base)

@@ -19,6 +19,7 @@
 
 #include "base/clock.h"
 #include "facade/dispatcher.h"
+#include "facade/request_stats.h"
 #include "facade/shadow.h"
 
 #include <stdatomic.h>
@@ -35,6 +36,8 @@ struct dispatcher {
     struct dispatch *held, **held_last; // in order of arrival
     atomic_uint nheld;
     struct event *tick;
+    struct request_stats *stats;
+    bool closed;
     struct metric *held_total, *held_refused, *fenced_total;
 };
 
@@ -46,6 +49,7 @@ static void end(struct dispatcher *p, struct dispatch *d)
 {
     const struct operation *op = d->operation;
     struct route_table *table = d->table;
+    request_stats_note(p->stats, d->route, &d->result, clock_mono_ns() - d->started_ns);
     if (p->o.pins && d->result.status == RESULT_OK && d->result.served_by == SIDE_LEGACY &&
         !operation_is_read(op->kind))
         pins_note(p->o.pins, op, d->result.through);
@@ -73,8 +77,9 @@ static void hold(struct dispatcher *p, struct dispatch *d)
         return;
     }
     metric_add(p->held_total, 1);
+    d->held_since_ns = clock_mono_ns();
     if (d->held_until_ns == 0)
-        d->held_until_ns = clock_mono_ns() + (uint64_t)p->o.hold_ms * 1000000u;
+        d->held_until_ns = d->held_since_ns + (uint64_t)p->o.hold_ms * 1000000u;
     d->next_held = NULL;
     *p->held_last = d;
     p->held_last = &d->next_held;
@@ -101,7 +106,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
         return;
     for (d = take_held(p); d; d = next) {
         next = d->next_held;
-        if (now >= d->held_until_ns || (d->deadline_ns && now >= d->deadline_ns)) {
+        if (now >= d->held_until_ns) {
             metric_add(p->held_refused, 1);
             fail(p, d, RESULT_BUSY, "the switch of owner took longer than facade.hold_ms");
             continue;
@@ -137,6 +142,17 @@ static void on_executed(struct execution *x)
         choose(p, d);
     else
         hold(p, d);
+}
+
+// Waiting for a switch of owner is bounded by hold_ms and leaves the deadline of the work
+// itself as it was: a write must not fail because its wait used up its time.
+static void release(struct dispatcher *p, struct dispatch *d)
+{
+    if (d->deadline_ns)
+        d->deadline_ns += clock_mono_ns() - d->held_since_ns;
+    route_table_unref(d->table);
+    route_table_ref(d->table = p->table);
+    choose(p, d);
 }
 
 static void execute(struct dispatcher *p, struct dispatch *d, enum side side)
@@ -192,6 +208,10 @@ static void choose_write(struct dispatcher *p, struct dispatch *d)
 static void choose(struct dispatcher *p, struct dispatch *d)
 {
     const struct operation *op = d->operation;
+    if (p->closed) {
+        fail(p, d, RESULT_BUSY, "the facade is stopping");
+        return;
+    }
     d->route = route_for(d->table, op->entity, operation_route_bit(op->kind));
     if (!d->route && !p->o.service)
         fail(p, d, RESULT_UNSUPPORTED, "no route serves this operation");
@@ -211,8 +231,9 @@ void dispatch_run(struct dispatcher *p, struct dispatch *d)
 {
     d->dispatcher = p;
     d->attempts = 0;
-    d->held_until_ns = 0;
+    d->held_since_ns = d->held_until_ns = 0;
     d->next_held = NULL;
+    d->route = NULL;
     d->started_ns = clock_mono_ns();
     d->table = p->table;
     route_table_ref(d->table);
@@ -238,10 +259,13 @@ void dispatcher_set_table(struct dispatcher *p, struct route_table *t)
     route_table_unref(old);
     for (d = take_held(p); d; d = next) {
         next = d->next_held;
-        route_table_unref(d->table);
-        route_table_ref(d->table = t);
-        choose(p, d);
+        release(p, d);
     }
+}
+
+const char *dispatch_label(const struct dispatch *d)
+{
+    return request_stats_label(d->dispatcher->stats, d->route, d->result.served_by);
 }
 
 unsigned dispatcher_held(const struct dispatcher *p)
@@ -253,8 +277,13 @@ struct dispatcher *dispatcher_create(const struct dispatcher_options *o, struct 
 {
     struct timeval tick = {0, TICK_US};
     struct dispatcher *p = calloc(1, sizeof *p);
-    if (!p || !(p->tick = event_new(loop_base(o->loop), -1, EV_PERSIST, on_tick, p)) ||
+    if (!p || !(p->stats = request_stats_create(e)) ||
+        !(p->tick = event_new(loop_base(o->loop), -1, EV_PERSIST, on_tick, p)) ||
         event_add(p->tick, &tick)) {
+        if (p && p->tick)
+            event_free(p->tick);
+        if (p)
+            request_stats_destroy(p->stats);
         free(p);
         err_memory(e);
         return NULL;
@@ -272,16 +301,26 @@ struct dispatcher *dispatcher_create(const struct dispatcher_options *o, struct 
     return p;
 }
 
-void dispatcher_destroy(struct dispatcher *p)
+void dispatcher_close(struct dispatcher *p)
 {
     struct dispatch *d, *next;
     if (!p)
         return;
+    p->closed = true;
+    p->o.pins = NULL;
     for (d = take_held(p); d; d = next) {
         next = d->next_held;
         fail(p, d, RESULT_BUSY, "the facade is stopping");
     }
+}
+
+void dispatcher_destroy(struct dispatcher *p)
+{
+    if (!p)
+        return;
+    dispatcher_close(p);
     event_free(p->tick);
     route_table_unref(p->table);
+    request_stats_destroy(p->stats);
     free(p);
 }

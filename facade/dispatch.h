@@ -20,6 +20,7 @@ struct dispatch {
     struct execution execution;            // dispatch's
     unsigned attempts;                     // dispatch's
     struct dispatch *next_held;            // dispatch's
+    uint64_t held_since_ns;                // dispatch's; 0: not held
     uint64_t held_until_ns;                // dispatch's
     struct dispatcher *dispatcher;         // dispatch's
     uint64_t started_ns;                   // dispatch's
@@ -29,5 +30,8 @@ void dispatch_run(struct dispatcher *p, struct dispatch *d);
 struct loop *dispatcher_loop(struct dispatcher *p);
 // The table as of now for this loop; borrowed until the current callback returns.
 const struct route_table *dispatcher_table(struct dispatcher *p);
+// "account new": route and the side that answered, for the access log. Lives as long as the
+// dispatcher. Valid from `done` on.
+const char *dispatch_label(const struct dispatch *d);
 
 #endif

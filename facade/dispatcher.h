@@ -21,7 +21,9 @@ struct dispatcher_options {
 };
 
 struct dispatcher *dispatcher_create(const struct dispatcher_options *o, struct err *e);
-void dispatcher_destroy(struct dispatcher *p);
+// From here on every operation is answered busy, held ones too. Before the backends go.
+void dispatcher_close(struct dispatcher *p);
+void dispatcher_destroy(struct dispatcher *p); // closes; no operation may be with a backend
 // A newer table for this loop. Held writes go on by it, in order of arrival. Thread: the loop.
 void dispatcher_set_table(struct dispatcher *p, struct route_table *t);
 unsigned dispatcher_held(const struct dispatcher *p); // Thread: any, a snapshot

@@ -190,14 +190,16 @@ void server_stop(struct server *s)
     if (!s)
         return;
     atomic_store(&s->draining, true);
-    bool ran = atomic_exchange(&s->started, false);
-    if (ran)
+    // The table goes on being followed: a held write may be released while draining.
+    if (atomic_load(&s->started))
         drain(s);
+    for (unsigned i = 0; i < s->nloops; i++)
+        if (s->loops[i].loop)
+            loop_stop(s->loops[i].loop);
+    for (unsigned i = 0; i < s->nloops; i++)
+        if (s->loops[i].loop)
+            loop_join(s->loops[i].loop);
     live_stop(s->live);
-    for (unsigned i = 0; ran && i < s->nloops; i++)
-        loop_stop(s->loops[i].loop);
-    for (unsigned i = 0; ran && i < s->nloops; i++)
-        loop_join(s->loops[i].loop);
     if (s->hashers)
         worker_pool_destroy(s->hashers, 2000);
     odbc_workers_destroy(s->workers, 2000);

@@ -108,7 +108,7 @@ static int create_dispatch(struct server_loop *sl, struct err *e)
 {
     struct server *s = sl->server;
     const struct conf *conf = s->o.conf;
-    struct shadow_options sh = {.loop = sl->loop, .evidence = s->evidence,
+    struct shadow_options sh = {.loop = sl->loop, .evidence = s->evidence, .pins = s->pins,
                                 .in_flight_max = SHADOW_IN_FLIGHT, .deadline_ms = SHADOW_MS};
     memcpy(sh.backends, sl->backends, sizeof sh.backends);
     if (!s->o.service && !(sl->shadow = shadow_create(&sh, e)))
@@ -168,22 +168,31 @@ int server_loop_create(struct server_loop *sl, struct server *s, unsigned index,
     return 0;
 }
 
+// The loop's thread has ended and the workers are gone. What is under way ends here, in an
+// order in which whoever is told is still there: first nothing new starts, then mail of the
+// workers, then each backend answers what it holds, then what they answered to.
 void server_loop_destroy(struct server_loop *sl)
 {
+    struct backend *odbc = sl->backends[BACKEND_ODBC];
     http_listener_destroy(sl->listener);
     http_listener_destroy(sl->admin);
+    dispatcher_close(sl->dispatcher);
+    shadow_close(sl->shadow);
+    if (sl->loop)
+        loop_deliver(sl->loop);
+    if (odbc)
+        odbc->ops->destroy(odbc);
+    http_client_destroy(sl->client);
+    pg_pool_destroy(sl->pool);
+    for (unsigned i = 0; i < 3; i++)
+        if (i != BACKEND_ODBC && sl->backends[i])
+            sl->backends[i]->ops->destroy(sl->backends[i]);
     dispatcher_destroy(sl->dispatcher);
+    shadow_destroy(sl->shadow);
     for (size_t i = 0; i < sl->nmounts; i++)
         sl->mounts[i].dialect->unmount(sl->mounts[i].state);
     free(sl->mounts);
     if (sl->sessions)
         sessions_close(sl->sessions);
-    for (unsigned i = 0; i < 3; i++)
-        if (sl->backends[i])
-            sl->backends[i]->ops->destroy(sl->backends[i]);
-    if (sl->shadow)
-        shadow_destroy(sl->shadow);
-    http_client_destroy(sl->client);
-    pg_pool_destroy(sl->pool);
     loop_destroy(sl->loop);
 }

@@ -6,11 +6,15 @@
 //   NEW_SIDE --differs--> LEGACY_AGAIN --unchanged--> NEW_AGAIN --still differs--> mismatch
 //      |equal                  |changed                  |equal
 //    match                   stale                     stale
+// A record whose last write through this facade has not reached the new side yet is stale at
+// once: asked before the deciding read of the new side, so that a sync that catches up in
+// between cannot hide it, and again after it.
 #include "facade/shadow.h"
 
 #include "base/clock.h"
 #include "facade/backend/plan.h"
 #include "facade/evidence.h"
+#include "facade/pins.h"
 
 #include <stddef.h>
 #include <stdlib.h>
@@ -22,6 +26,7 @@ enum shadow_state { NEW_SIDE, LEGACY_AGAIN, NEW_AGAIN };
 struct shadow {
     struct shadow_options o;
     unsigned in_flight;
+    bool closed;
 };
 
 struct comparison {
@@ -45,6 +50,11 @@ static void comparison_end(struct comparison *c, enum evidence_outcome outcome)
     arena_destroy(c->arena); // `c` lives in it
 }
 
+static bool behind(const struct shadow *s, const struct route *r, const struct operation *op)
+{
+    return s->o.pins && r->group && pins_hold(s->o.pins, op, r->group);
+}
+
 static void ask(struct comparison *c, enum side side)
 {
     struct shadow *s = c->shadow;
@@ -54,7 +64,7 @@ static void ask(struct comparison *c, enum side side)
         .operation = &c->op, .route = c->route, .side = side, .done = done,
         .deadline_ns = clock_mono_ns() + (uint64_t)s->o.deadline_ms * 1000000u,
         .result = {.total = -1}};
-    if (b)
+    if (b && !s->closed)
         backend_execute(b, &c->execution);
     else
         comparison_end(c, EVIDENCE_DROPPED);
@@ -91,7 +101,7 @@ static void on_answer(struct execution *x)
         ask(c, SIDE_LEGACY);
         return;
     case LEGACY_AGAIN:
-        if (n > 0) {
+        if (n > 0 || behind(c->shadow, c->route, &c->op)) {
             comparison_end(c, EVIDENCE_STALE);
             return;
         }
@@ -99,9 +109,12 @@ static void on_answer(struct execution *x)
         ask(c, SIDE_NEW);
         return;
     case NEW_AGAIN:
-        if (n > 0)
-            record(c, m, n);
-        comparison_end(c, n > 0 ? EVIDENCE_MISMATCH : EVIDENCE_STALE);
+        if (n == 0 || behind(c->shadow, c->route, &c->op)) {
+            comparison_end(c, EVIDENCE_STALE);
+            return;
+        }
+        record(c, m, n);
+        comparison_end(c, EVIDENCE_MISMATCH);
         return;
     }
 }
@@ -126,7 +139,7 @@ static struct comparison *comparison_create(struct shadow *s, const struct opera
 void shadow_compare(struct shadow *s, const struct route *r, struct route_table *table,
                     const struct operation *op, const struct result *legacy)
 {
-    if (!answered(legacy))
+    if (s->closed || !answered(legacy))
         return;
     struct comparison *c =
         s->in_flight < s->o.in_flight_max ? comparison_create(s, op, legacy) : NULL;
@@ -152,6 +165,12 @@ struct shadow *shadow_create(const struct shadow_options *o, struct err *e)
     }
     s->o = *o;
     return s;
+}
+
+void shadow_close(struct shadow *s)
+{
+    if (s)
+        s->closed = true;
 }
 
 void shadow_destroy(struct shadow *s)

@@ -9,17 +9,22 @@
 
 struct shadow;
 struct evidence; // facade/evidence.h
+struct pins;     // facade/pins.h
 
 struct shadow_options {
     struct loop *loop;
     struct backend *backends[3];  // by enum backend_kind
     struct evidence *evidence;    // borrowed; may be NULL
+    struct pins *pins;            // borrowed; may be NULL. While a pin holds, the new side is
+                                  // known to be behind: that is stale, not a mismatch
     unsigned in_flight_max;
     unsigned deadline_ms;
 };
 
 struct shadow *shadow_create(const struct shadow_options *o, struct err *e);
-void shadow_destroy(struct shadow *s);
+// No further comparison, none under way goes on to its next read. Before the backends go.
+void shadow_close(struct shadow *s);
+void shadow_destroy(struct shadow *s); // nothing may be with a backend
 // Copies what it needs; the caller's memory may go away after the call.
 void shadow_compare(struct shadow *s, const struct route *r, struct route_table *table,
                     const struct operation *op, const struct result *legacy);

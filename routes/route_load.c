@@ -182,6 +182,23 @@ static void load_route(struct load *l, const char *name, const json_t *def)
 
 // ---------------------------------------------------------------- mounts
 
+// Strings of a mount's options, however deep: a token comes from the environment.
+static void expand_options(struct load *l, const char *at, json_t *v)
+{
+    const char *name;
+    json_t *item;
+    size_t i;
+    if (json_is_string(v) && strstr(json_string_value(v), "${env:")) {
+        const char *text = expand(l, at, json_string_value(v));
+        if (!text || json_string_set(v, text))
+            problems_add(l->p, &l->doc, at, "not text");
+    }
+    json_object_foreach (v, name, item)
+        expand_options(l, at, item);
+    json_array_foreach (v, i, item)
+        expand_options(l, at, item);
+}
+
 static void load_mounts(struct load *l, const json_t *list)
 {
     static const char *const known[] = {"dialect", "path", "options", NULL};
@@ -196,6 +213,7 @@ static void load_mounts(struct load *l, const json_t *list)
             continue;
         if (path[0] != '/')
             problems_add(l->p, &l->doc, at, "a path starts with '/'");
+        expand_options(l, at, json_object_get(def, "options"));
         l->def->mounts[l->def->nmounts++] = (struct mount){
             keep(l, dialect), keep(l, path), json_object_get(def, "options")};
     }

@@ -227,13 +227,19 @@ static void slot_stop(void *arg, unsigned number, void *state)
 
 // ---------------------------------------------------------------- on the loop
 
-static void job_free(struct job *j)
+static void job_unlink(struct job *j)
 {
     if (j->link) {
         *j->link = j->next;
         if (j->next)
             j->next->link = j->link;
     }
+    j->link = NULL;
+}
+
+static void job_free(struct job *j)
+{
+    job_unlink(j);
     arena_destroy(j->arena);
     free(j);
 }
@@ -278,7 +284,8 @@ static struct job *job_create(struct odbc_backend *b, struct execution *x, struc
     j->backend = b;
     j->execution = x;
     j->epoch = x->route && x->route->group ? op->epoch : -1;
-    j->want_through = x->route && x->route->stage > STAGE_LEGACY;
+    // Whatever this route's stage: the write may touch entities of further routes.
+    j->want_through = x->route && x->route->group;
     j->result.total = -1;
     memcpy(j->write_id, op->write_id, sizeof j->write_id);
     if (plan_make(&j->plan, op, SIDE_LEGACY, b->workers->dbms, j->arena, e)) {
@@ -342,6 +349,19 @@ static bool healthy(const struct backend *base)
 static void destroy(struct backend *base)
 {
     struct odbc_backend *b = (struct odbc_backend *)base;
+    struct job *j;
+    // What a driver has not come back with: answered here, orphaned there.
+    while ((j = b->jobs) != NULL) {
+        struct execution *x = j->execution;
+        struct err e = {0};
+        job_unlink(j);
+        j->execution = NULL;
+        if (!x)
+            continue;
+        err_set(&e, ERR_CANCELLED, "the facade is stopping");
+        result_error(&x->result, &e);
+        answer(x, SIDE_LEGACY);
+    }
     event_free(b->tick);
     free(b);
 }

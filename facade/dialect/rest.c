@@ -76,7 +76,9 @@ static bool authenticate(struct rest_request *q)
 
 static void on_result(struct dispatch *d)
 {
-    rest_reply_result((struct rest_request *)d);
+    struct rest_request *q = (struct rest_request *)d;
+    http_exchange_label(q->http->exchange, dispatch_label(d));
+    rest_reply_result(q);
 }
 
 static void run(struct rest_request *q)
@@ -94,7 +96,7 @@ static int set_key(struct rest_request *q, struct str id, struct err *e)
     if (!key)
         return err_memory(e);
     if (q->entity->nkeys != 1)
-        return err_set(e, ERR_UNSUPPORTED, "%s has no single key", q->entity->name);
+        return err_set(e, ERR_NOT_FOUND, "%s has no single key", q->entity->name);
     *key = value_set(id);
     q->op.query.key = key;
     q->op.write.key = key;
@@ -116,7 +118,7 @@ static int method_of_item(struct rest_request *q, struct err *e)
         q->op.kind = OPERATION_DELETE;
         return 0;
     }
-    return err_set(e, ERR_UNSUPPORTED, "GET, PATCH or DELETE");
+    return err_set(e, ERR_UNSUPPORTED, "GET, HEAD, PATCH, DELETE");
 }
 
 static int method_of_list(struct rest_request *q, struct err *e)
@@ -129,7 +131,7 @@ static int method_of_list(struct rest_request *q, struct err *e)
         q->op.kind = OPERATION_CREATE;
         return rest_body(q, e);
     }
-    return err_set(e, ERR_UNSUPPORTED, "GET or POST");
+    return err_set(e, ERR_UNSUPPORTED, "GET, HEAD, POST");
 }
 
 static int relationship_list(struct rest_request *q, struct str name, struct err *e)
@@ -140,8 +142,8 @@ static int relationship_list(struct rest_request *q, struct str name, struct err
         return err_set(e, ERR_NOT_FOUND, "no such relationship");
     if (!related)
         return err_memory(e);
-    if (!str_eqz(q->http->method, "GET"))
-        return err_set(e, ERR_UNSUPPORTED, "GET");
+    if (!str_eqz(q->http->method, "GET") && !str_eqz(q->http->method, "HEAD"))
+        return err_set(e, ERR_UNSUPPORTED, "GET, HEAD");
     *related = (struct related){.relationship = r, .parent = q->entity,
                                 .parent_key = q->op.query.key, .nparent_key = 1};
     q->op.query.key = NULL;
@@ -162,7 +164,7 @@ static int relationship_item(struct rest_request *q, struct str name, struct str
     if (!v)
         return err_memory(e);
     if (!put && !str_eqz(q->http->method, "DELETE"))
-        return err_set(e, ERR_UNSUPPORTED, "PUT or DELETE");
+        return err_set(e, ERR_UNSUPPORTED, "PUT, DELETE");
     *v = value_set(far);
     q->op.kind = OPERATION_RELATE;
     q->op.relate = (struct relate){.relationship = r, .near = q->op.query.key[0], .far = v,

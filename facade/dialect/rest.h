@@ -34,6 +34,7 @@ int rest_fields(struct rest_request *q, const struct entity *en, struct str list
 int rest_query(struct rest_request *q, struct err *e) FICUS_MUST_CHECK; // list and get options
 int rest_body(struct rest_request *q, struct err *e) FICUS_MUST_CHECK;  // values of a write
 void rest_reply_result(struct rest_request *q);
+// Of a 405, `detail` is the list of methods.
 void rest_reply_problem(struct http_request *http, unsigned status, const char *detail);
 
 #endif

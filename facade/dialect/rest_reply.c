@@ -15,7 +15,12 @@ static void reply_json(struct http_request *http, unsigned status, const char *t
 
 void rest_reply_problem(struct http_request *http, unsigned status, const char *detail)
 {
-    static const struct http_header retry[] = {{STR("Retry-After"), STR("1")}};
+    const struct http_header extra = status == 401   ? (struct http_header){STR("WWW-Authenticate"),
+                                                                            STR("Bearer")}
+                                     : status == 405 ? (struct http_header){STR("Allow"),
+                                                                            str_of(detail)}
+                                                     : (struct http_header){STR("Retry-After"),
+                                                                            STR("1")};
     struct buf body = BUF_INIT;
     buf_printf(&body, "{\"type\": \"about:blank\", \"title\": \"%s\", \"status\": %u",
                http_status_text(status), status);
@@ -24,7 +29,8 @@ void rest_reply_problem(struct http_request *http, unsigned status, const char *
         buf_addjson(&body, str_of(detail));
     }
     buf_addz(&body, "}\n");
-    reply_json(http, status, "application/problem+json", &body, retry, status == 503);
+    reply_json(http, status, "application/problem+json", &body, &extra,
+               status == 401 || status == 405 || status == 503);
     buf_free(&body);
 }
 
