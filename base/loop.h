@@ -20,9 +20,9 @@ struct loop *loop_create(const char *name, unsigned index, struct err *e);
 // After its thread has ended. Delivers what is left in the mailbox, so that it is freed.
 void loop_destroy(struct loop *l);
 int loop_start(struct loop *l, struct err *e) FICUS_MUST_CHECK; // its own thread
-void loop_run(struct loop *l);  // in the calling thread, until loop_stop
-void loop_deliver(struct loop *l);            // what is in the mailbox, after loop_join
-void loop_stop(struct loop *l); // Thread: any
+void loop_run(struct loop *l);     // in the calling thread, until loop_stop
+void loop_deliver(struct loop *l); // what is in the mailbox, after loop_join
+void loop_stop(struct loop *l);    // Thread: any
 void loop_join(struct loop *l);
 struct event_base *loop_base(struct loop *l);
 struct mailbox *loop_mailbox(struct loop *l);

@@ -28,7 +28,7 @@
 #include <stdlib.h>
 
 #define ATTEMPTS_MAX 50
-#define TICK_US 10000
+#define TICK_US      10000
 
 struct dispatcher {
     struct dispatcher_options o;
@@ -157,10 +157,12 @@ static void release(struct dispatcher *p, struct dispatch *d)
 
 static void execute(struct dispatcher *p, struct dispatch *d, enum side side)
 {
-    struct backend *b =
-        p->o.backends[p->o.service ? BACKEND_POSTGRES : d->route->backend[side]];
-    d->execution = (struct execution){.operation = d->operation, .route = d->route, .side = side,
-                                      .deadline_ns = d->deadline_ns, .done = on_executed,
+    struct backend *b = p->o.backends[p->o.service ? BACKEND_POSTGRES : d->route->backend[side]];
+    d->execution = (struct execution){.operation = d->operation,
+                                      .route = d->route,
+                                      .side = side,
+                                      .deadline_ns = d->deadline_ns,
+                                      .done = on_executed,
                                       .result = {.total = -1}};
     if (!b) {
         fail(p, d, RESULT_UNSUPPORTED, "this process has no backend for that side");
@@ -213,14 +215,14 @@ static void choose(struct dispatcher *p, struct dispatch *d)
         return;
     }
     d->route = route_for(d->table, op->entity, operation_route_bit(op->kind));
-    if (!d->route && !p->o.service)
+    if (!operation_is_read(op->kind) && op->entity->read_only)
+        fail(p, d, RESULT_DENIED, "this entity is read-only");
+    else if (!d->route && !p->o.service)
         fail(p, d, RESULT_UNSUPPORTED, "no route serves this operation");
     else if (!p->o.service && d->route->stage == STAGE_RETIRED)
         fail(p, d, RESULT_RETIRED, "this route is retired");
     else if (operation_is_read(op->kind))
         execute(p, d, p->o.service ? SIDE_NEW : read_side(p, d));
-    else if (op->entity->read_only)
-        fail(p, d, RESULT_DENIED, "this entity is read-only");
     else
         choose_write(p, d);
 }

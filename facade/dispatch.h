@@ -12,18 +12,18 @@ struct dispatcher; // one per loop
 struct dispatch {
     struct operation *operation;
     uint64_t deadline_ns;
-    struct result result;                  // never RESULT_FENCED
-    struct route_table *table;             // the snapshot it runs under (dispatch refs/unrefs)
+    struct result result;      // never RESULT_FENCED
+    struct route_table *table; // the snapshot it runs under (dispatch refs/unrefs)
     const struct route *route;
-    void (*done)(struct dispatch *d);      // exactly once, on the loop
-    void *owner;                           // the dialect's request
-    struct execution execution;            // dispatch's
-    unsigned attempts;                     // dispatch's
-    struct dispatch *next_held;            // dispatch's
-    uint64_t held_since_ns;                // dispatch's; 0: not held
-    uint64_t held_until_ns;                // dispatch's
-    struct dispatcher *dispatcher;         // dispatch's
-    uint64_t started_ns;                   // dispatch's
+    void (*done)(struct dispatch *d); // exactly once, on the loop
+    void *owner;                      // the dialect's request
+    struct execution execution;       // dispatch's
+    unsigned attempts;                // dispatch's
+    struct dispatch *next_held;       // dispatch's
+    uint64_t held_since_ns;           // dispatch's; 0: not held
+    uint64_t held_until_ns;           // dispatch's
+    struct dispatcher *dispatcher;    // dispatch's
+    uint64_t started_ns;              // dispatch's
 };
 
 void dispatch_run(struct dispatcher *p, struct dispatch *d);

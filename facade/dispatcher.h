@@ -11,12 +11,12 @@ struct shadow;
 
 struct dispatcher_options {
     struct loop *loop;
-    struct route_table *table;     // referenced by the dispatcher
-    struct backend *backends[3];   // by enum backend_kind; NULL: none
-    struct pins *pins;             // NULL: no read-your-writes (a service)
-    struct shadow *shadow;         // NULL: none
-    bool service;                  // always the new side, no ladder, no holding: a fenced
-                                   // write is the dialect's to report
+    struct route_table *table;   // referenced by the dispatcher
+    struct backend *backends[3]; // by enum backend_kind; NULL: none
+    struct pins *pins;           // NULL: no read-your-writes (a service)
+    struct shadow *shadow;       // NULL: none
+    bool service;                // always the new side, no ladder, no holding: a fenced
+                                 // write is the dialect's to report
     unsigned hold_max, hold_ms;
 };
 

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <uthash.h>
 
-#define STAGES (STAGE_RETIRED + 1)
+#define STAGES   (STAGE_RETIRED + 1)
 #define STATUSES (RESULT_ERROR + 1)
 
 struct route_stats {
@@ -39,7 +39,8 @@ void request_stats_destroy(struct request_stats *s)
     struct route_stats *r, *next;
     if (!s)
         return;
-    HASH_ITER(hh, s->routes, r, next) {
+    HASH_ITER(hh, s->routes, r, next)
+    {
         HASH_DEL(s->routes, r);
         free(r);
     }
@@ -86,14 +87,13 @@ static struct metric *seconds(struct route_stats *r, enum side side)
     if (r->seconds[side])
         return r->seconds[side];
     snprintf(labels, sizeof labels, "route=\"%s\",side=\"%s\"", r->name, side_name(side));
-    r->seconds[side] = metrics_seconds("ficus_request_seconds",
-                                       "Time of an operation in dispatch, holding included.",
-                                       labels);
+    r->seconds[side] = metrics_seconds(
+        "ficus_request_seconds", "Time of an operation in dispatch, holding included.", labels);
     return r->seconds[side];
 }
 
-void request_stats_note(struct request_stats *s, const struct route *route,
-                        const struct result *x, uint64_t duration_ns)
+void request_stats_note(struct request_stats *s, const struct route *route, const struct result *x,
+                        uint64_t duration_ns)
 {
     struct route_stats *r = route ? stats_of(s, route) : NULL;
     if (!r) {
@@ -104,8 +104,7 @@ void request_stats_note(struct request_stats *s, const struct route *route,
     metric_observe_ns(seconds(r, x->served_by), duration_ns);
 }
 
-const char *request_stats_label(struct request_stats *s, const struct route *route,
-                                enum side side)
+const char *request_stats_label(struct request_stats *s, const struct route *route, enum side side)
 {
     struct route_stats *r = route ? stats_of(s, route) : NULL;
     return r ? r->label[side] : "-";

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define HASHERS 2
+#define HASHERS    2
 #define HASH_QUEUE 64
 
 static const struct log_ctx log_ctx = {"server", NULL, NULL};
@@ -20,9 +20,9 @@ static const struct log_ctx log_ctx = {"server", NULL, NULL};
 // ---------------------------------------------------------------- tables to loops
 
 struct table_mail {
-    struct mail mail;            // first
+    struct mail mail; // first
     struct server_loop *to;
-    struct route_table *table;   // referenced
+    struct route_table *table; // referenced
 };
 
 static void on_table_mail(struct mail *m)
@@ -42,8 +42,7 @@ static void on_table(void *ctx, struct route_table *table)
             log_error(&log_ctx, "no memory to hand out a route table; the loop keeps its old one");
             continue;
         }
-        *t = (struct table_mail){.mail.deliver = on_table_mail, .to = &s->loops[i],
-                                 .table = table};
+        *t = (struct table_mail){.mail.deliver = on_table_mail, .to = &s->loops[i], .table = table};
         route_table_ref(table);
         mailbox_post(loop_mailbox(s->loops[i].loop), &t->mail);
     }
@@ -59,11 +58,10 @@ static json_t *on_heartbeat(void *ctx)
     for (unsigned i = 0; i < s->nloops; i++)
         held += dispatcher_held(s->loops[i].dispatcher);
     if (s->evidence && !s->control &&
-        control_open(conf_str(s->o.conf, "control.conninfo"), "ficus serve evidence",
-                     &s->control, &e))
+        control_open(conf_str(s->o.conf, "control.conninfo"), "ficus serve evidence", &s->control,
+                     &e))
         log_debug(&log_ctx, "evidence: %s", e.msg);
-    if (s->evidence && s->control &&
-        evidence_flush(s->evidence, s->control, live_id(s->live), &e))
+    if (s->evidence && s->control && evidence_flush(s->evidence, s->control, live_id(s->live), &e))
         log_warn(&log_ctx, "evidence is not stored: %s", e.msg);
     return json_pack("{s:i}", "held", (int)held);
 }
@@ -74,12 +72,15 @@ static int start_shared(struct server *s, struct err *e)
 {
     const struct conf *conf = s->o.conf;
     struct live_options live = {
-        .conf = conf, .entities = s->o.entities, .kind = s->o.service ? "service" : "serve",
+        .conf = conf,
+        .entities = s->o.entities,
+        .kind = s->o.service ? "service" : "serve",
         .address = conf_str(conf, s->o.service ? "service.listen" : "facade.listen"),
         .state_path = s->o.service ? NULL : conf_path(conf, "facade.state_path"),
-        .on_table = on_table, .on_heartbeat = on_heartbeat, .ctx = s};
-    struct worker_options hashers = {.name = "hash", .threads = HASHERS,
-                                     .queue_max = HASH_QUEUE};
+        .on_table = on_table,
+        .on_heartbeat = on_heartbeat,
+        .ctx = s};
+    struct worker_options hashers = {.name = "hash", .threads = HASHERS, .queue_max = HASH_QUEUE};
     if (!(s->live = live_start(&live, e)) || !(s->hashers = worker_pool_create(&hashers, e)))
         return -1;
     if (s->o.service)
@@ -95,8 +96,7 @@ static int start_shared(struct server *s, struct err *e)
 
 static void note_address(struct server *s)
 {
-    const char *text =
-        conf_str(s->o.conf, s->o.service ? "service.listen" : "facade.listen");
+    const char *text = conf_str(s->o.conf, s->o.service ? "service.listen" : "facade.listen");
     const char *colon = strrchr(text, ':');
     snprintf(s->address, sizeof s->address, "%.*s:%u",
              (int)(colon ? colon - text : (long)strlen(text)), text,

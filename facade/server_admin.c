@@ -57,8 +57,7 @@ bool server_admin(struct server *s, struct http_request *r)
     } else if (str_eqz(r->path, "/metrics")) {
         gauges(s);
         metrics_write(&out);
-        reply(r, out.failed ? 500 : 200, "text/plain; version=0.0.4; charset=utf-8",
-              buf_str(&out));
+        reply(r, out.failed ? 500 : 200, "text/plain; version=0.0.4; charset=utf-8", buf_str(&out));
         buf_free(&out);
     } else {
         return false;
@@ -91,7 +90,6 @@ void server_access(void *ctx, const struct http_access *a)
     // The path only: a query string may carry a password.
     log_info(&log_ctx, "%s %.*s %.*s %u %zu %.3f ms%s", peer, (int)a->request->method.len,
              a->request->method.data,
-             (int)(a->request->path.len < 200 ? a->request->path.len : 200),
-             a->request->path.data, a->status, a->bytes, (double)a->duration_ns / 1e6,
-             a->gone ? " (client gone)" : "");
+             (int)(a->request->path.len < 200 ? a->request->path.len : 200), a->request->path.data,
+             a->status, a->bytes, (double)a->duration_ns / 1e6, a->gone ? " (client gone)" : "");
 }

@@ -10,13 +10,14 @@
 
 #include <stdlib.h>
 
-#define SESSION_MS (24u * 3600 * 1000)
+#define SESSION_MS       (24u * 3600 * 1000)
 #define SHADOW_IN_FLIGHT 64
-#define SHADOW_MS 2000
+#define SHADOW_MS        2000
 
 static void not_found(struct http_request *r)
 {
-    struct http_response out = {.status = 404, .content_type = STR("application/problem+json"),
+    struct http_response out = {.status = 404,
+                                .content_type = STR("application/problem+json"),
                                 .body = STR("{\"title\": \"Not Found\", \"status\": 404,"
                                             " \"detail\": \"no dialect is mounted here\"}\n")};
     http_reply(r->exchange, &out);
@@ -25,8 +26,8 @@ static void not_found(struct http_request *r)
 static bool under(struct str path, const char *mount)
 {
     size_t n = strlen(mount);
-    return str_starts(path, str_of(mount)) && (path.len == n || path.data[n] == '/' ||
-                                               (n > 0 && mount[n - 1] == '/'));
+    return str_starts(path, str_of(mount)) &&
+           (path.len == n || path.data[n] == '/' || (n > 0 && mount[n - 1] == '/'));
 }
 
 static void on_request(void *ctx, struct http_request *r)
@@ -108,21 +109,29 @@ static int create_dispatch(struct server_loop *sl, struct err *e)
 {
     struct server *s = sl->server;
     const struct conf *conf = s->o.conf;
-    struct shadow_options sh = {.loop = sl->loop, .evidence = s->evidence, .pins = s->pins,
-                                .in_flight_max = SHADOW_IN_FLIGHT, .deadline_ms = SHADOW_MS};
+    struct shadow_options sh = {.loop = sl->loop,
+                                .evidence = s->evidence,
+                                .pins = s->pins,
+                                .in_flight_max = SHADOW_IN_FLIGHT,
+                                .deadline_ms = SHADOW_MS};
     memcpy(sh.backends, sl->backends, sizeof sh.backends);
     if (!s->o.service && !(sl->shadow = shadow_create(&sh, e)))
         return -1;
     struct route_table *t = live_table(s->live);
-    struct dispatcher_options o = {
-        .loop = sl->loop, .table = t, .pins = s->pins, .shadow = sl->shadow,
-        .service = s->o.service, .hold_max = (unsigned)conf_int(conf, "facade.hold_max"),
-        .hold_ms = (unsigned)conf_int(conf, "facade.hold_ms")};
+    struct dispatcher_options o = {.loop = sl->loop,
+                                   .table = t,
+                                   .pins = s->pins,
+                                   .shadow = sl->shadow,
+                                   .service = s->o.service,
+                                   .hold_max = (unsigned)conf_int(conf, "facade.hold_max"),
+                                   .hold_ms = (unsigned)conf_int(conf, "facade.hold_ms")};
     memcpy(o.backends, sl->backends, sizeof o.backends);
     sl->dispatcher = dispatcher_create(&o, e);
     sl->sessions = sl->dispatcher ? sessions_open(sl->pool, SESSION_MS, e) : NULL;
-    sl->env = (struct dialect_env){.dispatcher = sl->dispatcher, .workers = s->hashers,
-                                   .sessions = sl->sessions, .entities = s->o.entities,
+    sl->env = (struct dialect_env){.dispatcher = sl->dispatcher,
+                                   .workers = s->hashers,
+                                   .sessions = sl->sessions,
+                                   .entities = s->o.entities,
                                    .conf = conf};
     int result = sl->sessions ? mount_all(sl, t, e) : -1;
     route_table_unref(t);
@@ -135,11 +144,14 @@ static int listen_on(struct server_loop *sl, struct err *e)
     const struct conf *conf = s->o.conf;
     const char *admin = conf_str(conf, "facade.admin_listen");
     struct http_listener_options o = {
-        .loop = sl->loop, .reuse_port = true, .on_request = on_request,
-        .on_access = server_access, .ctx = sl,
-        .address = sl->index && !s->o.service ? s->address
-                                              : conf_str(conf, s->o.service ? "service.listen"
-                                                                            : "facade.listen"),
+        .loop = sl->loop,
+        .reuse_port = true,
+        .on_request = on_request,
+        .on_access = server_access,
+        .ctx = sl,
+        .address = sl->index && !s->o.service
+                       ? s->address
+                       : conf_str(conf, s->o.service ? "service.listen" : "facade.listen"),
         .limits = {.header_max = (size_t)conf_int(conf, "facade.header_max"),
                    .body_max = (size_t)conf_int(conf, "facade.body_max"),
                    .idle_ms = (unsigned)conf_int(conf, "facade.idle_ms"),

@@ -60,10 +60,13 @@ static void ask(struct comparison *c, enum side side)
     struct shadow *s = c->shadow;
     void (*done)(struct execution *) = c->execution.done;
     struct backend *b = s->o.backends[c->route->backend[side]];
-    c->execution = (struct execution){
-        .operation = &c->op, .route = c->route, .side = side, .done = done,
-        .deadline_ns = clock_mono_ns() + (uint64_t)s->o.deadline_ms * 1000000u,
-        .result = {.total = -1}};
+    c->execution = (struct execution){.operation = &c->op,
+                                      .route = c->route,
+                                      .side = side,
+                                      .done = done,
+                                      .deadline_ns = clock_mono_ns() +
+                                                     (uint64_t)s->o.deadline_ms * 1000000u,
+                                      .result = {.total = -1}};
     if (b && !s->closed)
         backend_execute(b, &c->execution);
     else
@@ -141,8 +144,8 @@ void shadow_compare(struct shadow *s, const struct route *r, struct route_table 
 {
     if (s->closed || !answered(legacy))
         return;
-    struct comparison *c =
-        s->in_flight < s->o.in_flight_max ? comparison_create(s, op, legacy) : NULL;
+    struct comparison *c = s->in_flight < s->o.in_flight_max ? comparison_create(s, op, legacy)
+                                                             : NULL;
     if (!c) {
         if (s->o.evidence)
             evidence_count(s->o.evidence, r, EVIDENCE_DROPPED);

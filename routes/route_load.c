@@ -12,7 +12,7 @@
 #include <stdlib.h>
 
 #define NO_GROUP ((size_t)-1)
-#define AT_MAX 320
+#define AT_MAX   320
 
 struct load {
     struct json_doc doc;
@@ -80,7 +80,8 @@ static void load_groups(struct load *l, json_t *groups)
     static const char *const known[] = {"entities", "rogue", NULL};
     const char *name;
     json_t *def;
-    json_object_foreach (groups, name, def) {
+    json_object_foreach(groups, name, def)
+    {
         char at[AT_MAX], list[AT_MAX + 16];
         const char *rogue;
         struct group *g = &l->t->groups[l->t->ngroups];
@@ -131,8 +132,10 @@ static void load_backend(struct load *l, struct route *r, enum side s, const jso
 
 static unsigned load_operations(struct load *l, const json_t *list, const char *at)
 {
-    static const struct { const char *word; unsigned bit; } words[] = {
-        {"read", ROUTE_READS}, {"write", ROUTE_WRITES}, {"relate", ROUTE_RELATES}};
+    static const struct {
+        const char *word;
+        unsigned bit;
+    } words[] = {{"read", ROUTE_READS}, {"write", ROUTE_WRITES}, {"relate", ROUTE_RELATES}};
     unsigned all = 0;
     if (!list)
         return ROUTE_ALL;
@@ -193,10 +196,8 @@ static void expand_options(struct load *l, const char *at, json_t *v)
         if (!text || json_string_set(v, text))
             problems_add(l->p, &l->doc, at, "not text");
     }
-    json_object_foreach (v, name, item)
-        expand_options(l, at, item);
-    json_array_foreach (v, i, item)
-        expand_options(l, at, item);
+    json_object_foreach(v, name, item) expand_options(l, at, item);
+    json_array_foreach(v, i, item) expand_options(l, at, item);
 }
 
 static void load_mounts(struct load *l, const json_t *list)
@@ -214,8 +215,8 @@ static void load_mounts(struct load *l, const json_t *list)
         if (path[0] != '/')
             problems_add(l->p, &l->doc, at, "a path starts with '/'");
         expand_options(l, at, json_object_get(def, "options"));
-        l->def->mounts[l->def->nmounts++] = (struct mount){
-            keep(l, dialect), keep(l, path), json_object_get(def, "options")};
+        l->def->mounts[l->def->nmounts++] = (struct mount){keep(l, dialect), keep(l, path),
+                                                           json_object_get(def, "options")};
     }
 }
 
@@ -261,8 +262,7 @@ static struct route_table *load(struct load *l)
     load_groups(l, json_object_get(l->doc.root, "groups"));
     const char *name;
     json_t *def;
-    json_object_foreach (json_object_get(l->doc.root, "routes"), name, def)
-        load_route(l, name, def);
+    json_object_foreach(json_object_get(l->doc.root, "routes"), name, def) load_route(l, name, def);
     load_mounts(l, json_object_get(l->doc.root, "mounts"));
     if (l->p->count == before && route_table_index(l->t, l->group_of_route))
         problems_add(l->p, &l->doc, "/routes", "a route's entity is not in the set");

@@ -16,9 +16,9 @@
 #include <stdlib.h>
 
 #define JOB_ARENA_MAX (256u << 20)
-#define RECONNECT_NS 250000000ull
-#define SETTLE_TRIES 10
-#define TICK_US 20000
+#define RECONNECT_NS  250000000ull
+#define SETTLE_TRIES  10
+#define TICK_US       20000
 
 struct odbc_workers {
     const struct conf *conf;
@@ -40,21 +40,21 @@ struct odbc_backend {
     struct odbc_workers *workers;
     struct loop *loop;
     struct event *tick;
-    struct job *jobs;        // running or queued, of this loop
+    struct job *jobs; // running or queued, of this loop
     struct metric *orphans;
 };
 
 struct job {
-    struct worker_job base;  // first: the pool's pointer is ours
+    struct worker_job base; // first: the pool's pointer is ours
     struct odbc_backend *backend;
     struct execution *execution; // NULL once the deadline has answered it
     struct job *next, **link;
     struct arena *arena;
     struct plan plan;
-    long long epoch;         // -1: entity without a group
+    long long epoch; // -1: entity without a group
     char write_id[37];
     bool want_through;
-    struct result result;    // memory of the job's arena
+    struct result result; // memory of the job's arena
 };
 
 static const struct log_ctx log_ctx = {"odbc", NULL, NULL};
@@ -95,11 +95,10 @@ static int run_read(struct odbc_conn *c, struct job *j, struct err *e)
     struct plan *p = &j->plan;
     struct rows rows;
     size_t n;
-    if (p->has_select && (query(c, j, &p->select, &rows, e) ||
-                          plan_take_rows(p, &rows, &j->result, e)))
+    if (p->has_select &&
+        (query(c, j, &p->select, &rows, e) || plan_take_rows(p, &rows, &j->result, e)))
         return -1;
-    if (p->has_count &&
-        (query(c, j, &p->count, &rows, e) || plan_take_count(&rows, &j->result, e)))
+    if (p->has_count && (query(c, j, &p->count, &rows, e) || plan_take_count(&rows, &j->result, e)))
         return -1;
     if (plan_expand(p, &j->result, &n, e))
         return -1;
@@ -150,8 +149,7 @@ static int read_through(struct odbc_conn *c, struct job *j, struct err *e)
         return 0;
     if (odbc_query(c, str_of(odbc_dbms(c)->changelog_max_sql), NULL, 0, j->arena, 1, &rows, e))
         return -1;
-    if (rows.nrows != 1 ||
-        !str_to_int(value_str(rows.cells[0]), 0, INT64_MAX, &j->result.through))
+    if (rows.nrows != 1 || !str_to_int(value_str(rows.cells[0]), 0, INT64_MAX, &j->result.through))
         return err_set(e, ERR_INTERNAL, "the changelog gave no number");
     return 0;
 }
@@ -167,8 +165,8 @@ static int settle(struct slot *s, const struct job *j, struct err *e)
         s->retry_ns = 0;
         struct odbc_conn *c = slot_conn(s, &ignored);
         if (c &&
-            odbc_query(c, STR("SELECT 1 FROM ficus_changelog WHERE write_id = ?"), &id, 1,
-                       j->arena, 0, &rows, &ignored) == 0 &&
+            odbc_query(c, STR("SELECT 1 FROM ficus_changelog WHERE write_id = ?"), &id, 1, j->arena,
+                       0, &rows, &ignored) == 0 &&
             rows.nrows > 0)
             return 0;
         clock_sleep_ms(100);
@@ -199,9 +197,9 @@ static void on_run(struct worker_job *base, unsigned number, void *state)
     struct odbc_conn *c = s ? slot_conn(s, &e) : NULL;
     if (!s)
         err_memory(&e);
-    int failed = !c                                     ? -1
+    int failed = !c                                   ? -1
                  : operation_is_read(j->plan.op.kind) ? run_read(c, j, &e)
-                                                        : run_write(s, c, j, &e);
+                                                      : run_write(s, c, j, &e);
     if (failed)
         result_error(&j->result, &e);
 }
@@ -278,7 +276,8 @@ static struct job *job_create(struct odbc_backend *b, struct execution *x, struc
         err_memory(e);
         return NULL;
     }
-    j->base = (struct worker_job){.run = on_run, .done = on_done,
+    j->base = (struct worker_job){.run = on_run,
+                                  .done = on_done,
                                   .reply_to = loop_mailbox(b->loop),
                                   .deadline_ns = x->deadline_ns};
     j->backend = b;
@@ -397,10 +396,12 @@ struct odbc_workers *odbc_workers_create(const struct conf *conf, struct err *e)
     w->conf = conf;
     w->dbms = dbms_find(str_of(conf_str(conf, "legacy.dbms")));
     atomic_init(&w->healthy, true);
-    struct worker_options o = {
-        .name = "odbc", .threads = (unsigned)conf_int(conf, "legacy.workers"),
-        .queue_max = (unsigned)conf_int(conf, "legacy.queue_max"), .slot_start = slot_start,
-        .slot_stop = slot_stop, .arg = w};
+    struct worker_options o = {.name = "odbc",
+                               .threads = (unsigned)conf_int(conf, "legacy.workers"),
+                               .queue_max = (unsigned)conf_int(conf, "legacy.queue_max"),
+                               .slot_start = slot_start,
+                               .slot_stop = slot_stop,
+                               .arg = w};
     if (!w->dbms)
         err_set(e, ERR_CONFIG, "legacy.dbms: '%s' is not known", conf_str(conf, "legacy.dbms"));
     if (!w->dbms || !(w->pool = worker_pool_create(&o, e))) {

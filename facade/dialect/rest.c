@@ -16,7 +16,7 @@
 struct dialect_mount {
     struct dialect_env env;
     const char *path;
-    const json_t *tokens;  // [{"token", "user_id", "user_name", "admin"}]; NULL: a service
+    const json_t *tokens; // [{"token", "user_id", "user_name", "admin"}]; NULL: a service
     bool service;
 };
 
@@ -58,7 +58,8 @@ static bool authenticate(struct rest_request *q)
     if (!str_starts(header, STR("Bearer ")))
         return false;
     struct str token = str_n(header.data + 7, header.len - 7);
-    json_array_foreach (q->mount->tokens, i, t) {
+    json_array_foreach(q->mount->tokens, i, t)
+    {
         const char *secret = json_string_value(json_object_get(t, "token"));
         const char *user = json_string_value(json_object_get(t, "user_id"));
         if (!secret || !user || !same_secret(secret, token))
@@ -85,8 +86,9 @@ static void run(struct rest_request *q)
 {
     q->dispatch.operation = &q->op;
     q->dispatch.done = on_result;
-    q->dispatch.deadline_ns =
-        clock_mono_ns() + (uint64_t)conf_int(q->mount->env.conf, "legacy.deadline_ms") * 1000000u;
+    q->dispatch.deadline_ns = clock_mono_ns() +
+                              (uint64_t)conf_int(q->mount->env.conf, "legacy.deadline_ms") *
+                                  1000000u;
     dispatch_run(q->mount->env.dispatcher, &q->dispatch);
 }
 
@@ -144,8 +146,8 @@ static int relationship_list(struct rest_request *q, struct str name, struct err
         return err_memory(e);
     if (!str_eqz(q->http->method, "GET") && !str_eqz(q->http->method, "HEAD"))
         return err_set(e, ERR_UNSUPPORTED, "GET, HEAD");
-    *related = (struct related){.relationship = r, .parent = q->entity,
-                                .parent_key = q->op.query.key, .nparent_key = 1};
+    *related = (struct related){
+        .relationship = r, .parent = q->entity, .parent_key = q->op.query.key, .nparent_key = 1};
     q->op.query.key = NULL;
     q->entity = q->op.entity = r->target;
     q->op.kind = OPERATION_LIST;
@@ -153,8 +155,7 @@ static int relationship_list(struct rest_request *q, struct str name, struct err
     return rest_query(q, e);
 }
 
-static int relationship_item(struct rest_request *q, struct str name, struct str far,
-                             struct err *e)
+static int relationship_item(struct rest_request *q, struct str name, struct str far, struct err *e)
 {
     const struct relationship *r = entity_relationship(q->entity, name);
     struct value *v = arena_alloc(q->op.arena, sizeof *v);
@@ -167,8 +168,8 @@ static int relationship_item(struct rest_request *q, struct str name, struct str
         return err_set(e, ERR_UNSUPPORTED, "PUT, DELETE");
     *v = value_set(far);
     q->op.kind = OPERATION_RELATE;
-    q->op.relate = (struct relate){.relationship = r, .near = q->op.query.key[0], .far = v,
-                                   .nfar = 1, .remove = !put};
+    q->op.relate = (struct relate){
+        .relationship = r, .near = q->op.query.key[0], .far = v, .nfar = 1, .remove = !put};
     return 0;
 }
 
@@ -236,8 +237,7 @@ static int split(struct rest_request *q, struct str *out, size_t *n, struct err 
     *n = 0;
     while (path.len) {
         const char *slash = memchr(path.data + 1, '/', path.len - 1);
-        struct str s = str_n(path.data + 1, slash ? (size_t)(slash - path.data) - 1
-                                                  : path.len - 1);
+        struct str s = str_n(path.data + 1, slash ? (size_t)(slash - path.data) - 1 : path.len - 1);
         path = slash ? str_n(slash, path.len - s.len - 1) : str_n(NULL, 0);
         if (*n == SEGMENTS_MAX || !s.len)
             return err_set(e, ERR_NOT_FOUND, "no such resource");

@@ -93,9 +93,11 @@ static int expand(struct rest_request *q, struct str list, struct err *e)
 static int condition(struct rest_request *q, const struct form_field *p, struct filter *out,
                      struct err *e)
 {
-    static const struct { const char *word; enum text_match op; } words[] = {
-        {"", MATCH_EQ},    {"ne", MATCH_NE}, {"lt", MATCH_LT},     {"le", MATCH_LE},
-        {"gt", MATCH_GT},  {"ge", MATCH_GE}, {"like", MATCH_LIKE}};
+    static const struct {
+        const char *word;
+        enum text_match op;
+    } words[] = {{"", MATCH_EQ},   {"ne", MATCH_NE}, {"lt", MATCH_LT},    {"le", MATCH_LE},
+                 {"gt", MATCH_GT}, {"ge", MATCH_GE}, {"like", MATCH_LIKE}};
     const char *open = memchr(p->name.data, '[', p->name.len);
     struct str name = open ? str_n(p->name.data, (size_t)(open - p->name.data)) : p->name;
     struct str word = open ? str_n(open + 1, p->name.len - name.len - 1) : STR("");
@@ -128,8 +130,8 @@ static int condition(struct rest_request *q, const struct form_field *p, struct 
 
 static bool is_option(struct str name)
 {
-    static const char *const options[] = {"fields", "sort", "limit", "offset", "count", "expand",
-                                          "deleted"};
+    static const char *const options[] = {"fields", "sort",   "limit",  "offset",
+                                          "count",  "expand", "deleted"};
     for (size_t i = 0; i < sizeof options / sizeof options[0]; i++)
         if (str_eqz(name, options[i]))
             return true;
@@ -178,8 +180,7 @@ int rest_query(struct rest_request *q, struct err *e)
 {
     struct form form = {0};
     struct query *query = &q->op.query;
-    if (q->http->query.data &&
-        form_parse_urlencoded(q->http->query, q->op.arena, &form, e))
+    if (q->http->query.data && form_parse_urlencoded(q->http->query, q->op.arena, &form, e))
         return -1;
     query->entity = q->entity;
     struct str order = form_get(&form, "sort"), expansions = form_get(&form, "expand");
@@ -206,7 +207,8 @@ int rest_body(struct rest_request *q, struct err *e)
         json_decref(j);
         return err_set(e, ERR_INVALID, "the body is a JSON object of fields");
     }
-    json_object_foreach (j, name, v) {
+    json_object_foreach(j, name, v)
+    {
         const struct field *f = entity_field(en, str_of(name));
         if (!f || f->secret)
             result = err_set(e, ERR_INVALID, "%s has no field '%.64s'", en->name, name);
@@ -216,8 +218,7 @@ int rest_body(struct rest_request *q, struct err *e)
             result = type_from_json(f, v, q->op.arena, &values[f->index], e);
         if (result == 0 && values[f->index].state == VALUE_FOREIGN)
             result = err_set(e, ERR_INVALID, "field '%s': %s", f->name,
-                             value_problem_name(
-                                 (enum value_problem)values[f->index].problem));
+                             value_problem_name((enum value_problem)values[f->index].problem));
         if (result)
             break;
     }

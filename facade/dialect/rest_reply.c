@@ -4,23 +4,24 @@
 #include "facade/dialect/rest.h"
 #include "migrations/type.h"
 
-static void reply_json(struct http_request *http, unsigned status, const char *type, struct buf *body,
-                 const struct http_header *headers, size_t nheaders)
+static void reply_json(struct http_request *http, unsigned status, const char *type,
+                       struct buf *body, const struct http_header *headers, size_t nheaders)
 {
     struct http_response r = {.status = body->failed ? 500 : status,
                               .content_type = body->len ? str_of(type) : STR(""),
-                              .body = buf_str(body), .headers = headers, .nheaders = nheaders};
+                              .body = buf_str(body),
+                              .headers = headers,
+                              .nheaders = nheaders};
     http_reply(http->exchange, &r);
 }
 
 void rest_reply_problem(struct http_request *http, unsigned status, const char *detail)
 {
-    const struct http_header extra = status == 401   ? (struct http_header){STR("WWW-Authenticate"),
-                                                                            STR("Bearer")}
-                                     : status == 405 ? (struct http_header){STR("Allow"),
-                                                                            str_of(detail)}
-                                                     : (struct http_header){STR("Retry-After"),
-                                                                            STR("1")};
+    const struct http_header extra = status == 401 ? (struct http_header){STR("WWW-Authenticate"),
+                                                                          STR("Bearer")}
+                                     : status == 405
+                                         ? (struct http_header){STR("Allow"), str_of(detail)}
+                                         : (struct http_header){STR("Retry-After"), STR("1")};
     struct buf body = BUF_INIT;
     buf_printf(&body, "{\"type\": \"about:blank\", \"title\": \"%s\", \"status\": %u",
                http_status_text(status), status);
@@ -106,8 +107,11 @@ static void reply_canonical(struct rest_request *q)
     struct buf body = BUF_INIT;
     enum result_status s = q->dispatch.result.status;
     canonical_write_result(&q->op, &q->dispatch.result, &body);
-    reply_json(q->http, s == RESULT_FENCED ? 409 : s == RESULT_BUSY ? 503 : 200, "application/json",
-         &body, fenced, s == RESULT_FENCED);
+    reply_json(q->http,
+               s == RESULT_FENCED ? 409
+               : s == RESULT_BUSY ? 503
+                                  : 200,
+               "application/json", &body, fenced, s == RESULT_FENCED);
     buf_free(&body);
 }
 

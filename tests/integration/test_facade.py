@@ -1,0 +1,274 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The facade on real stores: ladder, owner, holding, fences, shadow, both dialects' front door."""
+import json
+import os
+import re
+import threading
+import urllib.parse
+
+import pytest
+
+from crm import TOKEN, Crm, call
+from harness import Postgres, wait_for
+
+ACCOUNT = {"name": "Société «Nord»", "industry": "Media", "billing_address_city": "Köln"}
+
+
+class Database:
+    """One database of a shared MariaDB, with the verbs of Sqlite."""
+
+    def __init__(self, server, name):
+        self.server, self.name = server, name
+        server.execute(f"CREATE DATABASE {name} CHARACTER SET utf8mb4")
+
+    def odbc(self):
+        return self.server.odbc(database=self.name)
+
+    def execute(self, sql, params=()):
+        self.server.execute(sql.replace("?", "%s") if params else sql, params or None, database=self.name)
+
+    def query(self, sql, params=()):
+        return list(self.server.query(sql.replace("?", "%s"), params, database=self.name))
+
+
+@pytest.fixture(params=["sqlite", "mariadb"])
+def crm(request, work, postgres, unique):
+    if request.param == "sqlite":
+        legacy = request.getfixturevalue("sqlite")
+    else:
+        legacy = Database(request.getfixturevalue("mariadb"), unique)
+    return Crm(work, request.param, legacy, postgres, unique)
+
+
+def create(crm, path="/accounts", **values):
+    made = crm.api("POST", path, values or ACCOUNT)
+    assert made.status == 201, made.body
+    return made.json()["id"]
+
+
+def test_a_record_lives_on_the_legacy_side(crm):
+    with crm.running():
+        key = create(crm)
+        assert crm.legacy.query("SELECT name FROM accounts WHERE id = ?", (key,)) == [(ACCOUNT["name"],)]
+        got = crm.api("GET", f"/accounts/{key}?fields=id,name,industry").json()
+        assert got == {"id": key, "name": ACCOUNT["name"], "industry": "Media"}
+        assert crm.api("PATCH", f"/accounts/{key}", {"industry": None}).status == 204
+        assert crm.api("GET", f"/accounts/{key}?fields=industry").json()["industry"] is None
+        found = crm.api("GET", "/accounts?name[like]=Soci%25&count=true&fields=id&sort=-name").json()
+        assert found["items"] == [{"id": key}] and found["total"] == 1
+        assert crm.api("DELETE", f"/accounts/{key}").status == 204
+        assert crm.api("GET", f"/accounts/{key}").status == 404
+        assert crm.api("PATCH", "/accounts/none", {"name": "x"}).status == 404
+        assert crm.new("SELECT count(*) FROM crm.account") == [(0,)]
+
+
+def test_relations(crm):
+    with crm.running():
+        account, contact = create(crm), create(crm, "/contacts", last_name="Weber")
+        assert crm.api("PUT", f"/accounts/{account}/contacts/{contact}").status == 204
+        assert crm.api("PUT", f"/accounts/{account}/contacts/{contact}").status == 204
+        people = crm.api("GET", f"/accounts/{account}/contacts?fields=last_name").json()["items"]
+        assert people == [{"last_name": "Weber"}]
+        both = crm.api("GET", f"/accounts/{account}?fields=name&expand=contacts").json()
+        assert [c["id"] for c in both["contacts"]] == [contact]
+        assert crm.api("DELETE", f"/accounts/{account}/contacts/{contact}").status == 204
+        assert crm.api("GET", f"/accounts/{account}/contacts").json()["items"] == []
+
+
+def test_owner_new_serves_reads_and_writes_through_the_service(crm):
+    with crm.running():
+        crm.own("new", 7)
+        account, contact = create(crm), create(crm, "/contacts", last_name="Weber")
+        assert crm.new("SELECT name FROM crm.account WHERE id = %s", (account,)) == [(ACCOUNT["name"],)]
+        assert crm.legacy.query("SELECT count(*) FROM accounts")[0][0] == 0
+        assert crm.api("PUT", f"/accounts/{account}/contacts/{contact}").status == 204
+        both = crm.api("GET", f"/accounts/{account}?fields=name&expand=contacts").json()
+        assert [c["id"] for c in both["contacts"]] == [contact]
+        assert crm.api("PATCH", f"/accounts/{account}", {"name": "Süd"}).status == 204
+        found = crm.api("GET", "/accounts?name=S%C3%BCd&count=true&fields=id,name").json()
+        assert found["items"] == [{"id": account, "name": "Süd"}] and found["total"] == 1
+        assert crm.api("PATCH", "/accounts/none", {"name": "x"}).status == 404
+        assert crm.api("DELETE", f"/contacts/{contact}").status == 204
+        assert crm.api("GET", f"/contacts/{contact}").status == 404
+        crm.own("legacy", 8)
+        assert crm.api("GET", f"/accounts/{account}").status == 404
+        create(crm)
+        assert crm.legacy.query("SELECT count(*) FROM accounts")[0][0] == 1
+
+
+def test_writes_wait_for_the_switch_and_none_fails(crm):
+    with crm.running():
+        first = create(crm)
+        crm.control("UPDATE ficus.owner SET phase = 'holding'")
+        statuses = []
+
+        def write(i):
+            statuses.append(crm.api("POST", "/accounts", {"name": f"held {i}"}).status)
+        threads = [threading.Thread(target=write, args=(i,)) for i in range(8)]
+        for t in threads:
+            t.start()
+        wait_for(lambda: crm.metric("ficus_held_requests") == 8, "eight writes to be held")
+        assert statuses == []
+        assert crm.api("GET", f"/accounts/{first}").status == 200  # reads go on
+        crm.own("new", 3)
+        for t in threads:
+            t.join()
+        assert statuses == [201] * 8
+        assert crm.new("SELECT count(*) FROM crm.account WHERE name LIKE 'held %%'") == [(8,)]
+        assert crm.metric("ficus_held_requests") == 0
+
+
+def test_a_write_that_meets_a_closed_fence_is_tried_again_on_the_new_owner(crm):
+    with crm.running():
+        create(crm)
+        crm.legacy.execute("UPDATE ficus_fence SET writable = 0, epoch = 5")
+        answer = []
+        t = threading.Thread(target=lambda: answer.append(crm.api("POST", "/accounts", ACCOUNT).status))
+        t.start()
+        wait_for(lambda: crm.metric("ficus_held_requests") == 1, "the write to be held")
+        crm.own("new", 5)
+        t.join()
+        assert answer == [201] and crm.new("SELECT count(*) FROM crm.account") == [(1,)]
+        # The same for a service whose store was sealed under it.
+        crm.postgres.execute("UPDATE ficus.fence SET writable = false, epoch = 6", database=crm.database)
+        t = threading.Thread(target=lambda: answer.append(crm.api("POST", "/accounts", ACCOUNT).status))
+        t.start()
+        wait_for(lambda: crm.metric("ficus_held_requests") == 1, "the write to be held")
+        crm.own("legacy", 6)
+        t.join()
+        assert answer == [201, 201] and crm.legacy.query("SELECT count(*) FROM accounts")[0][0] == 2
+
+
+def test_a_hold_without_end_is_answered_busy(work, sqlite, postgres, unique):
+    crm = Crm(work, "sqlite", sqlite, postgres, unique, hold_ms=300, hold_max=1)
+    with crm.running():
+        crm.control("UPDATE ficus.owner SET phase = 'holding'")
+        r = crm.api("POST", "/accounts", ACCOUNT)
+        assert r.status == 503 and r.headers["Retry-After"]
+        assert r.json()["status"] == 503
+    assert sqlite.query("SELECT count(*) FROM accounts") == [(0,)]
+
+
+def test_shadow_counts_and_explains(crm):
+    with crm.running():
+        key = create(crm)
+        crm.stage("account", "shadow")
+        crm.apply("INSERT INTO crm.account (id, name, deleted) VALUES (%s, 'other', false)", (key,))
+
+        def outcome(name):
+            return crm.metric(f'ficus_shadow_total{{route="account",outcome="{name}"}}')
+        # The write above has not been applied by any sync: the new side is behind, no mismatch.
+        assert crm.api("GET", f"/accounts/{key}?fields=id,name").json()["name"] == ACCOUNT["name"]
+        wait_for(lambda: outcome("stale") == 1, "a stale comparison")
+        crm.applied_through(1000000)
+
+        def mismatch():
+            assert crm.api("GET", f"/accounts/{key}?fields=id,name").json()["name"] == ACCOUNT["name"]
+            return outcome("mismatch") >= 1
+        wait_for(mismatch, "a mismatch")
+        assert crm.api("GET", f"/accounts/{key}?fields=id").status == 200
+        wait_for(lambda: outcome("match") == 1, "a match")
+        wait_for(lambda: crm.new("SELECT entity, k, field FROM ficus.mismatch LIMIT 1") ==
+                 [("account", key, "name")], "the sample to be stored")
+        wait_for(lambda: crm.new("SELECT sum(matched) FROM ficus.shadow_stat")[0][0] == 1, "the counts to be stored")
+
+
+def test_canary_by_key_and_the_new_stage(crm):
+    with crm.running():
+        keys = [create(crm, name=f"n{i}") for i in range(40)]
+        for k in keys:
+            crm.apply("INSERT INTO crm.account (id, name, deleted) VALUES (%s, 'new side', false)", (k,))
+
+        def on_new():
+            return {k for k in keys if crm.api("GET", f"/accounts/{k}?fields=name").json()["name"] == "new side"}
+        crm.stage("account", "canary", 100)
+        assert on_new() == set()  # written through this facade and not applied yet: the owner answers
+        crm.applied_through(1000000)
+        wait_for(lambda: on_new() == set(keys), "the pins to be released")
+        crm.stage("account", "canary", 30)
+        few = on_new()
+        assert 3 <= len(few) <= 25 and few == on_new()
+        crm.stage("account", "canary", 60)
+        assert few <= on_new()  # raising never moves a key back
+        crm.stage("account", "new")
+        assert on_new() == set(keys)
+        crm.stage("account", "retired")
+        assert crm.api("GET", f"/accounts/{keys[0]}").status == 410
+
+
+def test_refusals(crm):
+    with crm.running():
+        key = create(crm)
+        assert crm.api("GET", "/accounts", token=None).status == 401
+        assert crm.api("GET", "/accounts", token="wrong").headers["WWW-Authenticate"] == "Bearer"
+        assert crm.api("GET", "/nothing").status == 404
+        assert crm.api("GET", "/account_contacts").status == 404
+        assert crm.api("PUT", f"/accounts/{key}", {}).headers["Allow"] == "GET, HEAD, PATCH, DELETE"
+        assert crm.api("GET", "/accounts?nothing=1").status == 400
+        assert crm.api("GET", "/accounts?limit=0").status == 400
+        assert crm.api("POST", "/accounts", {"nothing": 1}).status == 400
+        assert crm.api("POST", "/accounts", {"name": "x" * 5000}).status in (400, 422)
+        assert crm.api("POST", "/accounts", ["name"]).status == 400
+        assert crm.api("POST", "/accounts/_canonical", {"kind": "list"}).status == 404
+        assert crm.api("GET", "/users?fields=user_hash").status == 400
+        assert crm.api("PATCH", "/users/1", {"last_name": "x"}).status == 403
+        quoted = urllib.parse.quote("' OR 1=1 --")
+        assert crm.api("GET", f"/accounts?name={quoted}").json()["items"] == []
+        assert call("GET", crm.url.replace("/api", "/elsewhere")).status == 404
+        for bad in (b"{", b'{"name": "a", "name": "b"}', b'{"name": "\\u0000"}', b"\xff"):
+            assert call("POST", crm.url + "/accounts", bad, {"Authorization": f"Bearer {TOKEN}"}).status == 400
+
+
+def test_the_access_log_names_route_and_side_and_no_query(crm):
+    with crm.running() as facade:
+        crm.api("GET", "/accounts?name=hidden-words")
+        facade.wait_log(r"account legacy.*GET /api/accounts 200|access.*account legacy")
+        assert "hidden-words" not in facade.text()
+        counts = [k for k in crm.metrics() if k.startswith("ficus_requests_total")]
+        assert counts == ['ficus_requests_total{route="account",stage="legacy",side="legacy",status="ok"}']
+
+
+def test_reload_takes_good_definitions_and_refuses_bad_ones(work, sqlite, postgres, unique):
+    crm = Crm(work, "sqlite", sqlite, postgres, unique)
+    with crm.service(), crm.serve(allow=[r"reload refused"]) as facade:
+        key = create(crm)
+        good = json.dumps(crm._routes())
+        work.file("routes.json", good.replace('"entity": "lead"', '"entity": "nobody"'))
+        facade.reload()
+        facade.wait_log("reload refused")
+        assert crm.api("GET", f"/accounts/{key}").status == 200
+        work.file("routes.json", good)
+        facade.reload()
+        facade.wait_log("definitions reloaded")
+        assert crm.api("GET", f"/accounts/{key}").status == 200
+
+
+def test_stores_away_and_back(work, sqlite, unique):
+    with Postgres(work, name="own") as pg:
+        crm = Crm(work, "sqlite", sqlite, pg, unique)
+        with crm.serve(allow=[r"."]) as facade:
+            key = create(crm)
+            crm.stage("account", "shadow")
+            pg.stop()
+            wait_for(lambda: call("GET", crm.admin + "/readyz").json()["control"] is False, "the loss to be seen")
+            assert crm.api("GET", f"/accounts/{key}").status == 200  # the last good table serves
+            facade.restart()
+            assert crm.api("GET", f"/accounts/{key}").status == 200  # and so it does from disk
+            state = json.loads(open(os.path.join(work.path, "state.json"), encoding="utf-8").read())
+            assert state["routes"]["account"]["stage"] == "shadow"
+            pg.start()
+            wait_for(lambda: call("GET", crm.admin + "/readyz").json()["control"] is True, "the control store again")
+            assert re.search("connected", facade.text())
+
+
+def test_a_stop_ends_what_is_open(crm):
+    with crm.running() as facade:
+        create(crm)
+        crm.control("UPDATE ficus.owner SET phase = 'holding'")
+        answer = []
+        t = threading.Thread(target=lambda: answer.append(crm.api("POST", "/accounts", ACCOUNT).status))
+        t.start()
+        wait_for(lambda: crm.metric("ficus_held_requests") == 1, "the write to be held")
+        facade.stop()
+        t.join()
+        assert answer == [503]
