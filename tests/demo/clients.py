@@ -14,7 +14,7 @@ from harness.daemon import ROOT
 class Clients:
     """Workers of one process; `log` and `acked` are read while they run."""
 
-    def __init__(self, work, url, workers=4, seed=1, pause=0.01, name="clients"):
+    def __init__(self, work, url, workers=4, seed=1, pause=0.03, name="clients"):
         self.work = work
         folder = work.folder(name)
         self.files = {n: os.path.join(folder, n) for n in ("log", "acked", "output")}
