@@ -239,7 +239,7 @@ class Stack:
         for part in reversed(self._started):
             try:
                 if isinstance(part, Daemon) and part.process is not None:
-                    print(f"---- {part.name}, last lines\n{part.process.tail(25)}", flush=True)
+                    print(f"---- {part.name}, last lines\n{part.process.tail(12)}", flush=True)
                     part.process.kill()
                     part.process = None
                 elif not isinstance(part, Daemon):
