@@ -234,7 +234,7 @@ static struct str cookie_of(const struct http_request *r)
 }
 
 // The last thing before the handler: the module, where the method has one.
-static enum v4_1_step find_module(struct v4_1_call *c)
+static int find_module(struct v4_1_call *c)
 {
     struct str name;
 
@@ -249,7 +249,7 @@ static enum v4_1_step find_module(struct v4_1_call *c)
     return c->step(c);
 }
 
-static enum v4_1_step unknown_session(struct v4_1_call *c)
+static int unknown_session(struct v4_1_call *c)
 {
     if (c->method->flags & V4_1_FAULT_ZERO)
         return v4_1_reply_text(c, "0");
@@ -283,7 +283,7 @@ static bool is_blank(const json_t *j)
            (json_is_object(j) && json_object_size(j) == 0);
 }
 
-static enum v4_1_step begin(struct v4_1_call *c)
+static int begin(struct v4_1_call *c)
 {
     struct str id;
 
@@ -300,17 +300,17 @@ static enum v4_1_step begin(struct v4_1_call *c)
     return V4_1_WAIT;
 }
 
-static enum v4_1_step unknown_method(struct v4_1_call *c)
+static int unknown_method(struct v4_1_call *c)
 {
     return v4_1_reply_fault(c, V4_1_UNKNOWN_METHOD);
 }
 
-static enum v4_1_step invalid_form(struct v4_1_call *c)
+static int invalid_form(struct v4_1_call *c)
 {
     return v4_1_reply_fault(c, V4_1_INVALID_DATA);
 }
 
-static enum v4_1_step unsupported_type(struct v4_1_call *c)
+static int unsupported_type(struct v4_1_call *c)
 {
     return v4_1_reply_broken(c, 500, "");
 }

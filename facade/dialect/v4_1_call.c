@@ -69,7 +69,7 @@ static void on_done(struct dispatch *d)
     v4_1_drive(d->owner);
 }
 
-enum v4_1_step v4_1_run(struct v4_1_call *c, struct operation *op, v4_1_step_fn *next)
+int v4_1_run(struct v4_1_call *c, struct operation *op, v4_1_step_fn *next)
 {
     struct dispatch *d = arena_alloc(c->arena, sizeof(*d));
 
@@ -86,7 +86,7 @@ enum v4_1_step v4_1_run(struct v4_1_call *c, struct operation *op, v4_1_step_fn 
 }
 
 // The call's own memory goes with the exchange's arena, except for what it owns besides.
-static enum v4_1_step finish(struct v4_1_call *c, struct http_response *r)
+static int finish(struct v4_1_call *c, struct http_response *r)
 {
     struct http_exchange *x = c->exchange;
     json_t *data = c->data;
@@ -130,7 +130,7 @@ static void wrap(struct v4_1_call *c)
     c->body = out;
 }
 
-enum v4_1_step v4_1_reply(struct v4_1_call *c)
+int v4_1_reply(struct v4_1_call *c)
 {
     struct http_header headers[HEADERS_MAX];
 
@@ -146,14 +146,14 @@ enum v4_1_step v4_1_reply(struct v4_1_call *c)
     return finish(c, &r);
 }
 
-enum v4_1_step v4_1_reply_text(struct v4_1_call *c, const char *json)
+int v4_1_reply_text(struct v4_1_call *c, const char *json)
 {
     buf_reset(&c->body);
     buf_addz(&c->body, json);
     return v4_1_reply(c);
 }
 
-enum v4_1_step v4_1_reply_fault(struct v4_1_call *c, enum v4_1_fault f)
+int v4_1_reply_fault(struct v4_1_call *c, enum v4_1_fault f)
 {
     buf_reset(&c->body);
     buf_printf(&c->body, "{\"name\":\"%s\",\"number\":%s,\"description\":\"%s\"}", faults[f].name,
@@ -161,7 +161,7 @@ enum v4_1_step v4_1_reply_fault(struct v4_1_call *c, enum v4_1_fault f)
     return v4_1_reply(c);
 }
 
-enum v4_1_step v4_1_reply_broken(struct v4_1_call *c, unsigned status, const char *text)
+int v4_1_reply_broken(struct v4_1_call *c, unsigned status, const char *text)
 {
     struct http_header retry = {STR("Retry-After"), STR("1")};
     struct http_response r = {.status = status,
@@ -173,7 +173,7 @@ enum v4_1_step v4_1_reply_broken(struct v4_1_call *c, unsigned status, const cha
     return finish(c, &r);
 }
 
-enum v4_1_step v4_1_reply_memory(struct v4_1_call *c)
+int v4_1_reply_memory(struct v4_1_call *c)
 {
     return v4_1_reply_broken(c, 500, "");
 }
@@ -191,7 +191,7 @@ static void report(struct v4_1_call *c, const struct result *r)
                  result_status_name(r->status), r->err.msg, dropped);
 }
 
-enum v4_1_step v4_1_reply_result(struct v4_1_call *c, const struct result *r)
+int v4_1_reply_result(struct v4_1_call *c, const struct result *r)
 {
     switch (r->status) {
     case RESULT_DENIED: return v4_1_reply_fault(c, V4_1_DENIED);

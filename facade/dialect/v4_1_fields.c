@@ -130,7 +130,7 @@ static void add_link(struct buf *out, size_t *n, const struct relationship *rel,
     buf_addc(out, '}');
 }
 
-enum v4_1_step v4_1_get_module_fields(struct v4_1_call *c)
+int v4_1_get_module_fields(struct v4_1_call *c)
 {
     const struct v4_1_module *m = c->module;
     const struct entity *en = m->entity;
@@ -174,7 +174,7 @@ static void add_module(struct buf *out, const struct v4_1_module *m)
 }
 
 // The short list leaves out the users, which have no tab of their own.
-enum v4_1_step v4_1_get_available_modules(struct v4_1_call *c)
+int v4_1_get_available_modules(struct v4_1_call *c)
 {
     const struct dialect_mount *mount = c->mount;
     struct str filter;

@@ -365,7 +365,9 @@ static bool next_tag(struct cleaner *c, struct str s, struct tag *t)
 
 static void clean(struct cleaner *c, struct str s)
 {
-    c->last_end = s.len > 0 ? memrchr(s.data, '>', s.len) : NULL;
+    if (s.len == 0)
+        return;
+    c->last_end = memrchr(s.data, '>', s.len);
     for (size_t i = 0, start = 0;; i++) {
         if (i < s.len && s.data[i] != '<')
             continue;

@@ -11,26 +11,26 @@
 
 #include <jansson.h>
 
-#define V4_1_ARGS_MAX   11
-#define V4_1_PAGE       20      // rows of a list when the client asks for none
-#define V4_1_PAGE_MAX   100000  // rows of a list, however many are asked for
-#define V4_1_IDS_MAX    10000   // ids in one call
-#define V4_1_KEYS_MAX   500     // ids in one operation
-#define V4_1_QUERY_MAX  16384   // bytes of a `query`
-#define V4_1_ORDER_MAX  16      // fields of an `order_by`
+#define V4_1_ARGS_MAX  11
+#define V4_1_PAGE      20     // rows of a list when the client asks for none
+#define V4_1_PAGE_MAX  100000 // rows of a list, however many are asked for
+#define V4_1_IDS_MAX   10000  // ids in one call
+#define V4_1_KEYS_MAX  500    // ids in one operation
+#define V4_1_QUERY_MAX 16384  // bytes of a `query`
+#define V4_1_ORDER_MAX 16     // fields of an `order_by`
 
 // ---- the mount -----------------------------------------------------------------------
 
 // A map's entity under its name in this dialect.
 struct v4_1_module {
-    const char *name;                 // "Accounts"
-    const char *table;                // as a query qualifies columns
+    const char *name;  // "Accounts"
+    const char *table; // as a query qualifies columns
     const char *label;
     const struct entity *entity;
     const struct field *email;        // primary e-mail address; NULL
     const struct field *const *parts; // of the composed `name`; NULL when the entity has none
     size_t nparts;
-    const json_t *hint;               // dialects.v4_1 of the map
+    const json_t *hint; // dialects.v4_1 of the map
     struct metric *cuts, *phantoms;
 };
 
@@ -42,10 +42,10 @@ struct v4_1_users {
 
 struct dialect_mount {
     struct dialect_env env;
-    struct arena *arena;              // owned; everything the mount points to
-    struct v4_1_module *modules;      // in the order of the entities' names
+    struct arena *arena;         // owned; everything the mount points to
+    struct v4_1_module *modules; // in the order of the entities' names
     size_t nmodules;
-    struct v4_1_users users;          // name NULL: nobody can log in
+    struct v4_1_users users; // name NULL: nobody can log in
     const char *flavor, *version, *suitecrm_version;
     struct metric *logins, *refused;
 };
@@ -59,11 +59,17 @@ const char *v4_1_field_type(const struct field *f);
 
 // ---- a call --------------------------------------------------------------------------
 
-enum v4_1_step { V4_1_WAIT, V4_1_REPLIED };
+// What a step returns.
+enum v4_1_progress { V4_1_WAIT, V4_1_REPLIED };
 
 enum v4_1_fault {
-    V4_1_INVALID_LOGIN, V4_1_INVALID_SESSION, V4_1_NO_MODULE, V4_1_UNSUPPORTED, V4_1_DENIED,
-    V4_1_INVALID_DATA, V4_1_UNKNOWN_METHOD,
+    V4_1_INVALID_LOGIN,
+    V4_1_INVALID_SESSION,
+    V4_1_NO_MODULE,
+    V4_1_UNSUPPORTED,
+    V4_1_DENIED,
+    V4_1_INVALID_DATA,
+    V4_1_UNKNOWN_METHOD,
 };
 
 enum v4_1_method_flag {
@@ -75,7 +81,7 @@ enum v4_1_method_flag {
 };
 
 struct v4_1_call;
-typedef enum v4_1_step v4_1_step_fn(struct v4_1_call *c);
+typedef int v4_1_step_fn(struct v4_1_call *c);
 
 struct v4_1_method {
     const char *name;
@@ -91,26 +97,26 @@ struct v4_1_call {
     struct http_exchange *exchange;
     struct arena *arena;
     const struct v4_1_method *method;
-    struct str callback;                 // JSONP; len 0: none
-    struct str cookie;                   // PHPSESSID that the client sent
-    json_t *data;                        // owned: the decoded rest_data, or NULL
-    const json_t *args[V4_1_ARGS_MAX];   // NULL: not given
+    struct str callback;               // JSONP; len 0: none
+    struct str cookie;                 // PHPSESSID that the client sent
+    json_t *data;                      // owned: the decoded rest_data, or NULL
+    const json_t *args[V4_1_ARGS_MAX]; // NULL: not given
     size_t nargs;
-    const struct v4_1_module *module;    // V4_1_MODULE methods
-    struct str session;                  // set once it is known to be alive
+    const struct v4_1_module *module; // V4_1_MODULE methods
+    struct str session;               // set once it is known to be alive
     struct principal principal;
     v4_1_step_fn *step;
     bool ready, driving;
-    struct dispatch *dispatch;           // the last operation's, with its result
-    struct buf body;                     // owned: the reply
-    struct v4_1_login *login;            // the method's own state, one of
+    struct dispatch *dispatch; // the last operation's, with its result
+    struct buf body;           // owned: the reply
+    struct v4_1_login *login;  // the method's own state, one of
     struct v4_1_read *read;
     struct v4_1_write *write;
     struct v4_1_relate *relate;
 };
 
 // Runs `op` for the call; `next` is its next step. Always V4_1_WAIT.
-enum v4_1_step v4_1_run(struct v4_1_call *c, struct operation *op, v4_1_step_fn *next);
+int v4_1_run(struct v4_1_call *c, struct operation *op, v4_1_step_fn *next);
 // A new operation of the call's arena with the principal filled in; NULL: no memory.
 struct operation *v4_1_operation(struct v4_1_call *c, enum operation_kind kind,
                                  const struct entity *en);
@@ -118,14 +124,14 @@ struct operation *v4_1_operation(struct v4_1_call *c, enum operation_kind kind,
 void v4_1_drive(struct v4_1_call *c);
 
 // Ends of a call, always V4_1_REPLIED. The call is gone afterwards.
-enum v4_1_step v4_1_reply(struct v4_1_call *c); // c->body
-enum v4_1_step v4_1_reply_text(struct v4_1_call *c, const char *json);
-enum v4_1_step v4_1_reply_fault(struct v4_1_call *c, enum v4_1_fault f);
+int v4_1_reply(struct v4_1_call *c); // c->body
+int v4_1_reply_text(struct v4_1_call *c, const char *json);
+int v4_1_reply_fault(struct v4_1_call *c, enum v4_1_fault f);
 // For a result that is not RESULT_OK.
-enum v4_1_step v4_1_reply_result(struct v4_1_call *c, const struct result *r);
+int v4_1_reply_result(struct v4_1_call *c, const struct result *r);
 // Something outside of JSON: 500 as the legacy's crash, or 503.
-enum v4_1_step v4_1_reply_broken(struct v4_1_call *c, unsigned status, const char *text);
-enum v4_1_step v4_1_reply_memory(struct v4_1_call *c);
+int v4_1_reply_broken(struct v4_1_call *c, unsigned status, const char *text);
+int v4_1_reply_memory(struct v4_1_call *c);
 
 // ---- arguments (v4_1_args.c), pure ---------------------------------------------------
 
@@ -136,8 +142,8 @@ size_t v4_1_bind(const struct v4_1_method *m, const json_t *data, const json_t *
 const struct v4_1_method *v4_1_method(struct str name); // any case; NULL
 // A scalar as PHP turns it into text; false for a list, an object, or no memory.
 bool v4_1_text(const json_t *j, struct arena *a, struct str *out);
-bool v4_1_empty(const json_t *j);          // PHP's empty(), and not given
-bool v4_1_wants_deleted(const json_t *j);  // all rows, deleted ones too
+bool v4_1_empty(const json_t *j);         // PHP's empty(), and not given
+bool v4_1_wants_deleted(const json_t *j); // all rows, deleted ones too
 // A count as lists take it: absent, null and "" leave *out; decimals are cut; -1: no number.
 int v4_1_number(const json_t *j, long long *out);
 // 36 characters of a GUID with a capital letter in it; then `out` is the lower-case form.
@@ -153,23 +159,27 @@ void v4_1_add_php_number(struct buf *out, double x);
 // The number that the legacy reads out of a client's text: "$1,234.5x" is 1234.5.
 double v4_1_read_number(struct str s);
 // Text that a client writes. `stored` is what the record gets, `echo` what set_entry answers.
-struct v4_1_text { struct str stored, echo; };
-int v4_1_clean(struct str in, bool trim, struct arena *a, struct v4_1_text *out, struct err *e)
-    FICUS_MUST_CHECK;
+struct v4_1_text {
+    struct str stored, echo;
+};
+int v4_1_clean(struct str in, bool trim, struct arena *a, struct v4_1_text *out,
+               struct err *e) FICUS_MUST_CHECK;
+// A run of `min` to `max` decimal digits at *at, which moves behind it; false: there is none.
+bool v4_1_digits(struct str s, size_t *at, size_t min, size_t max, unsigned *out);
 // Cuts at `max` characters (0: 65535 bytes); true when something was cut.
 bool v4_1_cut(struct str *s, unsigned max);
 // The HTML 4.01 entities.
-const char *v4_1_entity_name(uint32_t code);  // NULL
-uint32_t v4_1_entity_code(struct str name);   // 0
+const char *v4_1_entity_name(uint32_t code); // NULL
+uint32_t v4_1_entity_code(struct str name);  // 0
 
 // ---- query and order_by (v4_1_query.c), pure; Thread: any ------------------------------
 
 // ERR_INVALID: outside of the allow-list. *out NULL when the text is blank.
-int v4_1_query(const struct v4_1_module *m, struct str text, struct arena *a,
-               struct filter **out, struct err *e) FICUS_MUST_CHECK;
+int v4_1_query(const struct v4_1_module *m, struct str text, struct arena *a, struct filter **out,
+               struct err *e) FICUS_MUST_CHECK;
 // What is no bare field name is left out. ERR_INVALID: blanks only, or a secret field.
-int v4_1_order(const struct v4_1_module *m, struct str text, struct arena *a,
-               struct order **out, size_t *n, struct err *e) FICUS_MUST_CHECK;
+int v4_1_order(const struct v4_1_module *m, struct str text, struct arena *a, struct order **out,
+               size_t *n, struct err *e) FICUS_MUST_CHECK;
 
 // ---- records as JSON (v4_1_reply.c), pure ---------------------------------------------
 
@@ -177,9 +187,9 @@ int v4_1_order(const struct v4_1_module *m, struct str text, struct arena *a,
 struct v4_1_column {
     const char *name;
     size_t name_len;
-    const struct field *field;  // NULL: composed, or unknown
+    const struct field *field; // NULL: composed, or unknown
     size_t at[4];
-    size_t nat;                 // 0: always ""
+    size_t nat; // 0: always ""
 };
 struct v4_1_columns {
     struct v4_1_column *list;
@@ -208,8 +218,8 @@ int v4_1_columns_of_entry(const struct v4_1_module *m, const json_t *select, str
 int v4_1_columns_of_link(const struct v4_1_module *m, const json_t *select, struct arena *a,
                          struct v4_1_columns *out, struct err *e) FICUS_MUST_CHECK;
 int v4_1_links_of(const struct dialect_mount *mount, const struct v4_1_module *m,
-                  const json_t *wanted, struct arena *a, struct v4_1_links *out, struct err *e)
-    FICUS_MUST_CHECK;
+                  const json_t *wanted, struct arena *a, struct v4_1_links *out,
+                  struct err *e) FICUS_MUST_CHECK;
 
 void v4_1_add_value(struct buf *out, const struct v4_1_module *m, const struct field *f,
                     struct value v);
@@ -227,32 +237,32 @@ void v4_1_add_pair(struct buf *out, struct str name); // "name":{"name":"name","
 // One record of set_entry, decoded.
 struct v4_1_record {
     const struct v4_1_module *module;
-    struct str id;               // "" when none was given
+    struct str id; // "" when none was given
     bool new_with_id, deleted;
     bool keep_modified, keep_modifier; // update_date_modified, update_modified_by: false
-    bool bad_id;                 // answered with null, nothing written
-    struct value *values;        // by field index; ABSENT: untouched
-    struct str *echo;            // JSON by field index; .data NULL: not given
+    bool bad_id;                       // answered with null, nothing written
+    struct value *values;              // by field index; ABSENT: untouched
+    struct str *echo;                  // JSON by field index; .data NULL: not given
 };
 int v4_1_record_decode(const struct v4_1_module *m, const json_t *list, struct arena *a,
                        struct v4_1_record *out, struct err *e) FICUS_MUST_CHECK;
 // What is left out or derived, once it is known whether a row is made.
-int v4_1_record_finish(struct v4_1_record *r, bool create, struct arena *a, struct err *e)
-    FICUS_MUST_CHECK;
+int v4_1_record_finish(struct v4_1_record *r, bool create, struct arena *a,
+                       struct err *e) FICUS_MUST_CHECK;
 void v4_1_add_echo(struct buf *out, const struct v4_1_record *r); // object, or []
 
 // ---- handlers --------------------------------------------------------------------------
 
 v4_1_step_fn v4_1_login, v4_1_logout, v4_1_get_user_id, v4_1_seamless_login,
-    v4_1_get_server_info;                                                 // v4_1_login.c
+    v4_1_get_server_info; // v4_1_login.c
 v4_1_step_fn v4_1_get_entry, v4_1_get_entries, v4_1_get_entry_list,
-    v4_1_get_entries_count;                                               // v4_1_read.c
-v4_1_step_fn v4_1_set_entry, v4_1_set_entries;                            // v4_1_write.c
-v4_1_step_fn v4_1_get_relationships, v4_1_set_relationship;               // v4_1_relate.c
-v4_1_step_fn v4_1_get_module_fields, v4_1_get_available_modules;          // v4_1_fields.c
+    v4_1_get_entries_count;                                      // v4_1_read.c
+v4_1_step_fn v4_1_set_entry, v4_1_set_entries;                   // v4_1_write.c
+v4_1_step_fn v4_1_get_relationships, v4_1_set_relationship;      // v4_1_relate.c
+v4_1_step_fn v4_1_get_module_fields, v4_1_get_available_modules; // v4_1_fields.c
 
 // Filter, order and page of a list from their arguments. V4_1_WAIT: go on.
-enum v4_1_step v4_1_read_page(struct v4_1_call *c, const struct v4_1_module *m,
-                              const json_t *query, const json_t *order_by, struct query *q);
+int v4_1_read_page(struct v4_1_call *c, const struct v4_1_module *m, const json_t *query,
+                   const json_t *order_by, struct query *q);
 
 #endif

@@ -146,14 +146,14 @@ static void add_user(struct buf *out, const struct principal *p)
     add_known(out, "user_currency_name", "\"US Dollar\"");
 }
 
-static enum v4_1_step refuse(struct v4_1_call *c)
+static int refuse(struct v4_1_call *c)
 {
     if (c->mount->refused)
         metric_add(c->mount->refused, 1);
     return v4_1_reply_fault(c, V4_1_INVALID_LOGIN);
 }
 
-static enum v4_1_step checked(struct v4_1_call *c)
+static int checked(struct v4_1_call *c)
 {
     struct v4_1_login *l = c->login;
     char *id = arena_alloc(c->arena, 33);
@@ -228,7 +228,7 @@ static void take_user(struct v4_1_call *c, const struct record *r, struct check 
         k->known = true;
 }
 
-static enum v4_1_step user_read(struct v4_1_call *c)
+static int user_read(struct v4_1_call *c)
 {
     struct v4_1_login *l = c->login;
     const struct result *res = &c->dispatch->result;
@@ -279,7 +279,7 @@ static void list_fields(struct v4_1_login *l, const struct v4_1_users *u)
             l->fields[l->nfields++] = all[i];
 }
 
-static enum v4_1_step read_user(struct v4_1_call *c)
+static int read_user(struct v4_1_call *c)
 {
     const struct v4_1_users *u = &c->mount->users;
     struct operation *op = v4_1_operation(c, OPERATION_LIST, u->module->entity);
@@ -299,7 +299,7 @@ static enum v4_1_step read_user(struct v4_1_call *c)
     return v4_1_run(c, op, user_read);
 }
 
-enum v4_1_step v4_1_login(struct v4_1_call *c)
+int v4_1_login(struct v4_1_call *c)
 {
     const json_t *auth = c->args[0];
     const json_t *encryption = json_object_get(auth, "encryption");
@@ -325,24 +325,24 @@ enum v4_1_step v4_1_login(struct v4_1_call *c)
 
 // ---- sessions
 
-enum v4_1_step v4_1_logout(struct v4_1_call *c)
+int v4_1_logout(struct v4_1_call *c)
 {
     sessions_end(c->mount->env.sessions, c->session);
     return v4_1_reply_text(c, "null");
 }
 
-enum v4_1_step v4_1_get_user_id(struct v4_1_call *c)
+int v4_1_get_user_id(struct v4_1_call *c)
 {
     buf_addjson_php(&c->body, c->principal.user_id);
     return v4_1_reply(c);
 }
 
-enum v4_1_step v4_1_seamless_login(struct v4_1_call *c)
+int v4_1_seamless_login(struct v4_1_call *c)
 {
     return v4_1_reply_text(c, "1");
 }
 
-enum v4_1_step v4_1_get_server_info(struct v4_1_call *c)
+int v4_1_get_server_info(struct v4_1_call *c)
 {
     const struct dialect_mount *m = c->mount;
     char now[20];

@@ -20,7 +20,7 @@ struct v4_1_read {
     bool lowered;
 };
 
-static enum v4_1_step fail(struct v4_1_call *c, const struct err *e)
+static int fail(struct v4_1_call *c, const struct err *e)
 {
     if (e->code == ERR_MEMORY)
         return v4_1_reply_memory(c);
@@ -52,7 +52,7 @@ static struct operation *read_operation(struct v4_1_call *c, enum operation_kind
 
 // ---- get_entry, get_entries
 
-static enum v4_1_step reply_entries(struct v4_1_call *c, bool wrapped)
+static int reply_entries(struct v4_1_call *c, bool wrapped)
 {
     struct v4_1_read *r = c->read;
     struct buf *out = &c->body;
@@ -79,9 +79,9 @@ static enum v4_1_step reply_entries(struct v4_1_call *c, bool wrapped)
     return v4_1_reply(c);
 }
 
-static enum v4_1_step read_entry(struct v4_1_call *c, struct str id);
+static int read_entry(struct v4_1_call *c, struct str id);
 
-static enum v4_1_step entry_done(struct v4_1_call *c)
+static int entry_done(struct v4_1_call *c)
 {
     struct v4_1_read *r = c->read;
     const struct result *res = &c->dispatch->result;
@@ -108,7 +108,7 @@ static bool to_key(struct v4_1_call *c, struct str id, struct value *out)
            out->state == VALUE_SET && out->len > 0;
 }
 
-static enum v4_1_step read_entry(struct v4_1_call *c, struct str id)
+static int read_entry(struct v4_1_call *c, struct str id)
 {
     struct operation *op = read_operation(c, OPERATION_GET);
     struct value *key = arena_alloc(c->arena, sizeof(*key));
@@ -130,7 +130,7 @@ static int alloc_ids(struct v4_1_call *c, size_t n, struct err *e)
     return r->ids && r->rows ? 0 : err_memory(e);
 }
 
-enum v4_1_step v4_1_get_entry(struct v4_1_call *c)
+int v4_1_get_entry(struct v4_1_call *c)
 {
     struct err e;
 
@@ -152,9 +152,9 @@ static const struct record *row_of(const struct result *res, struct value key, b
     return NULL;
 }
 
-static enum v4_1_step read_block(struct v4_1_call *c);
+static int read_block(struct v4_1_call *c);
 
-static enum v4_1_step block_done(struct v4_1_call *c)
+static int block_done(struct v4_1_call *c)
 {
     struct v4_1_read *r = c->read;
     const struct result *res = &c->dispatch->result;
@@ -171,7 +171,7 @@ static enum v4_1_step block_done(struct v4_1_call *c)
 }
 
 // The next ids, each once as it was sent and, where it has capitals, once in lower case.
-static enum v4_1_step read_block(struct v4_1_call *c)
+static int read_block(struct v4_1_call *c)
 {
     struct v4_1_read *r = c->read;
 
@@ -202,7 +202,7 @@ static enum v4_1_step read_block(struct v4_1_call *c)
     return v4_1_run(c, op, block_done);
 }
 
-enum v4_1_step v4_1_get_entries(struct v4_1_call *c)
+int v4_1_get_entries(struct v4_1_call *c)
 {
     size_t i, n = json_is_array(c->args[2]) ? json_array_size(c->args[2]) : 0;
     struct err e;
@@ -223,8 +223,8 @@ enum v4_1_step v4_1_get_entries(struct v4_1_call *c)
 
 // ---- lists
 
-enum v4_1_step v4_1_read_page(struct v4_1_call *c, const struct v4_1_module *m, const json_t *query,
-                              const json_t *order_by, struct query *q)
+int v4_1_read_page(struct v4_1_call *c, const struct v4_1_module *m, const json_t *query,
+                   const json_t *order_by, struct query *q)
 {
     struct filter *filter = NULL;
     struct order *order = NULL;
@@ -241,7 +241,7 @@ enum v4_1_step v4_1_read_page(struct v4_1_call *c, const struct v4_1_module *m, 
     return V4_1_WAIT;
 }
 
-static enum v4_1_step list_done(struct v4_1_call *c)
+static int list_done(struct v4_1_call *c)
 {
     struct v4_1_read *r = c->read;
     const struct result *res = &c->dispatch->result;
@@ -268,7 +268,7 @@ static enum v4_1_step list_done(struct v4_1_call *c)
     return v4_1_reply(c);
 }
 
-enum v4_1_step v4_1_get_entry_list(struct v4_1_call *c)
+int v4_1_get_entry_list(struct v4_1_call *c)
 {
     long long offset = 0, limit = V4_1_PAGE;
     struct err e;
@@ -292,7 +292,7 @@ enum v4_1_step v4_1_get_entry_list(struct v4_1_call *c)
     return v4_1_run(c, op, list_done);
 }
 
-static enum v4_1_step count_done(struct v4_1_call *c)
+static int count_done(struct v4_1_call *c)
 {
     const struct result *res = &c->dispatch->result;
 
@@ -302,7 +302,7 @@ static enum v4_1_step count_done(struct v4_1_call *c)
     return v4_1_reply(c);
 }
 
-enum v4_1_step v4_1_get_entries_count(struct v4_1_call *c)
+int v4_1_get_entries_count(struct v4_1_call *c)
 {
     struct operation *op = v4_1_operation(c, OPERATION_COUNT, c->module->entity);
 

@@ -26,7 +26,7 @@ struct v4_1_relate {
     struct value *extra; // by field index of the link's entity
 };
 
-static enum v4_1_step fail(struct v4_1_call *c, const struct err *e)
+static int fail(struct v4_1_call *c, const struct err *e)
 {
     if (e->code == ERR_MEMORY)
         return v4_1_reply_memory(c);
@@ -34,7 +34,7 @@ static enum v4_1_step fail(struct v4_1_call *c, const struct err *e)
 }
 
 // Reads the parent's key; `next` decides what its absence means.
-static enum v4_1_step read_parent(struct v4_1_call *c, v4_1_step_fn *next)
+static int read_parent(struct v4_1_call *c, v4_1_step_fn *next)
 {
     struct v4_1_relate *r = c->relate;
     const struct entity *en = r->module->entity;
@@ -132,7 +132,7 @@ static void add_related(struct buf *out, const struct v4_1_relate *r, const stru
     buf_free(&id);
 }
 
-static enum v4_1_step related_done(struct v4_1_call *c)
+static int related_done(struct v4_1_call *c)
 {
     struct v4_1_relate *r = c->relate;
     const struct result *res = &c->dispatch->result;
@@ -156,7 +156,7 @@ static enum v4_1_step related_done(struct v4_1_call *c)
     return v4_1_reply(c);
 }
 
-static enum v4_1_step parent_read(struct v4_1_call *c)
+static int parent_read(struct v4_1_call *c)
 {
     struct v4_1_relate *r = c->relate;
     const struct result *res = &c->dispatch->result;
@@ -219,7 +219,7 @@ static int prepare_related(struct v4_1_call *c, struct err *e)
     return 0;
 }
 
-enum v4_1_step v4_1_get_relationships(struct v4_1_call *c)
+int v4_1_get_relationships(struct v4_1_call *c)
 {
     struct err e;
 
@@ -239,7 +239,7 @@ enum v4_1_step v4_1_get_relationships(struct v4_1_call *c)
 
 // ---- set_relationship
 
-static enum v4_1_step reply_counts(struct v4_1_call *c, bool ok)
+static int reply_counts(struct v4_1_call *c, bool ok)
 {
     bool remove = !v4_1_empty(c->args[6]);
 
@@ -249,7 +249,7 @@ static enum v4_1_step reply_counts(struct v4_1_call *c, bool ok)
     return v4_1_reply(c);
 }
 
-static enum v4_1_step linked(struct v4_1_call *c)
+static int linked(struct v4_1_call *c)
 {
     const struct result *res = &c->dispatch->result;
 
@@ -260,7 +260,7 @@ static enum v4_1_step linked(struct v4_1_call *c)
     return v4_1_reply_result(c, res);
 }
 
-static enum v4_1_step link_rows(struct v4_1_call *c)
+static int link_rows(struct v4_1_call *c)
 {
     struct v4_1_relate *r = c->relate;
     struct operation *op = v4_1_operation(c, OPERATION_RELATE, r->module->entity);
@@ -279,9 +279,9 @@ static enum v4_1_step link_rows(struct v4_1_call *c)
     return v4_1_run(c, op, linked);
 }
 
-static enum v4_1_step next_row(struct v4_1_call *c);
+static int next_row(struct v4_1_call *c);
 
-static enum v4_1_step row_done(struct v4_1_call *c)
+static int row_done(struct v4_1_call *c)
 {
     const struct result *res = &c->dispatch->result;
 
@@ -304,7 +304,7 @@ static void set_reference(const struct relationship *rel, struct value *values, 
 }
 
 // Updates one row: the parent when the column is its own, else the next of the targets.
-static enum v4_1_step next_row(struct v4_1_call *c)
+static int next_row(struct v4_1_call *c)
 {
     struct v4_1_relate *r = c->relate;
     const struct relationship *rel = r->relationship;
@@ -328,7 +328,7 @@ static enum v4_1_step next_row(struct v4_1_call *c)
     return v4_1_run(c, op, row_done);
 }
 
-static enum v4_1_step targets_read(struct v4_1_call *c)
+static int targets_read(struct v4_1_call *c)
 {
     struct v4_1_relate *r = c->relate;
     const struct result *res = &c->dispatch->result;
@@ -343,7 +343,7 @@ static enum v4_1_step targets_read(struct v4_1_call *c)
     return r->relationship->kind == RELATION_LINK ? link_rows(c) : next_row(c);
 }
 
-static enum v4_1_step set_parent_read(struct v4_1_call *c)
+static int set_parent_read(struct v4_1_call *c)
 {
     struct v4_1_relate *r = c->relate;
     const struct result *res = &c->dispatch->result;
@@ -433,7 +433,7 @@ static bool may_relate(const struct v4_1_call *c)
     return changed != users || c->principal.is_admin;
 }
 
-enum v4_1_step v4_1_set_relationship(struct v4_1_call *c)
+int v4_1_set_relationship(struct v4_1_call *c)
 {
     struct str name;
     struct err e;

@@ -194,3 +194,17 @@ bool v4_1_cut(struct str *s, unsigned max)
     s->len = bytes;
     return true;
 }
+
+bool v4_1_digits(struct str s, size_t *at, size_t min, size_t max, unsigned *out)
+{
+    size_t n = 0;
+
+    *out = 0;
+    for (; *at + n < s.len && s.data[*at + n] >= '0' && s.data[*at + n] <= '9'; n++) {
+        if (n == max)
+            return false;
+        *out = *out * 10 + (unsigned)(s.data[*at + n] - '0');
+    }
+    *at += n;
+    return n >= min;
+}

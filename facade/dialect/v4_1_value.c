@@ -148,40 +148,33 @@ static int take_number(struct decoder *d, const struct field *f, const json_t *j
     return copy.data ? set_parsed(d, f, copy) : err_memory(d->e);
 }
 
-// Length of a run of digits, between `min` and `max`; 0 when it is not.
-static size_t digits(struct str s, size_t at, size_t min, size_t max)
-{
-    size_t n = 0;
-
-    while (at + n < s.len && s.data[at + n] >= '0' && s.data[at + n] <= '9')
-        n++;
-    return n >= min && n <= max ? n : 0;
-}
-
 // YYYY-M-D with one or two digits a part; *len: its length.
-static bool is_date(struct str s, size_t *len)
+static bool is_date(struct str s, size_t *len, unsigned part[3])
 {
-    size_t month = digits(s, 5, 1, 2), day = month ? digits(s, 6 + month, 1, 2) : 0;
-
-    if (digits(s, 0, 4, 4) == 0 || s.len < 8 || s.data[4] != '-' || month == 0 || day == 0 ||
-        s.data[5 + month] != '-')
-        return false;
-    *len = 6 + month + day;
+    *len = 0;
+    for (int i = 0; i < 3; i++) {
+        if (i > 0 && (*len >= s.len || s.data[(*len)++] != '-'))
+            return false;
+        if (!v4_1_digits(s, len, i == 0 ? 4 : 1, i == 0 ? 4 : 2, &part[i]))
+            return false;
+    }
     return true;
 }
 
 static bool is_time(struct str s)
 {
-    return s.len == 8 && digits(s, 0, 2, 2) && digits(s, 3, 2, 2) && digits(s, 6, 2, 2) &&
-           s.data[2] == ':' && s.data[5] == ':';
+    unsigned part;
+    size_t at = 0;
+
+    return s.len == 8 && s.data[2] == ':' && s.data[5] == ':' && v4_1_digits(s, &at, 2, 2, &part) &&
+           ++at && v4_1_digits(s, &at, 2, 2, &part) && ++at && v4_1_digits(s, &at, 2, 2, &part);
 }
 
 static int take_moment(struct decoder *d, const struct field *f, struct str s)
 {
+    unsigned part[3];
     size_t len = 0;
-    bool ok = is_date(s, &len);
-    unsigned y, m, day;
-    char date[16];
+    bool ok = is_date(s, &len, part);
 
     if (ok && f->type == TYPE_DATE)
         ok = len == s.len;
@@ -190,11 +183,10 @@ static int take_moment(struct decoder *d, const struct field *f, struct str s)
     if (echo_text(d, f, ok ? s : STR("")) < 0)
         return -1;
     d->record->values[f->index] = value_null();
-    if (!ok || str_copy(date, sizeof(date), str_n(s.data, len)) < 0 ||
-        sscanf(date, "%4u-%2u-%2u", &y, &m, &day) != 3)
+    if (!ok)
         return 0;
-    struct str text = arena_printf(d->arena, "%04u-%02u-%02u%.*s", y, m, day, (int)(s.len - len),
-                                   s.data + len);
+    struct str text = arena_printf(d->arena, "%04u-%02u-%02u%.*s", part[0], part[1], part[2],
+                                   (int)(s.len - len), s.data + len);
     return text.data ? set_parsed(d, f, text) : err_memory(d->e);
 }
 

@@ -18,16 +18,16 @@ struct v4_1_write {
     size_t nids;
 };
 
-static enum v4_1_step next_record(struct v4_1_call *c);
+static int next_record(struct v4_1_call *c);
 
-static enum v4_1_step fail(struct v4_1_call *c, const struct err *e)
+static int fail(struct v4_1_call *c, const struct err *e)
 {
     if (e->code == ERR_MEMORY)
         return v4_1_reply_memory(c);
     return v4_1_reply_fault(c, V4_1_INVALID_DATA);
 }
 
-static enum v4_1_step record_done(struct v4_1_call *c)
+static int record_done(struct v4_1_call *c)
 {
     struct v4_1_write *w = c->write;
     struct buf *out = &c->body;
@@ -68,7 +68,7 @@ static struct operation *write_operation(struct v4_1_call *c, enum operation_kin
     return op;
 }
 
-static enum v4_1_step run_write(struct v4_1_call *c, enum operation_kind kind, v4_1_step_fn *next)
+static int run_write(struct v4_1_call *c, enum operation_kind kind, v4_1_step_fn *next)
 {
     struct operation *op = write_operation(c, kind);
     struct err e;
@@ -81,14 +81,14 @@ static enum v4_1_step run_write(struct v4_1_call *c, enum operation_kind kind, v
 }
 
 // A row that may not be written is left out of set_entries without a word.
-static enum v4_1_step refused(struct v4_1_call *c, const struct result *res)
+static int refused(struct v4_1_call *c, const struct result *res)
 {
     if (c->write->lists && res->status == RESULT_DENIED)
         return next_record(c);
     return v4_1_reply_result(c, res);
 }
 
-static enum v4_1_step erase_done(struct v4_1_call *c)
+static int erase_done(struct v4_1_call *c)
 {
     const struct result *res = &c->dispatch->result;
 
@@ -97,14 +97,14 @@ static enum v4_1_step erase_done(struct v4_1_call *c)
     return record_done(c);
 }
 
-static enum v4_1_step erase(struct v4_1_call *c)
+static int erase(struct v4_1_call *c)
 {
     if (!c->write->record.deleted)
         return record_done(c);
     return run_write(c, OPERATION_DELETE, erase_done);
 }
 
-static enum v4_1_step phantom(struct v4_1_call *c)
+static int phantom(struct v4_1_call *c)
 {
     static _Thread_local struct log_limit limit;
     const struct v4_1_module *m = c->write->record.module;
@@ -121,7 +121,7 @@ static enum v4_1_step phantom(struct v4_1_call *c)
     return record_done(c);
 }
 
-static enum v4_1_step update_done(struct v4_1_call *c)
+static int update_done(struct v4_1_call *c)
 {
     struct v4_1_write *w = c->write;
     const struct result *res = &c->dispatch->result;
@@ -139,7 +139,7 @@ static enum v4_1_step update_done(struct v4_1_call *c)
     return phantom(c);
 }
 
-static enum v4_1_step create_done(struct v4_1_call *c)
+static int create_done(struct v4_1_call *c)
 {
     const struct result *res = &c->dispatch->result;
 
@@ -162,7 +162,7 @@ static bool only_deletes(const struct v4_1_record *r)
     return true;
 }
 
-static enum v4_1_step save(struct v4_1_call *c, const json_t *list)
+static int save(struct v4_1_call *c, const json_t *list)
 {
     struct v4_1_write *w = c->write;
     struct v4_1_record *r = &w->record;
@@ -194,7 +194,7 @@ static bool is_list(const json_t *j)
     return json_is_array(j) || json_is_object(j);
 }
 
-enum v4_1_step v4_1_set_entry(struct v4_1_call *c)
+int v4_1_set_entry(struct v4_1_call *c)
 {
     if (!may_write(c))
         return v4_1_reply_fault(c, V4_1_DENIED);
@@ -215,7 +215,7 @@ static const json_t *list_at(const json_t *lists, size_t i)
     return json_object_iter_value(iter);
 }
 
-static enum v4_1_step next_record(struct v4_1_call *c)
+static int next_record(struct v4_1_call *c)
 {
     struct v4_1_write *w = c->write;
     size_t n = json_is_array(w->lists) ? json_array_size(w->lists) : json_object_size(w->lists);
@@ -229,7 +229,7 @@ static enum v4_1_step next_record(struct v4_1_call *c)
     return v4_1_reply(c);
 }
 
-enum v4_1_step v4_1_set_entries(struct v4_1_call *c)
+int v4_1_set_entries(struct v4_1_call *c)
 {
     const json_t *lists = c->args[2];
 
