@@ -108,7 +108,9 @@ struct dbms {
     void (*trigger_drop)(struct buf *out, const struct dbms_trigger *t);
     const char *trigger_names_sql; // -> names of Ficus' triggers that exist
     bool ddl_in_transaction;       // DDL can be rolled back
-    // Statements that set and clear the marks in the current session/transaction.
+    // Statements that set and clear the marks. Only inside the writing transaction, cleared
+    // before its commit: SQLite keeps them in a row that other connections would see, and a
+    // pooled MariaDB session would carry them on.
     void (*set_marks)(struct buf *out, const struct dbms_marks *m); // "\n--\n" separated
     const char *clear_marks;
 
