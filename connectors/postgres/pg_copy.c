@@ -3,9 +3,10 @@
 // tab, rows by newline, NULL as \\N, backslash escapes (PostgreSQL documentation, COPY).
 #include "connectors/postgres/pg_int.h"
 
+#include "base/clock.h"
+
 #include <errno.h>
 #include <poll.h>
-#include <stdio.h>
 
 #define COPY_CHUNK (64u << 10)
 
@@ -122,12 +123,17 @@ static int take_notice(struct pg_conn *c, struct pg_notice *out)
 int pg_wait_notice(struct pg_conn *c, unsigned ms, struct pg_notice *out, struct err *e)
 {
     struct pollfd p = {.fd = PQsocket(c->pq), .events = POLLIN};
-    if (take_notice(c, out))
-        return 1;
-    int ready = poll(&p, 1, (int)ms);
-    if (ready < 0 && errno != EINTR)
-        return err_set(e, ERR_INTERNAL, "poll: errno %d", errno);
-    if (ready > 0 && !PQconsumeInput(c->pq))
-        return pg_conn_err(c, e);
-    return take_notice(c, out);
+    uint64_t now = clock_mono_ms(), end = now + ms;
+    // Input need not be a notice: another message, or the first part of one.
+    while (!take_notice(c, out)) {
+        int ready = poll(&p, 1, (int)(end - now));
+        if (ready < 0 && errno != EINTR)
+            return err_set(e, ERR_INTERNAL, "poll: errno %d", errno);
+        if (ready > 0 && (!PQconsumeInput(c->pq) || PQstatus(c->pq) != CONNECTION_OK))
+            return pg_conn_err(c, e);
+        now = clock_mono_ms();
+        if (now >= end)
+            return take_notice(c, out);
+    }
+    return 1;
 }

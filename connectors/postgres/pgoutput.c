@@ -54,6 +54,23 @@ static void string(struct cursor *c, char *out, size_t size)
     c->p = end + 1;
 }
 
+// Names that others choose freely (message prefixes, origins) may be longer than ours ever
+// are: cut, they still equal none of ours.
+static void free_name(struct cursor *c, char *out, size_t size)
+{
+    size_t left = c->bad ? 0 : (size_t)(c->end - c->p);
+    const unsigned char *end = left ? memchr(c->p, 0, left) : NULL;
+    size_t n = end ? (size_t)(end - c->p) : 0;
+    c->bad |= !end;
+    if (n >= size)
+        n = size - 1;
+    if (n)
+        memcpy(out, c->p, n);
+    out[n] = 0;
+    if (end)
+        c->p = end + 1;
+}
+
 static void relation(struct cursor *c, struct arena *a, struct pgoutput_relation *r)
 {
     r->oid = (uint32_t)number(c, 4);
@@ -142,7 +159,7 @@ static void message(struct cursor *c, struct pgoutput_message *m)
 {
     m->transactional = number(c, 1) & 1;
     m->lsn = number(c, 8);
-    string(c, m->prefix, sizeof m->prefix);
+    free_name(c, m->prefix, sizeof m->prefix);
     size_t len = number(c, 4);
     const unsigned char *p = take(c, len);
     m->content = str_n((const char *)p, p ? len : 0);
@@ -169,7 +186,7 @@ static void body(struct cursor *c, char kind, struct arena *a, struct pgoutput_m
     case 'O':
         m->kind = PGOUTPUT_ORIGIN;
         m->lsn = number(c, 8);
-        string(c, m->origin, sizeof m->origin);
+        free_name(c, m->origin, sizeof m->origin);
         break;
     case 'R': m->kind = PGOUTPUT_RELATION; relation(c, a, &m->rel); break;
     case 'Y':

@@ -38,7 +38,7 @@ struct pgoutput_message {
     bool has_old;
     char old_kind;               // 'K' key columns only, 'O' full old row
     struct pgoutput_tuple old, new_;
-    char origin[64];             // ORIGIN
+    char origin[64];             // ORIGIN; cut when longer, like prefix
     bool transactional;          // MESSAGE
     char prefix[64];             // MESSAGE
     struct str content;          // MESSAGE

@@ -33,3 +33,11 @@ def test_odbc_mariadb(work, mariadb, unique):
 
 def test_kafka(work, kafka):
     run("test_kafka", work, FICUS_TEST_KAFKA=kafka.bootstrap)
+
+
+def test_pg(work, postgres):
+    run("test_pg", work, FICUS_TEST_POSTGRES=postgres.conninfo())
+
+
+def test_pg_stream(work, postgres):
+    run("test_pg_stream", work, FICUS_TEST_POSTGRES=postgres.conninfo())
