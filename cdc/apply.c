@@ -12,7 +12,7 @@
 
 #define POLL_MS      50
 #define RETRY_MS     1000
-#define RETRY_SOON_MS 200   // while events wait for their parent
+#define RETRY_SOON_MS 200   // after rows were applied while events wait for their parent
 #define WATERMARK_MS 1000
 
 static const char *const names[] = {[SIDE_LEGACY] = "apply.new", [SIDE_NEW] = "apply.legacy"};
@@ -52,6 +52,7 @@ static int assign_all(struct applier *ap, struct kafka_assignment *parts, size_t
                       struct arena *a, struct err *e)
 {
     ap->nparts = 0;
+    ap->pending_ns = 0;
     for (size_t i = 0; i < n && ap->nparts < PARTS_MAX; i++) {
         struct part *p = &ap->parts[ap->nparts];
         long entity = entity_of_topic(ap, parts[i].topic);
@@ -120,6 +121,7 @@ static int follow_pauses(struct applier *ap, struct err *e)
         if (kafka_consumer_pause(ap->consumer, st->topic, p->partition, wanted, e))
             return -1;
         p->paused = p->fetch_paused = wanted;
+        p->pending = false; // it is read again from its position
     }
     return 0;
 }
@@ -138,7 +140,7 @@ static int measure_lag(struct applier *ap, struct err *e)
             if (ap->parts[i].entity != entity)
                 continue;
             if (kafka_watermarks(ap->consumer, st->topic, ap->parts[i].partition, &low, &high,
-                                 2000, e))
+                                 0, e))
                 return -1;
             lag += high > ap->parts[i].next ? high - ap->parts[i].next : 0;
             owned++;
@@ -154,10 +156,12 @@ static int measure_lag(struct applier *ap, struct err *e)
 static int maybe_retry(struct applier *ap, struct err *e)
 {
     uint64_t now = clock_mono_ns();
-    uint64_t every = (ap->nwaiting ? RETRY_SOON_MS : RETRY_MS) * 1000000ull;
+    bool soon = ap->nwaiting && ap->applied; // a parent may have come
+    uint64_t every = (soon ? RETRY_SOON_MS : RETRY_MS) * 1000000ull;
     if (ap->nparts == 0 || now - ap->retry_ns < every)
         return 0;
     ap->retry_ns = now;
+    ap->applied = false;
     return park_retry(ap, e);
 }
 
@@ -206,13 +210,17 @@ static int position_lost(struct applier *ap, struct err *e)
 
 static int turn(struct applier *ap, struct err *e)
 {
-    long n = kafka_consumer_poll(ap->consumer, POLL_MS, ap->messages, ap->s->batch_max, e);
+    struct log_ctx ctx = {names[ap->from], NULL, NULL};
+    long n = kafka_consumer_poll(ap->consumer, ap->pending_ns ? 2 : POLL_MS, ap->messages, ap->s->batch_max, e);
     if (n < 0) // messages may have been lost on the way here: begin anew from the positions
         return e->code == ERR_STALE ? position_lost(ap, e) : -1;
-    if (n > 0) {
+    if (n > 0 || batch_due(ap)) {
+        uint64_t start = clock_mono_ns();
         arena_reset(ap->arena);
-        if (batch_take(ap, (size_t)n, e) || write_batch(ap, (size_t)n, e))
+        if (batch_take(ap, (size_t)n, e) || (!batch_waits(ap) && write_batch(ap, (size_t)n, e)))
             return -1;
+        log_debug(&ctx, "%ld messages, %zu events, %zu parked in all, %llu us", n, ap->nitems,
+                  ap->nparked, (unsigned long long)(clock_mono_ns() - start) / 1000);
     }
     return follow_pauses(ap, e) || maybe_retry(ap, e) || measure_lag(ap, e) ? -1 : 0;
 }

@@ -10,6 +10,8 @@
 
 #include <stdio.h>
 
+#define HEARTBEAT_WAIT_MS 10 // topics' heartbeats come one by one: one transaction for all
+
 static struct part *part_of(struct applier *ap, const struct kafka_message *m, size_t *hint)
 {
     for (size_t i = 0; i < ap->nparts; i++) {
@@ -110,26 +112,49 @@ int batch_take(struct applier *ap, size_t n, struct err *e)
     size_t hint = 0;
     ap->nitems = ap->ncontrols = 0;
     keymap_reset(&ap->keys);
-    for (size_t i = 0; i < ap->nparts; i++)
-        ap->parts[i].in_batch = false;
+    for (size_t i = 0; i < ap->nparts; i++) {
+        struct part *p = &ap->parts[i];
+        p->in_batch = p->pending;
+        p->new_next = p->pending ? p->pend_next : p->next;
+        p->new_term = p->pending ? p->pend_term : p->term;
+        p->new_through = p->pending ? p->pend_through : p->through;
+    }
     for (size_t i = 0; i < n; i++) {
         const struct kafka_message *m = &ap->messages[i];
         struct part *p = part_of(ap, m, &hint);
         if (!p || p->paused)
             continue; // fetched before the partition was paused: it is sought back on resume
-        if (!p->in_batch) {
-            p->in_batch = true;
-            p->new_next = p->next;
-            p->new_term = p->term;
-            p->new_through = p->through;
-        }
         if (m->offset < p->new_next)
             continue;
+        p->in_batch = true;
         if (take_message(ap, m, p, e))
             return -1;
         p->new_next = m->offset + 1;
     }
     return 0;
+}
+
+bool batch_due(const struct applier *ap)
+{
+    return ap->pending_ns && clock_mono_ns() - ap->pending_ns >= HEARTBEAT_WAIT_MS * 1000000ull;
+}
+
+bool batch_waits(struct applier *ap)
+{
+    bool any = false;
+    if (ap->nitems || ap->ncontrols || batch_due(ap))
+        return false;
+    for (size_t i = 0; i < ap->nparts; i++) {
+        struct part *p = &ap->parts[i];
+        p->pending = p->in_batch;
+        p->pend_next = p->new_next;
+        p->pend_term = p->new_term;
+        p->pend_through = p->new_through;
+        any |= p->pending;
+    }
+    if (any && !ap->pending_ns)
+        ap->pending_ns = clock_mono_ns();
+    return true;
 }
 
 // Canonical values of an item; for a delete only the key's.
@@ -268,10 +293,12 @@ static int write_all(struct applier *ap, struct err *e)
 static void count(struct applier *ap)
 {
     uint64_t now_us = clock_wall_us();
+    ap->pending_ns = 0;
     for (size_t i = 0; i < ap->nparts; i++) {
         struct part *p = &ap->parts[i];
         if (!p->in_batch)
             continue;
+        p->pending = false;
         p->next = p->new_next;
         p->term = p->new_term;
         p->through = p->new_through;
@@ -286,6 +313,7 @@ static void count(struct applier *ap)
             continue;
         }
         const struct change *c = &it->event.change;
+        ap->applied = true;
         atomic_fetch_add_explicit(&st->applied, 1, memory_order_relaxed);
         metric_add(st->m_applied, 1);
         if (c->op == CHANGE_READ || !c->commit_us)

@@ -20,6 +20,9 @@ struct part {
     bool in_batch;            // has messages in the batch at hand; then what it moves to:
     int64_t new_next;
     long long new_term, new_through;
+    bool pending;             // moved by heartbeats only, which wait a little for company: to
+    int64_t pend_next;
+    long long pend_term, pend_through;
 };
 
 // A message of the batch that changes a row, or is parked.
@@ -52,13 +55,19 @@ struct applier {
     struct keymap parked;             // (entity, key): has parked events
     size_t nparked, nwaiting;         // open parked events, and those waiting for a parent
     struct arena *arena;
+    bool applied;                     // rows, since the last retry
     bool careful;                     // row faults are looked for
     uint64_t retry_ns, watermark_ns;
+    uint64_t pending_ns;              // since when heartbeats wait; 0: none
     char now[20];
 };
 
 // Messages -> items. Never fails for a message's own sake.
 int batch_take(struct applier *ap, size_t n, struct err *e) FICUS_MUST_CHECK;
+// The batch holds nothing but heartbeats, and the oldest can wait: it is kept for the next one.
+bool batch_waits(struct applier *ap);
+// Heartbeats have waited long enough.
+bool batch_due(const struct applier *ap);
 // Items -> one sink transaction. On success positions have moved.
 int batch_write(struct applier *ap, struct err *e) FICUS_MUST_CHECK;
 // Rows of one entity in [lo, hi) of ap->order; with `careful`, rows at fault become parked items.

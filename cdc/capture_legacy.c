@@ -22,6 +22,7 @@
 #define SAVE_MS        100
 #define PING_MS        1000
 #define IDLE_MAX_MS    50
+#define BUSY_MS        250
 #define TRIM_KEEP      20000    // changelog rows behind the published position
 #define MARKERS_A_BLOCK 256
 
@@ -43,7 +44,7 @@ struct capture {
     struct str markers[MARKERS_A_BLOCK];
     size_t nmarkers;
     long long beat_low, saved, trimmed;
-    uint64_t beat_ns;
+    uint64_t beat_ns, busy_ns;
     unsigned idle_ms, idle_max;
 };
 
@@ -200,6 +201,22 @@ static int save(struct capture *c, bool now, struct err *e)
     return 0;
 }
 
+// Asks every millisecond while there was a change lately, then less and less often.
+static int idle(struct capture *c, struct err *e)
+{
+    uint64_t until = clock_mono_ns() + c->idle_ms * 1000000ull, now;
+    if (until - c->busy_ns > BUSY_MS * 1000000ull)
+        c->idle_ms = c->idle_ms * 2 < c->idle_max ? c->idle_ms * 2 : c->idle_max;
+    do { // delivery reports end a poll early; they are no reason to ask the database again
+        if (publisher_poll(&c->pub, 1, e))
+            return -1;
+        now = clock_mono_ns();
+    } while (now < until && !publisher_idle(&c->pub));
+    if (now < until)
+        clock_sleep_ms((unsigned)((until - now) / 1000000) + 1);
+    return 0;
+}
+
 static int turn(struct capture *c, struct err *e)
 {
     struct changelog_row *rows;
@@ -213,23 +230,13 @@ static int turn(struct capture *c, struct err *e)
     if (desk_serve(c->s->desks[SIDE_LEGACY], &c->pub, UINT64_MAX, e) || heartbeat(c, e) ||
         save(c, false, e))
         return -1;
-    if (n) {
+    if (n || desk_busy(c->s->desks[SIDE_LEGACY])) {
+        c->busy_ns = clock_mono_ns();
         c->idle_ms = 1;
-        return publisher_poll(&c->pub, 0, e);
+        return publisher_poll(&c->pub, n ? 0 : 1, e);
     }
-    unsigned wait = c->idle_ms;
-    c->idle_ms = c->idle_ms * 2 < c->idle_max ? c->idle_ms * 2 : c->idle_max;
-    uint64_t until = clock_mono_ns() + wait * 1000000ull, now;
-    do { // delivery reports end a poll early; they are no reason to ask the database again
-        if (publisher_poll(&c->pub, 1, e))
-            return -1;
-        now = clock_mono_ns();
-    } while (now < until && !publisher_idle(&c->pub));
-    if (now < until)
-        clock_sleep_ms((unsigned)((until - now) / 1000000) + 1);
-    return 0;
+    return idle(c, e);
 }
-
 static int prepare(struct capture *c, struct err *e)
 {
     struct sync *s = c->s;

@@ -105,6 +105,14 @@ void desk_note(struct desk *d, size_t entity, struct str key)
     pthread_mutex_unlock(&d->lock);
 }
 
+bool desk_busy(struct desk *d)
+{
+    pthread_mutex_lock(&d->lock);
+    bool busy = atomic_load(&d->open) || d->state == CHUNK_READY || d->state == CHUNK_EMITTED;
+    pthread_mutex_unlock(&d->lock);
+    return busy;
+}
+
 static void wait_a_while(struct desk *d)
 {
     struct timespec until;

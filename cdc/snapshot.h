@@ -31,6 +31,7 @@ void desk_note(struct desk *d, size_t entity, struct str key); // emitted just n
 // Emits a waiting chunk when the stream has reached it, reports one that is acknowledged.
 int desk_serve(struct desk *d, struct publisher *p, uint64_t reached, struct err *e)
     FICUS_MUST_CHECK;
+bool desk_busy(struct desk *d); // a chunk is in hand or being read
 
 // --- snapshot thread
 bool desk_leads(struct desk *d);

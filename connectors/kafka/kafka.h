@@ -75,6 +75,7 @@ int kafka_consumer_seek(struct kafka_consumer *c, const char *topic, int32_t par
                         int64_t next, struct err *e) FICUS_MUST_CHECK;
 int kafka_consumer_pause(struct kafka_consumer *c, const char *topic, int32_t partition,
                          bool pause, struct err *e) FICUS_MUST_CHECK;
+// `ms` 0: as the last fetch told, without asking (-1001 while unknown).
 int kafka_watermarks(struct kafka_consumer *c, const char *topic, int32_t partition,
                      int64_t *low, int64_t *high, unsigned ms, struct err *e) FICUS_MUST_CHECK;
 

@@ -286,6 +286,7 @@ int kafka_watermarks(struct kafka_consumer *c, const char *topic, int32_t partit
                      int64_t *high, unsigned ms, struct err *e)
 {
     rd_kafka_resp_err_t code =
-        rd_kafka_query_watermark_offsets(c->rk, topic, partition, low, high, (int)ms);
+        ms ? rd_kafka_query_watermark_offsets(c->rk, topic, partition, low, high, (int)ms)
+           : rd_kafka_get_watermark_offsets(c->rk, topic, partition, low, high);
     return code ? kafka_err(e, code, "asking for watermarks") : 0;
 }
