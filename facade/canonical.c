@@ -4,10 +4,15 @@
 
 static void put_value(struct buf *out, struct value v)
 {
-    if (v.state == VALUE_SET)
+    if (v.state == VALUE_SET) {
         buf_addjson(out, value_str(v));
-    else
+    } else if (v.state == VALUE_FOREIGN) {
+        buf_addz(out, "{\"raw\":");
+        buf_addjson(out, value_str(v));
+        buf_printf(out, ",\"problem\":\"%s\"}", value_problem_name((enum value_problem)v.problem));
+    } else {
         buf_addz(out, "null");
+    }
 }
 
 static void put_values(struct buf *out, const struct value *v, size_t n)
@@ -39,8 +44,7 @@ static void put_fields(struct buf *out, const struct field *const *fields, size_
     buf_addc(out, ']');
 }
 
-static const char *const filter_names[] = {"and", "or", "not", "compare", "in", "between",
-                                           "null"};
+static const char *const filter_names[] = {"and", "or", "not", "compare", "in", "between", "null"};
 static const char *const match_names[] = {"=", "<>", "<", "<=", ">", ">=", "like", "not like"};
 
 // Depth is bounded by whoever built the filter (FILTER_DEPTH_MAX).

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Operations and results as JSON without loss: every value is its canonical text (a JSON
-// string) or null. What a facade sends to a service, so that the answer equals the one that
+// string), null, or {"raw", "problem"} for what its type cannot hold (VALUE_FOREIGN). What a facade sends to a service, so that the answer equals the one that
 // the service's own store would give.
 //   read  {"kind", "key"?, "keys"?, "fields": [..], "filter"?, "order"?: [["name", desc]..],
 //          "limit", "offset", "deleted", "total", "related"?, "expand"?}

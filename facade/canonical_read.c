@@ -10,8 +10,24 @@ static int bad(struct err *e, const char *what)
     return err_set(e, ERR_INVALID, "canonical JSON: %s", what);
 }
 
+static int get_foreign(const json_t *j, struct arena *a, struct value *out, struct err *e)
+{
+    const json_t *raw = json_object_get(j, "raw");
+    const char *problem = json_string_value(json_object_get(j, "problem"));
+    enum value_problem p;
+    if (!json_is_string(raw) || !problem || value_problem_from(str_of(problem), &p))
+        return bad(e, "a value that fits no type has its raw text and its problem");
+    struct str s = arena_str(a, str_n(json_string_value(raw), json_string_length(raw)));
+    *out = value_set(s);
+    out->state = VALUE_FOREIGN;
+    out->problem = (uint8_t)p;
+    return s.data ? 0 : err_memory(e);
+}
+
 static int get_value(const json_t *j, struct arena *a, struct value *out, struct err *e)
 {
+    if (json_is_object(j))
+        return get_foreign(j, a, out, e);
     if (json_is_null(j)) {
         *out = value_null();
         return 0;
@@ -154,7 +170,7 @@ static int get_order(const json_t *j, struct operation *op, struct err *e)
         const char *name = json_string_value(json_array_get(pair, 0));
         list[i].field = name ? entity_field(op->entity, str_of(name)) : NULL;
         list[i].desc = json_is_true(json_array_get(pair, 1));
-        if (!list[i].field)
+        if (!list[i].field || list[i].field->secret)
             return bad(e, "order by an unknown field");
     }
     op->query.order = list;
@@ -177,7 +193,9 @@ static int get_related(const json_t *j, const struct entity_set *set, struct ope
     if (!r->relationship || r->relationship->target != op->entity)
         return bad(e, "an unknown relationship");
     op->query.related = r;
-    return get_values(json_object_get(j, "key"), op->arena, &r->parent_key, &r->nparent_key, e);
+    if (get_values(json_object_get(j, "key"), op->arena, &r->parent_key, &r->nparent_key, e))
+        return -1;
+    return r->nparent_key == 1 ? 0 : bad(e, "related rows are those of one parent");
 }
 
 static int get_expansions(const json_t *j, struct operation *op, struct err *e)
@@ -242,7 +260,8 @@ static int get_named(const json_t *j, const struct entity *en, struct arena *a,
         return 0;
     if (!values)
         return err_memory(e);
-    json_object_foreach ((json_t *)j, name, v) {
+    json_object_foreach((json_t *)j, name, v)
+    {
         const struct field *f = entity_field(en, str_of(name));
         if (!f || f->secret)
             return bad(e, "an unknown field is written");
@@ -264,10 +283,9 @@ static int get_relate(const json_t *j, struct operation *op, struct err *e)
     if (get_value(json_object_get(j, "near"), op->arena, &r->near, e) ||
         get_values(json_object_get(j, "far"), op->arena, &r->far, &r->nfar, e))
         return -1;
-    return r->relationship->through
-               ? get_named(json_object_get(j, "extra"), r->relationship->through, op->arena,
-                           &r->extra, e)
-               : 0;
+    return r->relationship->through ? get_named(json_object_get(j, "extra"),
+                                                r->relationship->through, op->arena, &r->extra, e)
+                                    : 0;
 }
 
 static int get_write(const json_t *j, struct operation *op, struct err *e)
@@ -328,8 +346,8 @@ static int get_related_rows(const struct operation *op, const json_t *j, struct 
         if (!related)
             return err_memory(e);
         for (size_t k = 0; k < op->nexpansions; k++)
-            if (get_set(json_array_get(sets, k), op->expansions[k].nfields, op->arena,
-                        &related[k], e))
+            if (get_set(json_array_get(sets, k), op->expansions[k].nfields, op->arena, &related[k],
+                        e))
                 return -1;
         out->records.rows[i].related = related;
     }

@@ -34,18 +34,21 @@ static bool record_same(size_t n, const struct record *a, const struct record *b
     return true;
 }
 
+// As multisets: every row has a partner of its own on the other side.
 static bool sets_same(const struct expansion *x, const struct record_set *a,
-                      const struct record_set *b)
+                      const struct record_set *b, struct arena *arena)
 {
     size_t an = a ? a->n : 0, bn = b ? b->n : 0;
-    if (an != bn)
+    bool *taken = arena_array(arena, bn + 1, sizeof *taken);
+    if (an != bn || !taken)
         return false;
     for (size_t i = 0; i < an; i++) {
-        bool found = false;
-        for (size_t k = 0; k < bn && !found; k++)
-            found = record_same(x->nfields, &a->rows[i], &b->rows[k]);
-        if (!found)
+        size_t k = 0;
+        while (k < bn && (taken[k] || !record_same(x->nfields, &a->rows[i], &b->rows[k])))
+            k++;
+        if (k == bn)
             return false;
+        taken[k] = true;
     }
     return true;
 }
@@ -60,7 +63,7 @@ static void compare_record(struct compare *c, const struct operation *op, const 
             differ(c, q->fields[i], key, l->values[i], n->values[i]);
     for (size_t i = 0; i < op->nexpansions; i++)
         if (!sets_same(&op->expansions[i], l->related ? &l->related[i] : NULL,
-                       n->related ? &n->related[i] : NULL))
+                       n->related ? &n->related[i] : NULL, c->arena))
             differ(c, NULL, key, value_set(str_of(op->expansions[i].relationship->name)),
                    value_set(STR("related rows differ")));
 }
@@ -70,8 +73,8 @@ static struct value number(struct compare *c, long long n)
     return value_set(arena_printf(c->arena, "%lld", n));
 }
 
-unsigned result_compare(const struct operation *op, const struct result *l,
-                        const struct result *n, struct arena *a, struct mismatch *out)
+unsigned result_compare(const struct operation *op, const struct result *l, const struct result *n,
+                        struct arena *a, struct mismatch *out)
 {
     struct compare c = {.out = out, .arena = a};
     if (l->status != n->status) {

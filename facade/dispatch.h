@@ -31,7 +31,7 @@ struct loop *dispatcher_loop(struct dispatcher *p);
 // The table as of now for this loop; borrowed until the current callback returns.
 const struct route_table *dispatcher_table(struct dispatcher *p);
 // "account new": route and the side that answered, for the access log. Lives as long as the
-// dispatcher. Valid from `done` on.
+// dispatcher. To be asked within `done`.
 const char *dispatch_label(const struct dispatch *d);
 
 #endif

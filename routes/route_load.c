@@ -53,6 +53,14 @@ static const char *expand(struct load *l, const char *at, const char *text)
 
 // ---------------------------------------------------------------- groups
 
+static bool in_group(const struct group *g, const struct entity *en)
+{
+    for (size_t i = 0; i < g->nentities; i++)
+        if (g->entities[i] == en)
+            return true;
+    return false;
+}
+
 static void load_members(struct load *l, struct group *g, const json_t *list, const char *at)
 {
     size_t n = json_array_size(list);
@@ -68,7 +76,7 @@ static void load_members(struct load *l, struct group *g, const json_t *list, co
         snprintf(here, sizeof here, "%s/%zu", at, i);
         if (!en)
             problems_add(l->p, &l->doc, here, "no entity map '%s'", name ? name : "?");
-        else if (group_of(l->t, en))
+        else if (in_group(g, en) || group_of(l->t, en))
             problems_add(l->p, &l->doc, here, "entity '%s' is in a group already", name);
         else
             g->entities[g->nentities++] = en;

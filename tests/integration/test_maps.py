@@ -39,3 +39,15 @@ def test_every_legacy_column_exists_and_every_base_column_crosses(path):
     assert mapped <= found
     root = entity["legacy"]["root"]
     assert {c for c in found if c[0] == root} <= mapped
+
+
+def test_shipped_route_tables_follow_their_schema():
+    schema = json.loads((ROOT / "routes/route-table.schema.json").read_text())
+    validator = jsonschema.Draft202012Validator(schema)
+    tables = sorted((ROOT / "routes/tables").glob("*.json"))
+    assert tables
+    for path in tables:
+        assert not [e.message for e in validator.iter_errors(json.loads(path.read_text()))]
+    for bad in ({"routes": {}, "mount": []}, {"routes": {"a": {"entity": "a", "legacy": {"backend": "postgres"},
+                                                              "new": {"backend": "postgres"}}}}):
+        assert list(validator.iter_errors(bad))
