@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Sessions of one loop: a bounded cache in front of ficus.session. The store keeps only the
 // SHA-256 of an id. A session that another instance made is found in the store; one that ended
-// elsewhere is noticed when its cache entry is checked again (SESSION_FRESH_MS). While the
-// control store is away, cached sessions go on and new ones live in memory only.
+// elsewhere is noticed when its cache entry is checked again: at once when it ended on another
+// loop of this process (`endings`), else after SESSION_FRESH_MS. While the control store is away, cached sessions go on and new ones live in memory only.
 #include "facade/sessions_int.h"
 
 #include "base/clock.h"
@@ -11,6 +11,7 @@
 
 #include <openssl/evp.h>
 #include <openssl/rand.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <uthash.h>
@@ -23,8 +24,11 @@ struct entry {
     struct session session;
     char user_id[128], user_name[128];
     uint64_t checked_ms;
+    unsigned endings;      // how many sessions had ended when it was checked
     UT_hash_handle hh;
 };
+
+static atomic_uint endings; // sessions that ended, on any loop
 
 struct sessions {
     struct pg_pool *pool;
@@ -41,7 +45,9 @@ struct errand {
     struct sessions *sessions;
     char id[33];
     session_found_fn *found;
+    session_settled_fn *settled;
     void *ctx;
+    bool ends;
 };
 
 static const struct log_ctx log_ctx = {"sessions", NULL, NULL};
@@ -89,6 +95,7 @@ static struct entry *remember(struct sessions *s, const char *id, struct str use
     en->session.principal = (struct principal){str_of(en->user_id), str_of(en->user_name), admin};
     en->session.expires_ms = expires_ms;
     en->checked_ms = clock_mono_ms();
+    en->endings = atomic_load(&endings);
     HASH_ADD_KEYPTR(hh, s->cache, en->session.id, strlen(en->session.id), en);
     return en;
 }
@@ -125,12 +132,23 @@ static int errand_send(struct errand *x, struct str sql, size_t nparams,
     return -1;
 }
 
+static void settle(struct errand *x)
+{
+    session_settled_fn *settled = x->settled;
+    void *ctx = x->ctx;
+    if (x->ends)
+        atomic_fetch_add(&endings, 1);
+    arena_destroy(x->arena);
+    settled(ctx);
+}
+
 static void on_stored(struct pg_job *job)
 {
     struct errand *x = (struct errand *)job;
     if (job->err.code != ERR_NONE)
-        log_warn(&log_ctx, "a session is kept in memory only: %s", job->err.msg);
-    arena_destroy(x->arena);
+        log_warn(&log_ctx, "a session's %s is known to this process only: %s",
+                 x->ends ? "end" : "beginning", job->err.msg);
+    settle(x);
 }
 
 static struct value text_of(struct arena *a, struct str s)
@@ -158,8 +176,10 @@ static void on_found(struct pg_job *job)
     long long expires;
     if (job->err.code != ERR_NONE) {
         // The store does not answer: what was good a moment ago stays good.
-        if (en)
+        if (en) {
             en->checked_ms = clock_mono_ms();
+            en->endings = atomic_load(&endings);
+        }
     } else if (r->nrows == 0) {
         if (en)
             forget(s, en);
@@ -187,7 +207,8 @@ void sessions_find(struct sessions *s, struct str id, session_found_fn *done, vo
         return;
     }
     struct entry *en = cached(s, key);
-    if (en && clock_mono_ms() - en->checked_ms < SESSION_FRESH_MS) {
+    if (en && clock_mono_ms() - en->checked_ms < SESSION_FRESH_MS &&
+        en->endings == atomic_load(&endings)) {
         done(ctx, en->session.expires_ms > clock_wall_ms() ? &en->session : NULL);
         return;
     }
@@ -208,19 +229,22 @@ void sessions_find(struct sessions *s, struct str id, session_found_fn *done, vo
 // ---------------------------------------------------------------- making and ending
 
 int sessions_create(struct sessions *s, const struct principal *p, char id_out[33],
-                    struct err *e)
+                    session_settled_fn *stored, void *ctx, struct err *e)
 {
     unsigned char raw[16];
     if (RAND_bytes(raw, sizeof raw) != 1)
         return err_set(e, ERR_INTERNAL, "no randomness for a session id");
     for (unsigned i = 0; i < sizeof raw; i++)
         snprintf(id_out + 2 * i, 3, "%02x", raw[i]);
-    if (!remember(s, id_out, p->user_id, p->user_name, p->is_admin,
-                  clock_wall_ms() + s->life_ms))
-        return err_memory(e);
     struct errand *x = errand_create(s, id_out);
     if (!x)
         return err_memory(e);
+    if (!remember(s, id_out, p->user_id, p->user_name, p->is_admin, clock_wall_ms() + s->life_ms)) {
+        arena_destroy(x->arena);
+        return err_memory(e);
+    }
+    x->settled = stored;
+    x->ctx = ctx;
     x->params[1] = text_of(x->arena, p->user_id);
     x->params[2] = text_of(x->arena, p->user_name);
     x->params[3] = value_set(p->is_admin ? STR("true") : STR("false"));
@@ -229,22 +253,32 @@ int sessions_create(struct sessions *s, const struct principal *p, char id_out[3
                     STR("INSERT INTO ficus.session (id, user_id, user_name, is_admin,"
                         " expires_at) VALUES ($1, $2, $3, $4::boolean,"
                         " now() + $5::bigint * interval '1 millisecond')"),
-                    5, on_stored))
+                    5, on_stored)) {
         log_warn(&log_ctx, "the control store is away: a session is kept in memory only");
+        stored(ctx);
+    }
     return 0;
 }
 
-void sessions_end(struct sessions *s, struct str id)
+void sessions_end(struct sessions *s, struct str id, session_settled_fn *ended, void *ctx)
 {
     char key[33];
-    if (!well_formed(id) || str_copy(key, sizeof key, id))
-        return;
-    struct entry *en = cached(s, key);
-    if (en)
-        forget(s, en);
-    struct errand *x = errand_create(s, key);
-    if (!x || errand_send(x, STR("DELETE FROM ficus.session WHERE id = $1"), 1, on_stored))
-        log_warn(&log_ctx, "the control store is away: a session ends on this instance only");
+    struct errand *x = NULL;
+    if (well_formed(id) && str_copy(key, sizeof key, id) == 0) {
+        struct entry *en = cached(s, key);
+        if (en)
+            forget(s, en);
+        x = errand_create(s, key);
+    }
+    if (x) {
+        x->settled = ended;
+        x->ctx = ctx;
+        x->ends = true;
+        if (errand_send(x, STR("DELETE FROM ficus.session WHERE id = $1"), 1, on_stored) == 0)
+            return;
+        log_warn(&log_ctx, "the control store is away: a session ends on this loop only");
+    }
+    ended(ctx);
 }
 
 struct sessions *sessions_open(struct pg_pool *pool, unsigned life_ms, struct err *e)

@@ -18,9 +18,14 @@ struct session {
 // `done(ctx, s)`: s is NULL when unknown or expired; borrowed during the call.
 typedef void session_found_fn(void *ctx, const struct session *s);
 void sessions_find(struct sessions *s, struct str id, session_found_fn *done, void *ctx);
-// Makes a session; the id is written to `id_out`. Stored in the background.
+// What follows a change of sessions; may be called before the call returns.
+typedef void session_settled_fn(void *ctx);
+// Makes a session; the id is written to `id_out`. `stored` is called (unless -1 is returned)
+// when every loop and instance can find it, or the control store is away: the client may use
+// another connection as soon as it has its answer, so answer then.
 int sessions_create(struct sessions *s, const struct principal *p, char id_out[33],
-                    struct err *e) FICUS_MUST_CHECK;
-void sessions_end(struct sessions *s, struct str id);
+                    session_settled_fn *stored, void *ctx, struct err *e) FICUS_MUST_CHECK;
+// `ended` is called when no loop of this process takes the session any more.
+void sessions_end(struct sessions *s, struct str id, session_settled_fn *ended, void *ctx);
 
 #endif

@@ -153,6 +153,23 @@ static int refuse(struct v4_1_call *c)
     return v4_1_reply_fault(c, V4_1_INVALID_LOGIN);
 }
 
+static int welcome(struct v4_1_call *c)
+{
+    if (c->mount->logins)
+        metric_add(c->mount->logins, 1);
+    buf_addz(&c->body, "{\"id\":");
+    buf_addjson_php(&c->body, c->session);
+    buf_addz(&c->body, ",\"module_name\":\"Users\",\"name_value_list\":{");
+    add_user(&c->body, &c->login->principal);
+    buf_addz(&c->body, "}}");
+    return v4_1_reply(c);
+}
+
+static void on_settled(void *ctx)
+{
+    v4_1_drive(ctx);
+}
+
 static int checked(struct v4_1_call *c)
 {
     struct v4_1_login *l = c->login;
@@ -165,17 +182,11 @@ static int checked(struct v4_1_call *c)
         return v4_1_reply_broken(c, 503, "");
     if (!l->right)
         return refuse(c);
-    if (sessions_create(c->mount->env.sessions, &l->principal, id, &e) < 0)
+    c->step = welcome;
+    if (sessions_create(c->mount->env.sessions, &l->principal, id, on_settled, c, &e) < 0)
         return v4_1_reply_broken(c, 503, "");
-    if (c->mount->logins)
-        metric_add(c->mount->logins, 1);
-    c->session = str_of(id);
-    buf_addz(&c->body, "{\"id\":");
-    buf_addjson_php(&c->body, c->session);
-    buf_addz(&c->body, ",\"module_name\":\"Users\",\"name_value_list\":{");
-    add_user(&c->body, &l->principal);
-    buf_addz(&c->body, "}}");
-    return v4_1_reply(c);
+    c->session = str_n(id, 32);
+    return V4_1_WAIT;
 }
 
 // ---- who it is
@@ -325,10 +336,16 @@ int v4_1_login(struct v4_1_call *c)
 
 // ---- sessions
 
+static int logged_out(struct v4_1_call *c)
+{
+    return v4_1_reply_text(c, "null");
+}
+
 int v4_1_logout(struct v4_1_call *c)
 {
-    sessions_end(c->mount->env.sessions, c->session);
-    return v4_1_reply_text(c, "null");
+    c->step = logged_out;
+    sessions_end(c->mount->env.sessions, c->session, on_settled, c);
+    return V4_1_WAIT;
 }
 
 int v4_1_get_user_id(struct v4_1_call *c)

@@ -178,21 +178,24 @@ void sessions_find(struct sessions *s, struct str id, session_found_fn *done, vo
     done(ctx, str_eqz(id, "s1") ? &one : NULL);
 }
 
-int sessions_create(struct sessions *s, const struct principal *p, char id_out[33], struct err *e)
+int sessions_create(struct sessions *s, const struct principal *p, char id_out[33],
+                    session_settled_fn *stored, void *ctx, struct err *e)
 {
     (void)s;
     (void)e;
     buf_printf(&fake_log, "session of %.*s%s\n", (int)p->user_id.len, p->user_id.data,
                p->is_admin ? " admin" : "");
     memcpy(id_out, "0123456789abcdef0123456789abcdef", 33);
+    stored(ctx);
     return 0;
 }
 
-void sessions_end(struct sessions *s, struct str id)
+void sessions_end(struct sessions *s, struct str id, session_settled_fn *ended, void *ctx)
 {
     (void)s;
     assert_true(str_eqz(id, "s1"));
     fake_ended++;
+    ended(ctx);
 }
 
 // ---- a request
