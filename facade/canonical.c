@@ -143,6 +143,10 @@ static void put_write(struct buf *out, const struct operation *op)
     buf_addjson(out, str_of(w->now));
     put_name(out, "actor");
     buf_addjson(out, w->actor);
+    if (w->live_only) {
+        put_name(out, "live");
+        buf_addz(out, "true");
+    }
     if (w->key) {
         put_name(out, "key");
         put_values(out, w->key, op->entity->nkeys);

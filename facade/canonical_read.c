@@ -298,6 +298,7 @@ static int get_write(const json_t *j, struct operation *op, struct err *e)
     }
     if (json_is_string(actor))
         op->write.actor = arena_str(op->arena, str_of(json_string_value(actor)));
+    op->write.live_only = json_is_true(json_object_get(j, "live"));
     if (op->kind == OPERATION_RELATE)
         return get_relate(j, op, e);
     if (get_key(json_object_get(j, "key"), op->entity, op->arena, &op->write.key, e) ||

@@ -259,6 +259,8 @@ bool v4_1_guid_lower(struct str id, struct arena *a, struct str *out)
 {
     bool capital = false;
 
+    while (id.len > 0 && id.data[id.len - 1] == ' ')
+        id.len--;
     if (id.len != 36)
         return false;
     for (size_t i = 0; i < id.len; i++) {

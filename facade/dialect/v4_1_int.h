@@ -146,7 +146,8 @@ bool v4_1_empty(const json_t *j);         // PHP's empty(), and not given
 bool v4_1_wants_deleted(const json_t *j); // all rows, deleted ones too
 // A count as lists take it: absent, null and "" leave *out; decimals are cut; -1: no number.
 int v4_1_number(const json_t *j, long long *out);
-// 36 characters of a GUID with a capital letter in it; then `out` is the lower-case form.
+// 36 characters of a GUID with a capital letter in it, blanks after it aside; then `out` is the
+// lower-case form.
 bool v4_1_guid_lower(struct str id, struct arena *a, struct str *out);
 
 // ---- text (v4_1_text.c, v4_1_html.c), pure; Thread: any -------------------------------
