@@ -81,8 +81,12 @@ int park_write(struct applier *ap, const struct item *it, struct err *e)
                         value_set(str_of(offset)), value_set(str_of(ap->s->entities[it->entity]->name)),
                         value_set(key), value_set(str_of(it->reason)), value_set(detail),
                         value_set(str_of(it->sqlstate)), value_set(image)};
-    log_warn(&entity, "%s offset %s/%s: parked (%s): %.*s", st->stream, part, offset, it->reason,
-             (int)(detail.len < 200 ? detail.len : 200), detail.data);
+    // A child that waits for its parent, or an event behind another, is no news.
+    bool quiet = strcmp(it->reason, "waits") == 0 || strcmp(it->reason, "behind") == 0;
+    if (!quiet || log_get_level() >= LOG_DEBUG)
+        log_write(quiet ? LOG_DEBUG : LOG_WARN, &entity, "%s offset %s/%s: parked (%s): %.*s",
+                  st->stream, part, offset, it->reason,
+                  (int)(detail.len < 200 ? detail.len : 200), detail.data);
     return sink_once(ap->sink, SINK_PARK, v, 9, 3, e);
 }
 
