@@ -10,6 +10,7 @@
 
 #define ALIVE "interval '10 seconds'"
 #define ROUNDTRIP_MS 10000
+#define INSTANCES_MS 3000
 
 struct look {
     struct control *control;
@@ -88,7 +89,7 @@ static int guard_sync(struct look *l, struct err *e)
     verdict(l, "sync", n[0] > 0 && n[1] == 0,
             n[0] > 0 ? "ficus sync snapshot --all after mending the cause (ficus status)"
                      : "start ficus sync",
-            "%lld sync processes alive, %lld captures stopped", n[0], n[1]);
+            "sync processes alive: %lld, captures stopped: %lld", n[0], n[1]);
     return 0;
 }
 
@@ -166,15 +167,21 @@ static int guard_reconcile(struct look *l, struct err *e)
 
 static int guard_instances(struct look *l, struct err *e)
 {
-    long long n[2];
-    if (numbers(l,
-                STR("SELECT count(*), count(*) FILTER (WHERE table_version <"
-                    " (SELECT version FROM ficus.version)) FROM ficus.instance"
-                    " WHERE kind = 'serve' AND heartbeat > now() - " ALIVE),
-                NULL, 0, n, 2, e))
-        return -1;
+    long long n[2] = {0, 1};
+    uint64_t end = clock_mono_ms() + INSTANCES_MS;
+    // A change of a moment ago is on its way to them: wait for it, bounded.
+    for (bool first = true; n[1] > 0 && (first || clock_mono_ms() < end); first = false) {
+        if (!first)
+            clock_sleep_ms(50);
+        if (numbers(l,
+                    STR("SELECT count(*), count(*) FILTER (WHERE table_version <"
+                        " (SELECT version FROM ficus.version)) FROM ficus.instance"
+                        " WHERE kind = 'serve' AND heartbeat > now() - " ALIVE),
+                    NULL, 0, n, 2, e))
+            return -1;
+    }
     verdict(l, "instances", n[1] == 0, "wait for them, or stop the facade that lags (ficus status)",
-            "%lld facades alive, %lld not on the current table", n[0], n[1]);
+            "facades alive: %lld, not on the current table: %lld", n[0], n[1]);
     return 0;
 }
 

@@ -34,11 +34,20 @@ static int load_files(const struct cli *c, enum cli_need need, struct cli_env *e
     return failed;
 }
 
+static bool runs_on(const char *words)
+{
+    return strcmp(words, "serve") == 0 || strcmp(words, "service") == 0 ||
+           strcmp(words, "sync") == 0;
+}
+
+// A command that ends says what it did by its result; its log is for trouble.
 static int setup_log(const struct cli_env *env, const char *process)
 {
     enum log_level level;
     if (log_level_from(str_of(conf_str(env->conf, "log.level")), &level))
         return -1;
+    if (!runs_on(process) && level == LOG_INFO)
+        level = LOG_WARN;
     log_setup(level, strcmp(conf_str(env->conf, "log.format"), "json") == 0, process);
     return 0;
 }

@@ -151,6 +151,8 @@ static int set_stage(struct pg_conn *pg, const struct route_change *ch, const ch
     char from_bp[24], to_bp[24];
     if (read_stage(pg, ch->route, &from, &bp, a, e))
         return -1;
+    if (from == ch->to && from != STAGE_CANARY)
+        return 0; // nothing changes, nothing is recorded
     if (!stage_step_is_legal(from, ch->to))
         return err_set(e, ERR_DENIED,
                        "route '%s' cannot go from %s to %s: one rung up at a time"

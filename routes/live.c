@@ -116,6 +116,7 @@ static int refresh(struct live *l, struct err *e)
         if (result == 0) {
             log_info(&log_ctx, "route table version %lld", version);
             save_state(l, state);
+            l->heartbeat_ms = 0; // others wait to see this instance on the new table
         }
     }
     json_decref(state);
