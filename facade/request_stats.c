@@ -59,7 +59,7 @@ static struct route_stats *stats_of(struct request_stats *s, const struct route 
         return NULL;
     }
     for (int side = 0; side < 2; side++)
-        snprintf(r->label[side], sizeof r->label[side], "%s %s", r->name,
+        snprintf(r->label[side], sizeof r->label[side], "%s %s", route->name,
                  side_name((enum side)side));
     HASH_ADD_STR(s->routes, name, r);
     return r;
