@@ -139,6 +139,38 @@ def test_a_write_that_meets_a_closed_fence_is_tried_again_on_the_new_owner(crm):
         assert answer == [201, 201] and crm.legacy.query("SELECT count(*) FROM accounts")[0][0] == 2
 
 
+def test_flips_under_load_fail_nothing_and_double_nothing(crm):
+    done, statuses = threading.Event(), []
+
+    def write(n):
+        i = 0
+        while not done.is_set():
+            i += 1
+            name = f"w{n}-{i}"
+            made = crm.api("POST", "/accounts", {"name": name})
+            changed = crm.api("PATCH", f"/accounts/{made.json().get('id', '')}", {"industry": "Media"})
+            # A record written before a flip is on the other side here: no sync engine runs.
+            statuses.append((name, made.status, changed.status if changed.status != 404 else 204))
+    with crm.running():
+        threads = [threading.Thread(target=write, args=(n,)) for n in range(4)]
+        for t in threads:
+            t.start()
+        for epoch in range(1, 13):
+            before = len(statuses)
+            crm.own("new" if epoch % 2 else "legacy", epoch)
+            wait_for(lambda: len(statuses) > before + 8, "writes under the new owner")
+        done.set()
+        for t in threads:
+            t.join()
+        assert {(a, b) for _, a, b in statuses} == {(201, 204)}
+        held = crm.legacy.query("SELECT name FROM accounts") + crm.new("SELECT name FROM crm.account")
+        assert sorted(n for n, in held) == sorted(n for n, _, _ in statuses)
+        assert crm.metric("ficus_fenced_writes_total") > 0
+        owners = [crm.legacy.query("SELECT count(*) FROM accounts")[0][0],
+                  crm.new("SELECT count(*) FROM crm.account")[0][0]]
+        assert min(owners) > 0
+
+
 def test_a_hold_without_end_is_answered_busy(work, sqlite, postgres, unique):
     crm = Crm(work, "sqlite", sqlite, postgres, unique, hold_ms=300, hold_max=1)
     with crm.running():
