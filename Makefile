@@ -191,7 +191,7 @@ check-int: ## Integration tests on real servers (T=FILE or T="-k NAME" narrows)
 	$(Q)$(MAKE) TESTHOOKS=1 all
 	$(Q)$(MAKE) units
 	$(Q)$(MAKE) SAN=asan TESTHOOKS=1 programs
-	$(Q)$(PYTHON) scripts/run_pytest.py --results build/pytest.xml $(or $(T),tests/integration tests/legacy)
+	$(Q)$(PYTHON) scripts/run_pytest.py --results build/pytest.xml $(or $(T),tests/integration tests/legacy tests/consistency)
 
 check: deps ## deps, then every test; ends with "N passed, N failed"
 	$(Q)MAKE="$(MAKE)" scripts/check.sh

@@ -14,7 +14,7 @@ def main():
     os.environ["PYTHONPATH"] = os.path.abspath("tests")
     os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
     if not any(not a.startswith("-") and os.path.exists(a.split("::")[0]) for a in rest):
-        rest += ["tests/integration", "tests/legacy"]
+        rest += ["tests/integration", "tests/legacy", "tests/consistency"]
     os.execv(sys.executable, [sys.executable, "-m", "pytest", "-q", "-ra", "-p", "no:cacheprovider",
                               f"--junitxml={args.results}", *rest])
 
