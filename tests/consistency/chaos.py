@@ -13,7 +13,7 @@ import threading
 class Chaos:
     """`pause`: seconds between kills; `down`: seconds until the start; drawn anew each time."""
 
-    def __init__(self, stack, seed, pause=(0.5, 2.0), down=(0.0, 0.5)):
+    def __init__(self, stack, seed, pause=(0.3, 1.2), down=(0.0, 0.5)):
         self.stack, self.pause, self.down = stack, pause, down
         self.random = random.Random(f"{seed}:chaos")
         self.kills = []

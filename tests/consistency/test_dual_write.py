@@ -22,10 +22,12 @@ def transfer(stack, kind, until):
     raise AssertionError(f"{kind} was not done in time: {outcomes}")
 
 
-def acknowledge(workload, more):
-    goal = workload.acknowledged() + more
-    wait_for(lambda: workload.acknowledged() >= goal, f"{more} more acknowledged writes; {workload.told()}", 60,
-             interval=0.05)
+def roam(workload, chaos, kills=3, writes=100):
+    """So many kills, and so many acknowledged writes among and after them."""
+    dead, goal = len(chaos.kills) + kills, workload.acknowledged() + writes
+    chaos.roam()
+    wait_for(lambda: len(chaos.kills) >= dead and workload.acknowledged() >= goal,
+             f"{kills} kills and {writes} acknowledged writes; {workload.told()}", 90, interval=0.05)
 
 
 @pytest.mark.parametrize("legacy", ["sqlite", "mariadb"])
@@ -40,16 +42,14 @@ def test_dual_write(work, legacy, seed):
         workload, chaos, told = Workload(stack, seed).start(), Chaos(stack, seed), []
         try:
             for kind in ("cutover", "rollback", "cutover"):
-                chaos.roam()
-                acknowledge(workload, 150)
+                roam(workload, chaos)
                 chaos.ambush()
                 told.append((kind, transfer(stack, kind, time.monotonic() + seconds(60))))
-            chaos.roam()
-            acknowledge(workload, 150)
+            roam(workload, chaos)
             chaos.calm()
         finally:
             workload.stop()
-        assert len(chaos.kills) > 3
+        assert len(chaos.kills) >= 12
         print(f"seed {seed}: {len(chaos.kills)} kills, {told}, {workload.told()}")
         judge(stack, workload, f"seed {seed}, kills {chaos.kills}, transfers {told}")
 

@@ -51,7 +51,7 @@ class Writer(threading.Thread):
         try:
             while not self.stop.is_set():
                 self.step()
-                self.stop.wait(0.005)
+                self.stop.wait(0.03)
         except Exception as error:  # pylint: disable=broad-except
             self.broken = error
 
@@ -178,16 +178,19 @@ class Workload:
         return found
 
     def _judge_links(self, side):
-        found = []
-        if side == "legacy":
-            rows = self.stack.old("SELECT account_id, contact_id FROM accounts_contacts WHERE deleted = 0")
-        else:
-            rows = self.stack.new("SELECT account_id, contact_id FROM crm.account_contact WHERE NOT deleted")
-        live = collections.Counter(map(tuple, rows))
+        query = "SELECT account_id, contact_id, id, deleted, date_modified FROM %s WHERE contact_id IS NOT NULL"
+        rows = (self.stack.old(query % "accounts_contacts") if side == "legacy"
+                else self.stack.new(query % "crm.account_contact"))
+        stored = collections.defaultdict(list)
+        for account, contact, key, deleted, modified in rows:
+            stored[account, contact].append((key, bool(deleted), str(modified)))
         gone = {r.key for w in self.writers for r in w.records if any(s and s[1] for s in r.states)}
+        found = []
         for writer in self.writers:
-            wanted = {(a, c) for a, c, done in writer.links if done and c not in gone}
-            found += [f"{side}: link {link} is there {live[link]} times" for link in wanted if live[link] != 1]
+            for link in {(a, c) for a, c, done in writer.links if done and c not in gone}:
+                if [row[1] for row in stored[link]].count(False) != 1:
+                    found.append(f"{side}: link {link} of writer {writer.number} is stored as {stored[link]}; asked "
+                                 f"{[row for row in writer.links if row[:2] == link]}")
         return found
 
     def unequal(self):
