@@ -2,7 +2,8 @@
 // Takes an operation to the side that must answer it.
 //
 //   reads    owner new: new. Otherwise the ladder: legacy | shadow (legacy, then compare) |
-//            canary by key | new; with the owner while a pin holds (pins.h)
+//            canary by key | new; with the owner while a pin holds (pins.h), and whenever a
+//            write follows from the read
 //   writes   the owner of the entity's group, under its epoch
 //
 //            +------------- newer table -------------+
@@ -178,6 +179,8 @@ static enum side read_side(struct dispatcher *p, const struct dispatch *d)
     struct str key = {NULL, 0};
     if (r->group && r->group->owner == SIDE_NEW)
         return SIDE_NEW;
+    if (r->group && op->before_write)
+        return SIDE_LEGACY;
     if (op->kind == OPERATION_GET && op->query.key)
         key = entity_key_text(op->query.key, op->entity->nkeys, op->arena);
     enum side s = route_read_side(r, key);

@@ -50,6 +50,7 @@ struct operation {
     struct query query;                    // reads
     struct expansion *expansions; size_t nexpansions;
     bool want_total;                       // LIST: also count without the page
+    bool before_write;                     // reads: a write follows from it, so the owner answers
     struct write write;                    // CREATE, UPDATE, DELETE
     struct relate relate;                  // RELATE
     long long epoch;                       // of the group, set by dispatch for writes

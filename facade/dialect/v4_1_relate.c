@@ -34,7 +34,7 @@ static int fail(struct v4_1_call *c, const struct err *e)
 }
 
 // Reads the parent's key; `next` decides what its absence means.
-static int read_parent(struct v4_1_call *c, v4_1_step_fn *next)
+static int read_parent(struct v4_1_call *c, bool before_write, v4_1_step_fn *next)
 {
     struct v4_1_relate *r = c->relate;
     const struct entity *en = r->module->entity;
@@ -45,6 +45,7 @@ static int read_parent(struct v4_1_call *c, v4_1_step_fn *next)
     op->query.fields = en->keys;
     op->query.nfields = en->nkeys;
     op->query.key = r->parent;
+    op->before_write = before_write;
     return v4_1_run(c, op, next);
 }
 
@@ -234,7 +235,7 @@ int v4_1_get_relationships(struct v4_1_call *c)
             V4_1_REPLIED)
             return V4_1_REPLIED;
     }
-    return read_parent(c, parent_read);
+    return read_parent(c, false, parent_read);
 }
 
 // ---- set_relationship
@@ -362,6 +363,7 @@ static int set_parent_read(struct v4_1_call *c)
     op->query.nfields = r->target->entity->nkeys;
     op->query.keys = r->far;
     op->query.nkeys = r->nfar;
+    op->before_write = true;
     return v4_1_run(c, op, targets_read);
 }
 
@@ -452,5 +454,5 @@ int v4_1_set_relationship(struct v4_1_call *c)
         return fail(c, &e);
     if (!c->relate->parent)
         return reply_counts(c, true);
-    return read_parent(c, set_parent_read);
+    return read_parent(c, true, set_parent_read);
 }
