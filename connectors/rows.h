@@ -10,8 +10,8 @@
 // arena's that was given to the call.
 struct rows {
     size_t ncols, nrows;
-    struct value *cells;  // row-major, nrows * ncols
-    long long changed;    // rows that a write found (not "really changed"), -1 unknown
+    struct value *cells; // row-major, nrows * ncols
+    long long changed;   // rows that a write found (not "really changed"), -1 unknown
 };
 
 static inline struct value *rows_at(const struct rows *r, size_t row, size_t col)

@@ -10,15 +10,18 @@
 #include <stdint.h>
 
 struct kafka_options {
-    const char *brokers;            // host:port,...
-    const char *security_protocol;  // NULL: plaintext
+    const char *brokers;           // host:port,...
+    const char *security_protocol; // NULL: plaintext
     const char *sasl_mechanism, *sasl_username, *sasl_password;
     const char *ca_file;
     const char *client_id;
-    unsigned message_max;           // bytes; default 32 MiB
+    unsigned message_max; // bytes; default 32 MiB
 };
 
-struct kafka_header { const char *name; struct str value; };
+struct kafka_header {
+    const char *name;
+    struct str value;
+};
 
 struct kafka_producer;
 int kafka_producer_create(const struct kafka_options *o, struct kafka_producer **out,
@@ -27,9 +30,9 @@ void kafka_producer_destroy(struct kafka_producer *p);     // purges what is not
 // Copies key and value. partition -1: by murmur2 hash of the key as Kafka's own clients do.
 // value.data NULL: tombstone. `ticket` comes back from kafka_producer_confirmed order-free.
 // ERR_BUSY when the local queue is full (poll and try again).
-int kafka_produce(struct kafka_producer *p, const char *topic, int32_t partition,
-                  struct str key, struct str value, const struct kafka_header *headers,
-                  size_t nheaders, uint64_t ticket, struct err *e) FICUS_MUST_CHECK;
+int kafka_produce(struct kafka_producer *p, const char *topic, int32_t partition, struct str key,
+                  struct str value, const struct kafka_header *headers, size_t nheaders,
+                  uint64_t ticket, struct err *e) FICUS_MUST_CHECK;
 // Serves delivery reports for up to `ms`. Returns -1 once a message failed for good (the
 // producer is then to be destroyed and capture restarted from its published position).
 int kafka_producer_poll(struct kafka_producer *p, unsigned ms, struct err *e) FICUS_MUST_CHECK;
@@ -43,13 +46,17 @@ struct kafka_message {
     int32_t partition;
     int64_t offset;
     int64_t timestamp_ms;
-    struct str key, value;          // value.data NULL: tombstone
+    struct str key, value; // value.data NULL: tombstone
     const struct kafka_header *headers;
     size_t nheaders;
 };
 
 struct kafka_consumer;
-struct kafka_assignment { char topic[250]; int32_t partition; int64_t next; };
+struct kafka_assignment {
+    char topic[250];
+    int32_t partition;
+    int64_t next;
+};
 
 struct kafka_consumer_options {
     struct kafka_options kafka;
@@ -73,16 +80,20 @@ long kafka_consumer_poll(struct kafka_consumer *c, unsigned ms, struct kafka_mes
 // Steps a partition back to `next` (after a failed sink transaction).
 int kafka_consumer_seek(struct kafka_consumer *c, const char *topic, int32_t partition,
                         int64_t next, struct err *e) FICUS_MUST_CHECK;
-int kafka_consumer_pause(struct kafka_consumer *c, const char *topic, int32_t partition,
-                         bool pause, struct err *e) FICUS_MUST_CHECK;
+int kafka_consumer_pause(struct kafka_consumer *c, const char *topic, int32_t partition, bool pause,
+                         struct err *e) FICUS_MUST_CHECK;
 // `ms` 0: as the last fetch told, without asking (-1001 while unknown).
-int kafka_watermarks(struct kafka_consumer *c, const char *topic, int32_t partition,
-                     int64_t *low, int64_t *high, unsigned ms, struct err *e) FICUS_MUST_CHECK;
+int kafka_watermarks(struct kafka_consumer *c, const char *topic, int32_t partition, int64_t *low,
+                     int64_t *high, unsigned ms, struct err *e) FICUS_MUST_CHECK;
 
-struct kafka_topic { const char *name; unsigned partitions, replication; bool compact; };
+struct kafka_topic {
+    const char *name;
+    unsigned partitions, replication;
+    bool compact;
+};
 // Creates what is missing, with settings; checks the partition count of what exists.
-int kafka_topics_ensure(const struct kafka_options *o, const struct kafka_topic *topics,
-                        size_t n, struct err *e) FICUS_MUST_CHECK;
+int kafka_topics_ensure(const struct kafka_options *o, const struct kafka_topic *topics, size_t n,
+                        struct err *e) FICUS_MUST_CHECK;
 // Partition count of a topic, -1 on error; a topic id text for recreation checks.
 int kafka_topic_partitions(const struct kafka_options *o, const char *topic, unsigned ms,
                            struct err *e) FICUS_MUST_CHECK;

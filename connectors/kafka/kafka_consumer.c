@@ -14,9 +14,9 @@ struct kafka_consumer {
     struct kafka_consumer_options o;
     rd_kafka_message_t *held[BATCH_MAX];
     size_t nheld;
-    struct arena *headers;   // of the messages in hand
-    struct err failed;       // found by a callback or behind good messages; told once
-    bool revoked;            // a callback gave partitions away
+    struct arena *headers; // of the messages in hand
+    struct err failed;     // found by a callback or behind good messages; told once
+    bool revoked;          // a callback gave partitions away
 };
 
 static void release(struct kafka_consumer *c)
@@ -103,8 +103,7 @@ static int configure(rd_kafka_conf_t *conf, const char *group, struct err *e)
 
 static int subscribe(struct kafka_consumer *c, struct err *e)
 {
-    rd_kafka_topic_partition_list_t *list =
-        rd_kafka_topic_partition_list_new((int)c->o.ntopics);
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)c->o.ntopics);
     if (!list)
         return err_memory(e);
     for (size_t i = 0; i < c->o.ntopics; i++)
@@ -187,11 +186,12 @@ static int copy_headers(struct kafka_consumer *c, const rd_kafka_message_t *m,
 static int take(struct kafka_consumer *c, const rd_kafka_message_t *m, struct kafka_message *out,
                 struct err *e)
 {
-    *out = (struct kafka_message){
-        .topic = rd_kafka_topic_name(m->rkt), .partition = m->partition, .offset = m->offset,
-        .timestamp_ms = rd_kafka_message_timestamp(m, NULL),
-        .key = str_n(m->key, m->key_len),
-        .value = str_n(m->payload, m->payload ? m->len : 0)};
+    *out = (struct kafka_message){.topic = rd_kafka_topic_name(m->rkt),
+                                  .partition = m->partition,
+                                  .offset = m->offset,
+                                  .timestamp_ms = rd_kafka_message_timestamp(m, NULL),
+                                  .key = str_n(m->key, m->key_len),
+                                  .value = str_n(m->payload, m->payload ? m->len : 0)};
     return copy_headers(c, m, out, e);
 }
 
@@ -270,8 +270,8 @@ int kafka_consumer_seek(struct kafka_consumer *c, const char *topic, int32_t par
     return code ? kafka_err(e, code, "seeking") : 0;
 }
 
-int kafka_consumer_pause(struct kafka_consumer *c, const char *topic, int32_t partition,
-                         bool pause, struct err *e)
+int kafka_consumer_pause(struct kafka_consumer *c, const char *topic, int32_t partition, bool pause,
+                         struct err *e)
 {
     rd_kafka_topic_partition_list_t *list = one(topic, partition);
     if (!list)
@@ -285,8 +285,9 @@ int kafka_consumer_pause(struct kafka_consumer *c, const char *topic, int32_t pa
 int kafka_watermarks(struct kafka_consumer *c, const char *topic, int32_t partition, int64_t *low,
                      int64_t *high, unsigned ms, struct err *e)
 {
-    rd_kafka_resp_err_t code =
-        ms ? rd_kafka_query_watermark_offsets(c->rk, topic, partition, low, high, (int)ms)
-           : rd_kafka_get_watermark_offsets(c->rk, topic, partition, low, high);
+    rd_kafka_resp_err_t code = ms ? rd_kafka_query_watermark_offsets(c->rk, topic, partition, low,
+                                                                     high, (int)ms)
+                                  : rd_kafka_get_watermark_offsets(c->rk, topic, partition, low,
+                                                                   high);
     return code ? kafka_err(e, code, "asking for watermarks") : 0;
 }

@@ -12,11 +12,11 @@
 
 struct kafka_producer {
     rd_kafka_t *rk;
-    uint64_t *tickets;        // ring: ticket of message number i
-    unsigned char *done;      // ring: delivered
-    uint64_t first, next;     // message numbers: oldest unconfirmed, next to produce
-    uint64_t confirmed;       // ticket
-    int32_t failed;           // rd_kafka_resp_err_t of the first final failure
+    uint64_t *tickets;    // ring: ticket of message number i
+    unsigned char *done;  // ring: delivered
+    uint64_t first, next; // message numbers: oldest unconfirmed, next to produce
+    uint64_t confirmed;   // ticket
+    int32_t failed;       // rd_kafka_resp_err_t of the first final failure
 };
 
 static void on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *m, void *opaque)
@@ -57,8 +57,7 @@ static int configure(rd_kafka_conf_t *conf, struct err *e)
     return 0;
 }
 
-int kafka_producer_create(const struct kafka_options *o, struct kafka_producer **out,
-                          struct err *e)
+int kafka_producer_create(const struct kafka_options *o, struct kafka_producer **out, struct err *e)
 {
     char text[256];
     rd_kafka_conf_t *conf = kafka_conf(o, e);

@@ -91,8 +91,7 @@ static rd_kafka_NewTopic_t *describe(const struct kafka_topic *t, struct err *e)
     return nt;
 }
 
-static int create(rd_kafka_t *rk, const struct kafka_topic *const *topics, size_t n,
-                  struct err *e)
+static int create(rd_kafka_t *rk, const struct kafka_topic *const *topics, size_t n, struct err *e)
 {
     rd_kafka_NewTopic_t **list = calloc(n, sizeof *list);
     rd_kafka_queue_t *queue = rd_kafka_queue_new(rk);

@@ -52,8 +52,8 @@ int odbc_outcome(struct odbc_conn *c, SQLHSTMT handle, SQLRETURN r, const char *
         return 0;
     if (r == SQL_SUCCESS_WITH_INFO &&
         (c->dbms != &dbms_mariadb ||
-         !SQL_SUCCEEDED(SQLGetDiagRec(SQL_HANDLE_STMT, handle, 1, state, &native, text,
-                                      sizeof text, &len)) ||
+         !SQL_SUCCEEDED(
+             SQLGetDiagRec(SQL_HANDLE_STMT, handle, 1, state, &native, text, sizeof text, &len)) ||
          native == 0))
         return 0;
     return odbc_err(c, SQL_HANDLE_STMT, handle, doing, e);
@@ -85,8 +85,7 @@ static int session_statement(void *ctx, struct str sql, struct err *e)
     return odbc_direct(ctx, sql, e);
 }
 
-int odbc_open(const char *conninfo, const struct dbms *dbms, struct odbc_conn **out,
-              struct err *e)
+int odbc_open(const char *conninfo, const struct dbms *dbms, struct odbc_conn **out, struct err *e)
 {
     struct odbc_conn *c = calloc(1, sizeof *c);
     *out = NULL;
@@ -122,7 +121,7 @@ void odbc_close(struct odbc_conn *c)
     if (c->connected && c->in_transaction)
         odbc_rollback(c);
     HASH_ITER(hh, c->statements, st, next)
-        odbc_statement_drop(c, st);
+    odbc_statement_drop(c, st);
     if (c->connected)
         SQLDisconnect(c->dbc);
     SQLFreeHandle(SQL_HANDLE_DBC, c->dbc);

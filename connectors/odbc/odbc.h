@@ -21,8 +21,7 @@ bool odbc_alive(const struct odbc_conn *c);
 
 // All rows into the arena. ERR_LIMIT past `max_rows` (0: the arena's limit decides).
 int odbc_query(struct odbc_conn *c, struct str sql, const struct value *params, size_t nparams,
-               struct arena *a, size_t max_rows, struct rows *out, struct err *e)
-    FICUS_MUST_CHECK;
+               struct arena *a, size_t max_rows, struct rows *out, struct err *e) FICUS_MUST_CHECK;
 // Streams rows by block fetch with flat memory (the driver's own buffers aside).
 int odbc_each(struct odbc_conn *c, struct str sql, const struct value *params, size_t nparams,
               rows_each_fn *each, void *ctx, struct err *e) FICUS_MUST_CHECK;
@@ -31,9 +30,8 @@ int odbc_exec(struct odbc_conn *c, struct str sql, const struct value *params, s
               long long *changed, struct err *e) FICUS_MUST_CHECK;
 // One statement for many parameter rows (row-major nrows * nparams), by array binding
 // where the driver has it. On failure `*failed_row` is the first row at fault or -1.
-int odbc_exec_many(struct odbc_conn *c, struct str sql, const struct value *params,
-                   size_t nparams, size_t nrows, long long *failed_row, struct err *e)
-    FICUS_MUST_CHECK;
+int odbc_exec_many(struct odbc_conn *c, struct str sql, const struct value *params, size_t nparams,
+                   size_t nrows, long long *failed_row, struct err *e) FICUS_MUST_CHECK;
 // Several statements without parameters (DDL), split by the caller.
 int odbc_direct(struct odbc_conn *c, struct str sql, struct err *e) FICUS_MUST_CHECK;
 

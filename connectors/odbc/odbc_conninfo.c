@@ -66,7 +66,9 @@ static void mariadb_option(struct buf *out, const char *conninfo)
 
 void odbc_conninfo_complete(struct buf *out, const char *conninfo, const struct dbms *d)
 {
-    static const struct { const char *dbms, *key, *add; } needs[] = {
+    static const struct {
+        const char *dbms, *key, *add;
+    } needs[] = {
         {"mariadb", "CHARSET", "CHARSET=utf8mb4"},
         {"sqlite", "StepAPI", "StepAPI=1"},    // stream instead of reading it all
         {"sqlite", "Timeout", "Timeout=2500"}, // the driver waits twice this
@@ -97,6 +99,8 @@ void odbc_log_threading(const char *conninfo)
     if (strcmp(level, "0") == 0 || strcmp(level, "1") == 0)
         log_info(&ctx, "unixODBC threading level %s for %.*s", level, (int)driver.len, driver.data);
     else
-        log_warn(&ctx, "unixODBC threading level %s for %.*s makes connections wait for each other:"
-                       " set Threading=0 in odbcinst.ini", level, (int)driver.len, driver.data);
+        log_warn(&ctx,
+                 "unixODBC threading level %s for %.*s makes connections wait for each other:"
+                 " set Threading=0 in odbcinst.ini",
+                 level, (int)driver.len, driver.data);
 }

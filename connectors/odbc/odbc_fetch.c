@@ -6,9 +6,9 @@
 
 #include <stdlib.h>
 
-#define COLUMN_BUFFER_MAX 2048       // row by row, where a longer value can be had whole
-#define BLOCK_COLUMN_MAX (64u << 10) // in a block, where it cannot: a whole TEXT
-#define BLOCK_BYTES (16u << 20)      // of address space; what is never filled costs nothing
+#define COLUMN_BUFFER_MAX 2048        // row by row, where a longer value can be had whole
+#define BLOCK_COLUMN_MAX  (64u << 10) // in a block, where it cannot: a whole TEXT
+#define BLOCK_BYTES       (16u << 20) // of address space; what is never filled costs nothing
 
 // ---------------------------------------------------------------- binding
 
@@ -48,8 +48,7 @@ static SQLLEN buffer_size(const struct odbc_column *col, SQLULEN max)
 
 // Only MariaDB's driver gains by blocks. The rest of a long value cannot be had in a block
 // (SQLSetPos with SQLGetData reads another row, in silence), so every value must fit.
-static SQLULEN block_for(const struct odbc_conn *c, const struct odbc_statement *st,
-                         SQLULEN wanted)
+static SQLULEN block_for(const struct odbc_conn *c, const struct odbc_statement *st, SQLULEN wanted)
 {
     size_t width = 1;
     if (c->dbms != &dbms_mariadb)
@@ -63,8 +62,7 @@ static SQLULEN block_for(const struct odbc_conn *c, const struct odbc_statement 
     return fit < 2 ? 1 : fit < wanted ? fit : wanted;
 }
 
-static int bind_block(struct odbc_conn *c, struct odbc_statement *st, SQLULEN block,
-                      struct err *e)
+static int bind_block(struct odbc_conn *c, struct odbc_statement *st, SQLULEN block, struct err *e)
 {
     SQLFreeStmt(st->handle, SQL_UNBIND);
     st->block = 0;
@@ -88,8 +86,7 @@ static int bind_block(struct odbc_conn *c, struct odbc_statement *st, SQLULEN bl
     return 0;
 }
 
-int odbc_columns_bind(struct odbc_conn *c, struct odbc_statement *st, SQLULEN block,
-                      struct err *e)
+int odbc_columns_bind(struct odbc_conn *c, struct odbc_statement *st, SQLULEN block, struct err *e)
 {
     SQLSMALLINT n = 0;
     st->fetched = st->next = 0;

@@ -25,10 +25,10 @@ struct odbc_statement {
     char *sql;
     struct odbc_column *columns;
     SQLSMALLINT ncolumns;
-    SQLULEN block;      // rows that the columns are bound for; 0: not bound yet
-    SQLULEN fetched;    // rows of the present block, and the next of them to take
+    SQLULEN block;   // rows that the columns are bound for; 0: not bound yet
+    SQLULEN fetched; // rows of the present block, and the next of them to take
     SQLULEN next;
-    UT_hash_handle hh;  // by text; insertion order is age
+    UT_hash_handle hh; // by text; insertion order is age
 };
 
 struct odbc_conn {
@@ -63,8 +63,7 @@ int odbc_execute(struct odbc_conn *c, struct str sql, const struct value *params
 int odbc_check_param(const struct odbc_conn *c, struct value v, size_t number, struct err *e);
 
 // Binds the columns of an executed statement for up to `block` rows at a time.
-int odbc_columns_bind(struct odbc_conn *c, struct odbc_statement *st, SQLULEN block,
-                      struct err *e);
+int odbc_columns_bind(struct odbc_conn *c, struct odbc_statement *st, SQLULEN block, struct err *e);
 void odbc_columns_free(struct odbc_statement *st);
 // The next row, copied into the arena. 1: a row, 0: the end, -1: error.
 int odbc_fetch(struct odbc_conn *c, struct odbc_statement *st, struct err *e);

@@ -5,9 +5,9 @@
 
 #include <stdlib.h>
 
-#define STATEMENTS_MAX 128
-#define BLOCK_ROWS 100 // of a stream
-#define PARAMS_MAX 32768
+#define STATEMENTS_MAX       128
+#define BLOCK_ROWS           100 // of a stream
+#define PARAMS_MAX           32768
 #define NATIVE_NEEDS_PREPARE 2057 // MariaDB: the table gained a column under the statement
 
 void odbc_statement_drop(struct odbc_conn *c, struct odbc_statement *st)
@@ -73,10 +73,9 @@ static int bind(struct odbc_conn *c, struct odbc_statement *st, const struct val
             return -1;
         indicators[i] = null ? SQL_NULL_DATA : (SQLLEN)params[i].len;
         char *data = params[i].data && !null ? (char *)params[i].data : empty;
-        if (!SQL_SUCCEEDED(SQLBindParameter(
-                st->handle, (SQLUSMALLINT)(i + 1), SQL_PARAM_INPUT, SQL_C_CHAR,
-                size > 4000 ? SQL_LONGVARCHAR : SQL_VARCHAR, size, 0, data, (SQLLEN)params[i].len,
-                &indicators[i])))
+        if (!SQL_SUCCEEDED(SQLBindParameter(st->handle, (SQLUSMALLINT)(i + 1), SQL_PARAM_INPUT,
+                                            SQL_C_CHAR, size > 4000 ? SQL_LONGVARCHAR : SQL_VARCHAR,
+                                            size, 0, data, (SQLLEN)params[i].len, &indicators[i])))
             return odbc_err(c, SQL_HANDLE_STMT, st->handle, "binding a parameter", e);
     }
     return 0;

@@ -41,8 +41,8 @@ int pg_err(struct err *e, const char *sqlstate, const char *message)
     const char *line = memchr(text.data, '\n', text.len);
     if (line)
         text.len = (size_t)(line - text.data);
-    err_set(e, dbms_postgres.classify(state, 0, message), "%.*s (SQLSTATE %s)", (int)text.len, text.data,
-            state);
+    err_set(e, dbms_postgres.classify(state, 0, message), "%.*s (SQLSTATE %s)", (int)text.len,
+            text.data, state);
     if (e)
         memcpy(e->sqlstate, state, 6);
     return -1;
@@ -92,7 +92,8 @@ void pg_close(struct pg_conn *c)
     struct statement *st, *next;
     if (!c)
         return;
-    HASH_ITER(hh, c->statements, st, next) {
+    HASH_ITER(hh, c->statements, st, next)
+    {
         HASH_DEL(c->statements, st);
         free(st->sql);
         free(st);
@@ -313,8 +314,7 @@ int pg_each(struct pg_conn *c, struct str sql, const struct value *params, size_
         if (PQnfields(r) > 1024)
             result = err_set(e, ERR_LIMIT, "more than 1024 columns");
         else if (s == PGRES_SINGLE_TUPLE)
-            result = pg_copy_cells(r, 0, cells, NULL) ||
-                             each(ctx, cells, (size_t)PQnfields(r), e)
+            result = pg_copy_cells(r, 0, cells, NULL) || each(ctx, cells, (size_t)PQnfields(r), e)
                          ? -1
                          : 0;
         else if (s != PGRES_TUPLES_OK && s != PGRES_COMMAND_OK)

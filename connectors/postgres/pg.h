@@ -9,12 +9,15 @@
 #include "connectors/rows.h"
 
 struct pg_conn;
-struct pg_notice { char channel[64]; char payload[512]; };
+struct pg_notice {
+    char channel[64];
+    char payload[512];
+};
 
 // `application` names the connection in pg_stat_activity. Session: UTC, ISO dates,
 // client_encoding UTF8, standard_conforming_strings on. conninfo is never logged.
-int pg_open(const char *conninfo, const char *application, struct pg_conn **out, struct err *e)
-    FICUS_MUST_CHECK;
+int pg_open(const char *conninfo, const char *application, struct pg_conn **out,
+            struct err *e) FICUS_MUST_CHECK;
 void pg_close(struct pg_conn *c);
 bool pg_alive(const struct pg_conn *c);
 int pg_socket(const struct pg_conn *c);
@@ -39,13 +42,13 @@ int pg_rollback_to(struct pg_conn *c, const char *name, struct err *e) FICUS_MUS
 
 // COPY .. FROM STDIN in text format: begin with the statement, feed rows, end.
 int pg_copy_begin(struct pg_conn *c, struct str sql, struct err *e) FICUS_MUST_CHECK;
-int pg_copy_row(struct pg_conn *c, const struct value *cells, size_t ncols, struct err *e)
-    FICUS_MUST_CHECK; // buffered; escapes; VALUE_NULL -> \N
+int pg_copy_row(struct pg_conn *c, const struct value *cells, size_t ncols,
+                struct err *e) FICUS_MUST_CHECK; // buffered; escapes; VALUE_NULL -> \N
 int pg_copy_end(struct pg_conn *c, long long *rows, struct err *e) FICUS_MUST_CHECK;
 
 // Waits for a NOTIFY up to `ms`. 1 got one, 0 none, -1 error.
-int pg_wait_notice(struct pg_conn *c, unsigned ms, struct pg_notice *out, struct err *e)
-    FICUS_MUST_CHECK;
+int pg_wait_notice(struct pg_conn *c, unsigned ms, struct pg_notice *out,
+                   struct err *e) FICUS_MUST_CHECK;
 
 // A one-dimensional array literal '{...}' of texts, for unnest($1::text[]).
 void pg_array_literal(struct buf *out, const struct value *items, size_t n, size_t stride);

@@ -5,8 +5,8 @@
 
 #include <stdlib.h>
 
-#define SESSION                                                                                  \
-    "-c timezone=UTC -c datestyle=ISO,YMD -c intervalstyle=iso_8601"                             \
+#define SESSION                                                      \
+    "-c timezone=UTC -c datestyle=ISO,YMD -c intervalstyle=iso_8601" \
     " -c standard_conforming_strings=on -c extra_float_digits=1"
 
 void pg_params_add(struct pg_params *p, const char *key, const char *value)

@@ -31,8 +31,11 @@ static void add_cell(struct buf *out, struct value v)
     size_t start = 0;
     for (size_t i = 0; i < v.len; i++) {
         char c = v.data[i];
-        const char *escape = c == '\\' ? "\\\\" : c == '\n' ? "\\n" : c == '\r' ? "\\r"
-                             : c == '\t' ? "\\t" : NULL;
+        const char *escape = c == '\\'   ? "\\\\"
+                             : c == '\n' ? "\\n"
+                             : c == '\r' ? "\\r"
+                             : c == '\t' ? "\\t"
+                                         : NULL;
         if (!escape)
             continue;
         buf_add(out, v.data + start, i - start);

@@ -15,7 +15,7 @@ struct pg_conn {
     struct statement *statements; // by SQL text
     unsigned long long serial;    // of statement names, never used twice
     bool broken;
-    struct buf copy;              // rows of a COPY that are not sent yet
+    struct buf copy; // rows of a COPY that are not sent yet
 };
 
 // Arguments of PQconnectdbParams and PQconnectStartParams; point into the caller's texts.
@@ -36,7 +36,7 @@ int pg_copy_cells(const PGresult *r, int row, struct value *cells, struct arena 
 
 // The connection's own error, its first line. Returns -1.
 int pg_unreachable(struct err *e, const PGconn *pq);
-int pg_conn_err(struct pg_conn *c, struct err *e);                       // returns -1
-int pg_result_err(struct pg_conn *c, const PGresult *r, struct err *e);  // returns -1
+int pg_conn_err(struct pg_conn *c, struct err *e);                      // returns -1
+int pg_result_err(struct pg_conn *c, const PGresult *r, struct err *e); // returns -1
 
 #endif

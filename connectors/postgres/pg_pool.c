@@ -188,8 +188,8 @@ static int check_params(struct pg_job *job, struct err *e)
             struct value v = job->calls[i].params[k];
             job->failed = i;
             if (v.state == VALUE_SET && v.len && memchr(v.data, 0, v.len))
-                return err_set(e, ERR_VALUE,
-                               "parameter %zu holds a NUL, which PostgreSQL refuses", k + 1);
+                return err_set(e, ERR_VALUE, "parameter %zu holds a NUL, which PostgreSQL refuses",
+                               k + 1);
         }
     job->failed = 0;
     return 0;
@@ -236,8 +236,8 @@ void pg_pool_orphan(struct pg_pool *p, struct pg_job *job)
 
 void pg_pool_stats(const struct pg_pool *p, struct pg_pool_stats *out)
 {
-    *out = (struct pg_pool_stats){.waiting = p->waiting, .done = p->done, .failed = p->failed,
-                                  .refused = p->refused};
+    *out = (struct pg_pool_stats){
+        .waiting = p->waiting, .done = p->done, .failed = p->failed, .refused = p->refused};
     for (unsigned i = 0; i < p->size; i++) {
         out->connections += p->conns[i].state >= CONN_IDLE;
         out->idle += p->conns[i].state == CONN_IDLE;

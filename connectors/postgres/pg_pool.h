@@ -11,18 +11,18 @@
 struct pg_pool;
 
 struct pg_call {
-    struct str sql;               // prepared once a connection, kept by text
+    struct str sql; // prepared once a connection, kept by text
     const struct value *params;
     size_t nparams;
-    struct rows rows;             // filled in the job's arena
+    struct rows rows; // filled in the job's arena
 };
 
 struct pg_job {
     struct pg_call *calls;
     size_t ncalls;
-    bool transaction;             // BEGIN .. COMMIT around; the first error undoes all
-    bool want_xid;                // of the transaction; told before the commit's outcome is known
-    struct arena *arena;          // results go here; borrowed until done
+    bool transaction;    // BEGIN .. COMMIT around; the first error undoes all
+    bool want_xid;       // of the transaction; told before the commit's outcome is known
+    struct arena *arena; // results go here; borrowed until done
     // Monotonic; 0: none. Past it the connection is closed: ERR_TIMEOUT, for a transaction
     // ERR_UNKNOWN_OUTCOME.
     uint64_t deadline_ns;
@@ -31,8 +31,8 @@ struct pg_job {
     void (*done)(struct pg_job *job);
     struct err err;
     size_t failed;
-    char xid[24];                 // "" when not known; for pg_xact_status
-    struct pg_job *next;          // the pool's
+    char xid[24];        // "" when not known; for pg_xact_status
+    struct pg_job *next; // the pool's
 };
 
 struct pg_pool_options {
@@ -40,10 +40,13 @@ struct pg_pool_options {
     // which stops the loop for as long: give `hostaddr` or a socket's folder where that matters.
     const char *conninfo;
     const char *application;
-    unsigned size;                // connections at most
-    unsigned queue_max;           // waiting jobs at most
+    unsigned size;      // connections at most
+    unsigned queue_max; // waiting jobs at most
 };
-struct pg_pool_stats { unsigned connections, idle, waiting; uint64_t done, failed, refused; };
+struct pg_pool_stats {
+    unsigned connections, idle, waiting;
+    uint64_t done, failed, refused;
+};
 
 struct pg_pool *pg_pool_create(struct loop *loop, const struct pg_pool_options *o, struct err *e);
 void pg_pool_destroy(struct pg_pool *p); // fails what waits with ERR_CANCELLED

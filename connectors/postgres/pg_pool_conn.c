@@ -10,7 +10,7 @@
 
 #define BACKOFF_MIN_MS 100
 #define BACKOFF_MAX_MS 3000
-#define CONNECT_MS 10000
+#define CONNECT_MS     10000
 
 static const struct log_ctx log_ctx = {"postgres", NULL, NULL};
 
@@ -25,7 +25,8 @@ static void arm(struct pool_conn *c, unsigned ms)
 void pg_pool_known_clear(struct pool_conn *c)
 {
     struct known *k, *next;
-    HASH_ITER(hh, c->known, k, next) {
+    HASH_ITER(hh, c->known, k, next)
+    {
         HASH_DEL(c->known, k);
         free(k);
     }

@@ -11,11 +11,11 @@
 #include <uthash.h>
 
 enum conn_state {
-    CONN_DOWN,       // waits for its timer to connect
+    CONN_DOWN, // waits for its timer to connect
     CONN_CONNECTING,
     CONN_IDLE,
-    CONN_BUSY,       // a job's pipeline is under way (an orphaned one: `job` is NULL)
-    CONN_CLEANING,   // undoes what a failed job left: open transaction, prepared statements
+    CONN_BUSY,     // a job's pipeline is under way (an orphaned one: `job` is NULL)
+    CONN_CLEANING, // undoes what a failed job left: open transaction, prepared statements
 };
 
 // A prepared statement: its name is 'p' and the number.
@@ -34,16 +34,16 @@ struct pool_conn {
     short io_events;
     unsigned backoff_ms;
     struct known *known;
-    unsigned serial;         // of statement names
-    bool forget;             // what is prepared here and there differs: DEALLOCATE ALL is due
+    unsigned serial; // of statement names
+    bool forget;     // what is prepared here and there differs: DEALLOCATE ALL is due
     struct pg_job *job;
-    uint64_t deadline_ns;    // of the job, also when orphaned; of the cleaning
-    size_t step;             // results taken so far
-    size_t lead;             // of them before BEGIN or the calls: clean-up and PREPAREs
-    unsigned *prepare_of;    // call that the n-th PREPARE is for; the job's arena
+    uint64_t deadline_ns; // of the job, also when orphaned; of the cleaning
+    size_t step;          // results taken so far
+    size_t lead;          // of them before BEGIN or the calls: clean-up and PREPAREs
+    unsigned *prepare_of; // call that the n-th PREPARE is for; the job's arena
     size_t prepares;
     bool retried, committed;
-    struct err err;          // the job's first error
+    struct err err; // the job's first error
     size_t failed;
 };
 
@@ -56,12 +56,12 @@ struct pg_pool {
     unsigned waiting;
     uint64_t done, failed, refused;
     struct event *deadlines;
-    struct err down;         // why the newest connection attempt failed
+    struct err down; // why the newest connection attempt failed
 };
 
 // pg_pool.c
-void pg_pool_pump(struct pg_pool *p);                     // gives waiting jobs to idle connections
-void pg_pool_answer(struct pool_conn *c);                 // the job of `c` is over: c->err, c->failed
+void pg_pool_pump(struct pg_pool *p);     // gives waiting jobs to idle connections
+void pg_pool_answer(struct pool_conn *c); // the job of `c` is over: c->err, c->failed
 void pg_pool_fail_waiting(struct pg_pool *p, const struct err *why);
 bool pg_pool_all_down(const struct pg_pool *p);
 

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 
 #define STATEMENTS_MAX 512
-#define CLEANING_NS (10 * 1000000000ull)
+#define CLEANING_NS    (10 * 1000000000ull)
 
 // ---------------------------------------------------------------- sending
 
@@ -76,8 +76,8 @@ static int send_prepares(struct pool_conn *c, unsigned *numbers)
 static int send_call(struct pool_conn *c, const struct pg_call *call, unsigned number)
 {
     char name[16];
-    const char **values =
-        arena_array(c->job->arena, call->nparams ? call->nparams : 1, sizeof *values);
+    const char **values = arena_array(c->job->arena, call->nparams ? call->nparams : 1,
+                                      sizeof *values);
     if (!values)
         return -1;
     for (size_t i = 0; i < call->nparams; i++) {

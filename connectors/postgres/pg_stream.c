@@ -16,14 +16,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define STATUS_MS 1000
+#define STATUS_MS   1000
 #define PG_EPOCH_US 946684800000000ull
 
 struct pg_stream {
     PGconn *pq;
     uint64_t received, confirmed, server;
-    uint64_t status_ms;      // when the last status was sent
-    uint64_t status_lsn;     // what it said
+    uint64_t status_ms;  // when the last status was sent
+    uint64_t status_lsn; // what it said
     bool reply_wanted;
     char system_id[32];
     unsigned timeline;
@@ -132,7 +132,8 @@ static int slot_state(struct pg_stream *s, const char *slot, struct err *e)
     else if (strcmp(PQgetvalue(r, 0, 0), "lost") == 0)
         err_set(e, ERR_SCHEMA,
                 "replication slot %s is lost: its WAL was removed (max_slot_wal_keep_size);"
-                " a new snapshot is due", slot);
+                " a new snapshot is due",
+                slot);
     else if (strcmp(PQgetvalue(r, 0, 1), "pgoutput") != 0)
         err_set(e, ERR_CONFIG, "replication slot %s uses another plugin than pgoutput", slot);
     else
@@ -150,7 +151,8 @@ static int ensure_slot(struct pg_stream *s, const struct pg_stream_options *o, s
     if (!o->create)
         return err_set(e, ERR_SCHEMA,
                        "replication slot %s is gone; changes since may be missing: a new"
-                       " snapshot is due", o->slot);
+                       " snapshot is due",
+                       o->slot);
     snprintf(sql, sizeof sql, "CREATE_REPLICATION_SLOT %s LOGICAL pgoutput NOEXPORT_SNAPSHOT",
              o->slot);
     PGresult *r = PQexec(s->pq, sql);
@@ -275,8 +277,8 @@ static int ended(struct pg_stream *s, struct err *e)
     return fail(s, r, "the stream ended", e);
 }
 
-int pg_stream_next(struct pg_stream *s, unsigned ms, struct arena *a,
-                   struct pgoutput_message *out, struct err *e)
+int pg_stream_next(struct pg_stream *s, unsigned ms, struct arena *a, struct pgoutput_message *out,
+                   struct err *e)
 {
     uint64_t end = clock_mono_ms() + ms;
     for (;;) {

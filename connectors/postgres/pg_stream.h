@@ -9,22 +9,22 @@ struct pg_stream;
 
 struct pg_stream_options {
     const char *conninfo;
-    const char *slot;        // created when missing only if `create`
+    const char *slot; // created when missing only if `create`
     const char *publication;
     bool create;
-    uint64_t start_lsn;      // resume here; 0: the slot's confirmed position
+    uint64_t start_lsn; // resume here; 0: the slot's confirmed position
 };
 
 int pg_stream_open(const struct pg_stream_options *o, struct pg_stream **out, struct err *e)
-    FICUS_MUST_CHECK;    // ERR_SCHEMA: slot lost or missing (a new snapshot is due)
+    FICUS_MUST_CHECK; // ERR_SCHEMA: slot lost or missing (a new snapshot is due)
 void pg_stream_close(struct pg_stream *s);
 // 1: a message (memory of `a`), 0: none within `ms`, -1: error. Answers keepalives.
-int pg_stream_next(struct pg_stream *s, unsigned ms, struct arena *a,
-                   struct pgoutput_message *out, struct err *e) FICUS_MUST_CHECK;
+int pg_stream_next(struct pg_stream *s, unsigned ms, struct arena *a, struct pgoutput_message *out,
+                   struct err *e) FICUS_MUST_CHECK;
 // Everything up to `lsn` is durable elsewhere. Reported with the next status message, at the
 // latest after a second.
 void pg_stream_confirm(struct pg_stream *s, uint64_t lsn);
-uint64_t pg_stream_server_lsn(const struct pg_stream *s); // end of WAL the server last told
+uint64_t pg_stream_server_lsn(const struct pg_stream *s);   // end of WAL the server last told
 const char *pg_stream_system_id(const struct pg_stream *s); // IDENTIFY_SYSTEM
 unsigned pg_stream_timeline(const struct pg_stream *s);
 

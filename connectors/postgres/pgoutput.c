@@ -181,31 +181,54 @@ static void body(struct cursor *c, char kind, struct arena *a, struct pgoutput_m
 {
     char skipped[64];
     switch (kind) {
-    case 'B': m->kind = PGOUTPUT_BEGIN; bracket(c, m); break;
-    case 'C': m->kind = PGOUTPUT_COMMIT; bracket(c, m); break;
+    case 'B':
+        m->kind = PGOUTPUT_BEGIN;
+        bracket(c, m);
+        break;
+    case 'C':
+        m->kind = PGOUTPUT_COMMIT;
+        bracket(c, m);
+        break;
     case 'O':
         m->kind = PGOUTPUT_ORIGIN;
         m->lsn = number(c, 8);
         free_name(c, m->origin, sizeof m->origin);
         break;
-    case 'R': m->kind = PGOUTPUT_RELATION; relation(c, a, &m->rel); break;
+    case 'R':
+        m->kind = PGOUTPUT_RELATION;
+        relation(c, a, &m->rel);
+        break;
     case 'Y':
         m->kind = PGOUTPUT_TYPE;
         number(c, 4);
         string(c, skipped, sizeof skipped);
         string(c, skipped, sizeof skipped);
         break;
-    case 'I': m->kind = PGOUTPUT_INSERT; row(c, a, m); break;
-    case 'U': m->kind = PGOUTPUT_UPDATE; row(c, a, m); break;
-    case 'D': m->kind = PGOUTPUT_DELETE; row(c, a, m); break;
-    case 'T': m->kind = PGOUTPUT_TRUNCATE; truncate_list(c, a, m); break;
-    case 'M': m->kind = PGOUTPUT_MESSAGE; message(c, m); break;
+    case 'I':
+        m->kind = PGOUTPUT_INSERT;
+        row(c, a, m);
+        break;
+    case 'U':
+        m->kind = PGOUTPUT_UPDATE;
+        row(c, a, m);
+        break;
+    case 'D':
+        m->kind = PGOUTPUT_DELETE;
+        row(c, a, m);
+        break;
+    case 'T':
+        m->kind = PGOUTPUT_TRUNCATE;
+        truncate_list(c, a, m);
+        break;
+    case 'M':
+        m->kind = PGOUTPUT_MESSAGE;
+        message(c, m);
+        break;
     default: c->bad = true;
     }
 }
 
-int pgoutput_decode(struct str bytes, struct arena *a, struct pgoutput_message *out,
-                    struct err *e)
+int pgoutput_decode(struct str bytes, struct arena *a, struct pgoutput_message *out, struct err *e)
 {
     struct cursor c = {(const unsigned char *)bytes.data,
                        (const unsigned char *)bytes.data + bytes.len, bytes.len == 0};

@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #define WAIT_MS 30000
-#define PARTS 4
+#define PARTS   4
 
 static struct kafka_options options;
 static unsigned serial;
@@ -118,9 +118,13 @@ static void reader_open(struct reader *r, struct fixture *f, size_t ntopics)
     struct err e = {0};
     const char *topics[] = {f->topic[0], f->topic[1]};
     r->f = f;
-    struct kafka_consumer_options o = {.kafka = options, .group = f->group, .topics = topics,
-                                       .ntopics = ntopics, .on_assign = on_assign,
-                                       .on_revoke = on_revoke, .ctx = r};
+    struct kafka_consumer_options o = {.kafka = options,
+                                       .group = f->group,
+                                       .topics = topics,
+                                       .ntopics = ntopics,
+                                       .on_assign = on_assign,
+                                       .on_revoke = on_revoke,
+                                       .ctx = r};
     if (kafka_consumer_create(&o, &r->c, &e))
         fail_msg("%s", e.msg);
 }
@@ -175,8 +179,8 @@ static void messages_come_back_as_they_went(void **state)
     struct kafka_header h[] = {{"a", STR("1")}, {"empty", STR("")}, {"a", STR("2")}};
     long got = 0;
     assert_int_equal(kafka_produce(f->p, f->topic[0], 2, STR("key"), STR("value"), h, 3, 1, &e), 0);
-    assert_int_equal(kafka_produce(f->p, f->topic[0], 2, STR("key"), (struct str){0}, NULL, 0, 2,
-                                   &e), 0);
+    assert_int_equal(
+        kafka_produce(f->p, f->topic[0], 2, STR("key"), (struct str){0}, NULL, 0, 2, &e), 0);
     assert_int_equal(kafka_produce(f->p, f->topic[0], 2, STR("k\0y"), STR(""), NULL, 0, 3, &e), 0);
     f->ticket = 3;
     flush(f);
@@ -423,8 +427,13 @@ static void a_broker_that_is_away_is_unreachable(void **state)
     kafka_producer_destroy(p);
     const char *topics[] = {"x"};
     struct reader r = {0};
-    struct kafka_consumer_options o = {.kafka = away, .group = "g", .topics = topics, .ntopics = 1,
-                                       .on_assign = on_assign, .on_revoke = on_revoke, .ctx = &r};
+    struct kafka_consumer_options o = {.kafka = away,
+                                       .group = "g",
+                                       .topics = topics,
+                                       .ntopics = 1,
+                                       .on_assign = on_assign,
+                                       .on_revoke = on_revoke,
+                                       .ctx = &r};
     assert_int_equal(kafka_consumer_create(&o, &r.c, &e), 0);
     kafka_consumer_destroy(r.c);
     assert_true(clock_mono_ms() - start < 10000);

@@ -99,9 +99,16 @@ static void values_come_as_the_store_writes_them(void **state)
             " '-838:59:59', 2, b'1', x'00ff10', 'a\\0b', x'00')");
     struct rows r = query(f, "SELECT id, name, n, d, day, at, dur, flag, bits + 0, raw, big, blob_"
                              " FROM t");
-    const char *wanted[] = {"k", "Z\xc3\xbcrich \xf0\x9f\x98\x80", "18446744073709551615",
-                            "-1234567890123456.780000", "0000-00-00",
-                            "2024-02-29 23:59:59.123456", "-838:59:59", "2", "1", "00ff10"};
+    const char *wanted[] = {"k",
+                            "Z\xc3\xbcrich \xf0\x9f\x98\x80",
+                            "18446744073709551615",
+                            "-1234567890123456.780000",
+                            "0000-00-00",
+                            "2024-02-29 23:59:59.123456",
+                            "-838:59:59",
+                            "2",
+                            "1",
+                            "00ff10"};
     for (size_t i = 0; i < sizeof wanted / sizeof wanted[0]; i++)
         cell_is(&r, i, wanted[i]);
     assert_int_equal(r.cells[10].len, 3);
@@ -112,8 +119,8 @@ static void values_come_as_the_store_writes_them(void **state)
 static void long_values_come_whole(void **state)
 {
     struct fixture *f = *state;
-    static const size_t sizes[] = {0, 1, 510, 511, 512, 2047, 2048, 2049, 16383, 16384, 16385,
-                                   40000, 3000000};
+    static const size_t sizes[] = {0,    1,     510,   511,   512,   2047,   2048,
+                                   2049, 16383, 16384, 16385, 40000, 3000000};
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
         char id[16];
         struct buf text = BUF_INIT;
@@ -129,8 +136,9 @@ static void long_values_come_whole(void **state)
         exec_on(f->c, "INSERT INTO t (id, big, blob_) VALUES (?, ?, ?)", p, 3);
         struct rows r;
         struct err e = {0};
-        assert_int_equal(odbc_query(f->c, STR("SELECT big, blob_ FROM t WHERE id = ?"), p, 1, f->a,
-                                    0, &r, &e), 0);
+        assert_int_equal(
+            odbc_query(f->c, STR("SELECT big, blob_ FROM t WHERE id = ?"), p, 1, f->a, 0, &r, &e),
+            0);
         assert_int_equal(r.nrows, 1);
         assert_true(value_eq(r.cells[0], p[1]));
         assert_int_equal(r.cells[1].len, 2 * sizes[i]);
@@ -204,8 +212,9 @@ static void a_whole_text_fits_in_a_block(void **state)
     struct seen s = {0, 0, true};
     exec(f, "DROP TABLE IF EXISTS s");
     exec(f, "CREATE TABLE s (id int PRIMARY KEY, v text, len int, raw varbinary(9))");
-    exec(f, "INSERT INTO s SELECT seq, IF(seq % 7, REPEAT(CHAR(97 + seq % 26), 65535), NULL), 65535,"
-            " REPEAT('z', seq % 3) FROM seq_0_to_30");
+    exec(f,
+         "INSERT INTO s SELECT seq, IF(seq % 7, REPEAT(CHAR(97 + seq % 26), 65535), NULL), 65535,"
+         " REPEAT('z', seq % 3) FROM seq_0_to_30");
     if (odbc_each(f->c, STR("SELECT id, v, len, raw FROM s ORDER BY id"), NULL, 0, see, &s, &e))
         fail_msg("%s", e.msg);
     assert_int_equal(s.n, 31);
@@ -229,8 +238,8 @@ static void found_rows_are_asked_for_whatever_option_says(void **state)
     char conninfo[512];
     const char *option = strstr(server(), "OPTION=");
     assert_non_null(option);
-    snprintf(conninfo, sizeof conninfo, "%.*sOPTION=67108864%s", (int)(option - server()),
-             server(), option + strcspn(option, ";"));
+    snprintf(conninfo, sizeof conninfo, "%.*sOPTION=67108864%s", (int)(option - server()), server(),
+             option + strcspn(option, ";"));
     exec(f, "INSERT INTO t (id, name) VALUES ('1', 'a')");
     assert_int_equal(odbc_open(conninfo, &dbms_mariadb, &c, &e), 0);
     assert_int_equal(exec_on(c, "UPDATE t SET name = 'a'", NULL, 0), 1);
@@ -324,7 +333,7 @@ static void many_rows_go_in_batches(void **state)
     enum { ROWS = 2500 };
     long long failed = 0;
     struct value *p = calloc(ROWS * 4, sizeof *p);
-    char (*ids)[8] = calloc(ROWS, sizeof *ids);
+    char(*ids)[8] = calloc(ROWS, sizeof *ids);
     char long_name[150];
     memset(long_name, 'n', sizeof long_name);
     for (size_t i = 0; i < ROWS; i++) {
@@ -371,15 +380,15 @@ static void a_refused_value_is_never_a_success(void **state)
     struct fixture *f = *state;
     struct err e = {0};
     long long failed;
-    struct value p[] = {value_set(STR("a")), value_set(STR("11")), value_set(STR("b")),
-                        value_set(STR("2x")), value_set(STR("c")), value_set(STR("33"))};
+    struct value p[] = {value_set(STR("a")),  value_set(STR("11")), value_set(STR("b")),
+                        value_set(STR("2x")), value_set(STR("c")),  value_set(STR("33"))};
     exec(f, "INSERT INTO t (id, n) VALUES ('1', 1)");
     assert_int_equal(exec_fails(f, "UPDATE t SET n = ?", p + 3, 1), ERR_VALUE);
     assert_int_equal(odbc_direct(f->c, STR("UPDATE t SET n = '4x'"), &e), -1);
     assert_int_equal(e.code, ERR_VALUE);
     assert_int_equal(odbc_begin(f->c, true, &e), 0);
-    assert_int_equal(odbc_exec_many(f->c, STR("INSERT INTO t (id, n) VALUES (?, ?)"), p, 2, 3,
-                                    &failed, &e), -1);
+    assert_int_equal(
+        odbc_exec_many(f->c, STR("INSERT INTO t (id, n) VALUES (?, ?)"), p, 2, 3, &failed, &e), -1);
     assert_int_equal(e.code, ERR_VALUE);
     assert_int_equal(e.native, 1265);
     odbc_rollback(f->c);
@@ -398,8 +407,10 @@ static void *cancel_soon(void *arg)
     struct arena *a = arena_create(0);
     struct rows r = {0};
     // Only when the statement is really running.
-    while (odbc_query(f->side, STR("SELECT id FROM information_schema.processlist WHERE info LIKE"
-                                   " 'SELECT SLEEP(%' AND time_ms > 50"), NULL, 0, a, 0, &r, &e) == 0 &&
+    while (odbc_query(f->side,
+                      STR("SELECT id FROM information_schema.processlist WHERE info LIKE"
+                          " 'SELECT SLEEP(%' AND time_ms > 50"),
+                      NULL, 0, a, 0, &r, &e) == 0 &&
            r.nrows == 0)
         clock_sleep_ms(10);
     odbc_cancel(f->c);

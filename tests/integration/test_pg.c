@@ -60,8 +60,9 @@ static int setup(void **state)
     f->a = arena_create(0);
     if (pg_open(server(), "pg test", &f->c, &e) || pg_open(server(), "pg test side", &f->side, &e))
         fail_msg("%s", e.msg);
-    sql(f->c, "SET client_min_messages = error; DROP TABLE IF EXISTS pg_test CASCADE;"
-              "CREATE TABLE pg_test (id int PRIMARY KEY, v text NOT NULL DEFAULT '', n numeric(5,2))");
+    sql(f->c,
+        "SET client_min_messages = error; DROP TABLE IF EXISTS pg_test CASCADE;"
+        "CREATE TABLE pg_test (id int PRIMARY KEY, v text NOT NULL DEFAULT '', n numeric(5,2))");
     *state = f;
     return 0;
 }
@@ -88,12 +89,16 @@ static void the_session_is_as_promised(void **state)
     struct err e = {0};
     struct pg_conn *c;
     snprintf(conninfo, sizeof conninfo,
-             "%s options='-c work_mem=1234kB -c timezone=Asia/Tokyo' application_name=mine", server());
+             "%s options='-c work_mem=1234kB -c timezone=Asia/Tokyo' application_name=mine",
+             server());
     assert_int_equal(pg_open(conninfo, "pg test", &c, &e), 0);
     struct rows r;
-    assert_int_equal(pg_query(c, STR("SELECT current_setting('work_mem') || current_setting('timezone')"
-                                     " || current_setting('application_name')"),
-                              NULL, 0, f->a, &r, &e), 0);
+    assert_int_equal(
+        pg_query(c,
+                 STR("SELECT current_setting('work_mem') || current_setting('timezone')"
+                     " || current_setting('application_name')"),
+                 NULL, 0, f->a, &r, &e),
+        0);
     cell_is(r, "1234kBUTCmine");
     pg_close(c);
 }
@@ -112,8 +117,9 @@ static void values_come_back_as_they_went(void **state)
     const char *z[] = {"1", NULL, "2.50"};
     long long n = 0;
     struct err e = {0};
-    assert_int_equal(pg_execz(f->c, "INSERT INTO pg_test VALUES ($1, coalesce($2, 'none'), $3)", z, 3,
-                              &n, &e), 0);
+    assert_int_equal(
+        pg_execz(f->c, "INSERT INTO pg_test VALUES ($1, coalesce($2, 'none'), $3)", z, 3, &n, &e),
+        0);
     assert_int_equal(n, 1);
     cell_is(query(f, "SELECT v || n FROM pg_test", NULL, 0), "none2.50");
 }
@@ -159,8 +165,9 @@ static void rows_stream_and_stop(void **state)
     assert_int_equal(seen, 500);
     // Fails after rows were delivered.
     seen = 0;
-    assert_int_equal(pg_each(f->c, STR("SELECT i, 1 / (100 - i) FROM generate_series(1, 200) i"), NULL,
-                             0, stop_at_500, &seen, &e), -1);
+    assert_int_equal(pg_each(f->c, STR("SELECT i, 1 / (100 - i) FROM generate_series(1, 200) i"),
+                             NULL, 0, stop_at_500, &seen, &e),
+                     -1);
     assert_int_equal(e.code, ERR_VALUE);
     assert_int_equal(seen, 99);
     cell_is(query(f, "SELECT 1", NULL, 0), "1");
@@ -198,7 +205,8 @@ static void copy_takes_any_text(void **state)
     assert_int_equal(pg_copy_begin(f->c, STR("COPY pg_test (id, v, n) FROM STDIN"), &e), 0);
     for (int i = 0; i < 5000; i++) {
         snprintf(id, sizeof id, "%d", i);
-        struct value row[] = {value_set(str_of(id)), i % 2 ? odd : value_set(STR("")), value_null()};
+        struct value row[] = {value_set(str_of(id)), i % 2 ? odd : value_set(STR("")),
+                              value_null()};
         assert_int_equal(pg_copy_row(f->c, row, 3, &e), 0);
     }
     if (pg_copy_end(f->c, &n, &e))
@@ -220,10 +228,10 @@ static void arrays_take_any_text(void **state)
 {
     struct fixture *f = *state;
     struct buf b = BUF_INIT;
-    struct value cells[] = {value_set(STR("a\"b\\c")), value_set(STR("1")), value_null(),
-                            value_set(STR("2")), value_set(STR("NULL")), value_set(STR("3")),
-                            value_set(STR("")), value_set(STR("4")), value_set(STR("{x,y}")),
-                            value_set(STR("5"))};
+    struct value cells[] = {
+        value_set(STR("a\"b\\c")), value_set(STR("1")), value_null(),       value_set(STR("2")),
+        value_set(STR("NULL")),    value_set(STR("3")), value_set(STR("")), value_set(STR("4")),
+        value_set(STR("{x,y}")),   value_set(STR("5"))};
     pg_array_literal(&b, cells, 5, 2);
     struct value p = value_set(buf_str(&b));
     struct rows r = query(f, "SELECT unnest($1::text[])", &p, 1);
@@ -282,8 +290,10 @@ static void more_statements_than_are_kept(void **state)
         cell_is(query(f, text, NULL, 0), text + 7);
         cell_is(query(f, "SELECT 'always'", NULL, 0), "always");
     }
-    cell_is(query(f, "SELECT (count(*) <= 256)::text FROM pg_prepared_statements", NULL, 0), "true");
-    cell_is(query(f, "SELECT count(*) FROM pg_prepared_statements WHERE name = 's2'", NULL, 0), "1");
+    cell_is(query(f, "SELECT (count(*) <= 256)::text FROM pg_prepared_statements", NULL, 0),
+            "true");
+    cell_is(query(f, "SELECT count(*) FROM pg_prepared_statements WHERE name = 's2'", NULL, 0),
+            "1");
 }
 
 static void end_backend(struct fixture *f)

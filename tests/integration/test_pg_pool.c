@@ -112,15 +112,17 @@ static struct work *work(struct fixture *f, unsigned *left)
     struct work *w = calloc(1, sizeof *w);
     w->f = f;
     w->left = left;
-    w->job = (struct pg_job){.calls = w->calls, .arena = f->a, .done = on_done,
+    w->job = (struct pg_job){.calls = w->calls,
+                             .arena = f->a,
+                             .done = on_done,
                              .deadline_ns = clock_mono_ns() + WAIT_MS * 1000000ull};
     return w;
 }
 
 static void call(struct work *w, const char *sql, const struct value *params, size_t n)
 {
-    w->calls[w->job.ncalls++] = (struct pg_call){.sql = str_of(sql), .params = params,
-                                                 .nparams = n};
+    w->calls[w->job.ncalls++] = (struct pg_call){
+        .sql = str_of(sql), .params = params, .nparams = n};
 }
 
 static void submit(struct fixture *f, struct work *w)
@@ -296,8 +298,10 @@ static void a_deadline_ends_the_work_on_the_server(void **state)
     turn(f, &left);
     assert_int_equal(w->job.err.code, ERR_TIMEOUT);
     must(behind); // on a new connection
-    await_number(f, "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(600)%'"
-                    " AND pid <> pg_backend_pid()", 0);
+    await_number(f,
+                 "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(600)%'"
+                 " AND pid <> pg_backend_pid()",
+                 0);
     free(w);
     free(behind);
 }
@@ -399,7 +403,8 @@ static void bad_sql_does_not_spoil_the_next(void **state)
     }
     // What was prepared is known to both ends, or to neither.
     assert_int_equal(ask(f, "SELECT count(*) FROM pg_prepared_statements"
-                            " WHERE statement = 'SELECT 1'"), 1);
+                            " WHERE statement = 'SELECT 1'"),
+                     1);
 }
 
 static void many_statements_are_forgotten_in_time(void **state)

@@ -78,8 +78,8 @@ static int setup(void **state)
            "CREATE TABLE streamed (id int PRIMARY KEY, v text, big text);"
            "ALTER TABLE streamed ALTER big SET STORAGE EXTERNAL;"
            "CREATE PUBLICATION stream_test FOR TABLE streamed");
-    f->o = (struct pg_stream_options){.conninfo = server(), .slot = "stream_test",
-                                      .publication = "stream_test", .create = true};
+    f->o = (struct pg_stream_options){
+        .conninfo = server(), .slot = "stream_test", .publication = "stream_test", .create = true};
     stream_open(f);
     *state = f;
     return 0;
@@ -124,8 +124,8 @@ static void expect(struct fixture *f, const enum pgoutput_kind *kinds, size_t n)
     }
 }
 
-#define EXPECT(f, ...)                                                                           \
-    expect(f, (enum pgoutput_kind[]){__VA_ARGS__},                                               \
+#define EXPECT(f, ...)                             \
+    expect(f, (enum pgoutput_kind[]){__VA_ARGS__}, \
            sizeof((enum pgoutput_kind[]){__VA_ARGS__}) / sizeof(enum pgoutput_kind))
 
 static bool quiet(struct fixture *f)
@@ -194,7 +194,8 @@ static void only_what_is_confirmed_stays_away(void **state)
     pg_lsn_text(first, lsn);
     snprintf(condition, sizeof condition,
              "(SELECT confirmed_flush_lsn = '%s' FROM pg_replication_slots"
-             " WHERE slot_name = 'stream_test')", lsn);
+             " WHERE slot_name = 'stream_test')",
+             lsn);
     uint64_t end = clock_mono_ms() + WAIT_MS;
     while (!holds(f, condition)) {
         assert_true(quiet(f));
@@ -244,7 +245,8 @@ static void the_server_tells_how_far_its_log_is(void **state)
     assert_int_equal(pg_stream_timeline(f->s), 1);
     // Written outside of the publication: nothing comes, yet the position goes on.
     sql(f, "CREATE TEMP TABLE other AS SELECT generate_series(1, 1000) AS i");
-    sql(f, "SELECT pg_switch_wal(); CREATE TABLE streamed_other (i int); DROP TABLE streamed_other");
+    sql(f,
+        "SELECT pg_switch_wal(); CREATE TABLE streamed_other (i int); DROP TABLE streamed_other");
     uint64_t before = pg_stream_server_lsn(f->s), end = clock_mono_ms() + WAIT_MS;
     do {
         assert_true(quiet(f));

@@ -18,7 +18,7 @@
 #define PRODUCE 0 // Kafka's number of the Produce request
 
 struct fixture {
-    rd_kafka_t *rk;      // hosts the cluster
+    rd_kafka_t *rk; // hosts the cluster
     rd_kafka_t *looker;
     rd_kafka_mock_cluster_t *cluster;
     struct kafka_options o;
@@ -68,15 +68,16 @@ static void produce(struct fixture *f, uint64_t from, uint64_t to)
 {
     struct err e = {0};
     for (uint64_t i = from; i < to; i++)
-        assert_int_equal(kafka_produce(f->p, "t", (int32_t)(i % 2), STR("k"), STR("v"), NULL, 0,
-                                       i, &e), 0);
+        assert_int_equal(
+            kafka_produce(f->p, "t", (int32_t)(i % 2), STR("k"), STR("v"), NULL, 0, i, &e), 0);
 }
 
 static int64_t written(struct fixture *f)
 {
     int64_t low, high, sum = 0;
     for (int32_t p = 0; p < 2; p++) {
-        assert_int_equal(rd_kafka_query_watermark_offsets(f->looker, "t", p, &low, &high, WAIT_MS), 0);
+        assert_int_equal(rd_kafka_query_watermark_offsets(f->looker, "t", p, &low, &high, WAIT_MS),
+                         0);
         sum += high;
     }
     return sum;
@@ -85,10 +86,16 @@ static int64_t written(struct fixture *f)
 // The values of org.apache.kafka.common.utils.UtilsTest.
 static void keys_go_where_kafkas_own_clients_send_them(void **state)
 {
-    static const struct { const char *key; int32_t hash; } known[] = {
-        {"21", -973932308}, {"foobar", -790332482}, {"a-little-bit-long-string", -985981536},
+    static const struct {
+        const char *key;
+        int32_t hash;
+    } known[] = {
+        {"21", -973932308},
+        {"foobar", -790332482},
+        {"a-little-bit-long-string", -985981536},
         {"a-little-bit-longer-string", -1486304829},
-        {"lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8", -58897971}, {"abc", 479470107},
+        {"lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8", -58897971},
+        {"abc", 479470107},
     };
     (void)state;
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
@@ -101,11 +108,10 @@ static void errors_in_passing_are_tried_again(void **state)
 {
     struct fixture *f = *state;
     struct err e = {0};
-    rd_kafka_mock_push_request_errors(f->cluster, PRODUCE, 5, RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT,
-                                      RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION,
-                                      RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS,
-                                      RD_KAFKA_RESP_ERR__TRANSPORT,
-                                      RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS_AFTER_APPEND);
+    rd_kafka_mock_push_request_errors(
+        f->cluster, PRODUCE, 5, RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT,
+        RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION, RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS,
+        RD_KAFKA_RESP_ERR__TRANSPORT, RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS_AFTER_APPEND);
     produce(f, 1, 101);
     if (kafka_producer_flush(f->p, WAIT_MS, &e))
         fail_msg("%s", e.msg);

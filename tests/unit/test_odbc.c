@@ -122,8 +122,7 @@ static void errors_are_classified(void **state)
     assert_int_equal(odbc_exec(f->c, STR("INSERT INTO t (id) VALUES ('x')"), NULL, 0, NULL, &e),
                      -1);
     assert_int_equal(e.code, ERR_CONFLICT);
-    assert_int_equal(
-        odbc_query(f->c, STR("SELECT nosuch FROM t"), NULL, 0, f->a, 0, &r, &e), -1);
+    assert_int_equal(odbc_query(f->c, STR("SELECT nosuch FROM t"), NULL, 0, f->a, 0, &r, &e), -1);
     if (e.code != ERR_SCHEMA)
         fail_msg("%s: %s", err_name(e.code), e.msg);
     assert_true(odbc_alive(f->c));
@@ -138,19 +137,16 @@ static void a_transaction_is_seen_only_after_commit(void **state)
     assert_int_equal(odbc_open(f->conninfo, &dbms_sqlite, &other, &e), 0);
     assert_int_equal(odbc_begin(f->c, true, &e), 0);
     exec(f->c, "INSERT INTO t (id) VALUES ('y')");
-    assert_int_equal(
-        odbc_query(other, STR("SELECT count(*) FROM t"), NULL, 0, f->a, 0, &r, &e), 0);
+    assert_int_equal(odbc_query(other, STR("SELECT count(*) FROM t"), NULL, 0, f->a, 0, &r, &e), 0);
     assert_true(str_eqz(value_str(r.cells[0]), "0"));
     assert_int_equal(odbc_commit(f->c, &e), 0);
-    assert_int_equal(
-        odbc_query(other, STR("SELECT count(*) FROM t"), NULL, 0, f->a, 0, &r, &e), 0);
+    assert_int_equal(odbc_query(other, STR("SELECT count(*) FROM t"), NULL, 0, f->a, 0, &r, &e), 0);
     assert_true(str_eqz(value_str(r.cells[0]), "1"));
     assert_int_equal(odbc_begin(f->c, true, &e), 0);
     exec(f->c, "DELETE FROM t");
     odbc_rollback(f->c);
     assert_false(odbc_in_transaction(f->c));
-    assert_int_equal(
-        odbc_query(other, STR("SELECT count(*) FROM t"), NULL, 0, f->a, 0, &r, &e), 0);
+    assert_int_equal(odbc_query(other, STR("SELECT count(*) FROM t"), NULL, 0, f->a, 0, &r, &e), 0);
     assert_true(str_eqz(value_str(r.cells[0]), "1"));
     odbc_close(other);
 }
@@ -207,10 +203,16 @@ static void writes_count_rows(void **state)
 {
     struct fixture *f = *state;
     struct err e = {0};
-    static const struct { const char *sql; long long rows; } steps[] = {
-        {"INSERT INTO t (id) VALUES ('1'), ('2')", 2}, {"UPDATE t SET name = 'a'", 2},
-        {"UPDATE t SET name = 'a'", 2},                {"UPDATE t SET name = 'b' WHERE id = '3'", 0},
-        {"DELETE FROM t WHERE id = '3'", 0},           {"DELETE FROM t", 2},
+    static const struct {
+        const char *sql;
+        long long rows;
+    } steps[] = {
+        {"INSERT INTO t (id) VALUES ('1'), ('2')", 2},
+        {"UPDATE t SET name = 'a'", 2},
+        {"UPDATE t SET name = 'a'", 2},
+        {"UPDATE t SET name = 'b' WHERE id = '3'", 0},
+        {"DELETE FROM t WHERE id = '3'", 0},
+        {"DELETE FROM t", 2},
     };
     for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
         long long n = -1;
@@ -263,8 +265,9 @@ static void a_statement_can_be_cancelled(void **state)
     struct cancel x = {f->c, false};
     pthread_t t;
     assert_int_equal(pthread_create(&t, NULL, cancel_until_ended, &x), 0);
-    int result = odbc_query(f->c, STR("WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1"
-                                      " FROM c) SELECT max(x) FROM c"),
+    int result = odbc_query(f->c,
+                            STR("WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1"
+                                " FROM c) SELECT max(x) FROM c"),
                             NULL, 0, f->a, 0, &r, &e);
     __atomic_store_n(&x.ended, true, __ATOMIC_RELEASE);
     pthread_join(t, NULL);

@@ -242,8 +242,8 @@ static void a_cut_message_is_refused_whole(void **state)
 static void positions_as_text(void **state)
 {
     (void)state;
-    static const char *const bad[] = {"", "/", "1", "1/", "/1", "1/2/3", "g/1", "123456789/1",
-                                      "-1/2", " 1/2", "1/2 "};
+    static const char *const bad[] = {"",    "/",           "1",    "1/",   "/1",  "1/2/3",
+                                      "g/1", "123456789/1", "-1/2", " 1/2", "1/2 "};
     char out[24];
     uint64_t lsn = 0;
     struct err e = {0};
