@@ -113,6 +113,7 @@ struct v4_1_call {
     struct v4_1_read *read;
     struct v4_1_write *write;
     struct v4_1_relate *relate;
+    struct v4_1_merge *merge;
 };
 
 // Runs `op` for the call; `next` is its next step. Always V4_1_WAIT.
@@ -242,11 +243,15 @@ struct v4_1_record {
     bool new_with_id, deleted;
     bool keep_modified, keep_modifier; // update_date_modified, update_modified_by: false
     bool bad_id;                       // answered with null, nothing written
+    bool twin;                         // v4_1_merge found it there already: `id` is that row
     struct value *values;              // by field index; ABSENT: untouched
     struct str *echo;                  // JSON by field index; .data NULL: not given
 };
 int v4_1_record_decode(const struct v4_1_module *m, const json_t *list, struct arena *a,
                        struct v4_1_record *out, struct err *e) FICUS_MUST_CHECK;
+// set_entries only: finds or makes the record's parent and looks for a twin of it; `then` is
+// the next step.
+int v4_1_merge(struct v4_1_call *c, struct v4_1_record *r, v4_1_step_fn *then);
 // What is left out or derived, once it is known whether a row is made.
 int v4_1_record_finish(struct v4_1_record *r, bool create, struct arena *a,
                        struct err *e) FICUS_MUST_CHECK;

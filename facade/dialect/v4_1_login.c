@@ -27,7 +27,7 @@ struct v4_1_login {
     struct str name, password;
     bool plain;
     struct principal principal; // who it is if the password is right
-    bool known, right, busy;
+    bool right, busy;
 };
 
 static size_t field_at(const struct v4_1_login *l, const struct field *f)

@@ -86,7 +86,7 @@ static bool add_special(struct buf *out, double x)
 // Plain up to 15 digits before the point and as many zeros after it, else 1.5e20, 1e-16.
 void v4_1_add_double(struct buf *out, double x)
 {
-    char digits[20];
+    char digits[20] = "";
     int point;
 
     if (add_special(out, x))
@@ -109,7 +109,7 @@ void v4_1_add_double(struct buf *out, double x)
 // json_encode with serialize_precision -1: plain up to 17 digits, else 1.0e+25.
 void v4_1_add_php_number(struct buf *out, double x)
 {
-    char digits[20];
+    char digits[20] = "";
     int point;
 
     if (add_special(out, x))

@@ -274,8 +274,6 @@ static int take_pair(struct decoder *d, struct str name, const json_t *j)
         return -1;
     if (f == en->deleted)
         r->deleted = is_one(j);
-    if (f == en->deleted || f->read_only)
-        r->values[f->index] = (struct value){0};
     return 0;
 }
 
@@ -411,8 +409,12 @@ int v4_1_record_finish(struct v4_1_record *r, bool create, struct arena *a, stru
     const char *name;
     json_t *rule;
 
-    for (size_t i = 0; i < en->nfields; i++)
-        drop_auto(r, &en->fields[i], create);
+    for (size_t i = 0; i < en->nfields; i++) {
+        const struct field *f = &en->fields[i];
+        drop_auto(r, f, create);
+        if (f->read_only || f == en->deleted)
+            r->values[i] = (struct value){0};
+    }
     json_object_foreach(json_object_get(r->module->hint, "derive"), name, rule)
     {
         const struct field *f = entity_field(en, str_of(name));

@@ -3,6 +3,7 @@
 // or deleted. Owns the state of the call; values are decoded in v4_1_value.c.
 // Thread: the loop of the mount.
 //
+//   merge   set_entries of some modules: see v4_1_merge.c
 //   save    no id, or new_with_id: create; else update. An update's row that is not there is
 //           the legacy's phantom: the id is answered and nothing written (and it is counted).
 //   erase   after it, when `deleted` was 1
@@ -162,18 +163,17 @@ static bool only_deletes(const struct v4_1_record *r)
     return true;
 }
 
-static int save(struct v4_1_call *c, const json_t *list)
+static int save_record(struct v4_1_call *c)
 {
     struct v4_1_write *w = c->write;
     struct v4_1_record *r = &w->record;
+    bool create = r->id.len == 0 || r->new_with_id;
     struct err e;
 
-    if (v4_1_record_decode(c->module, list, c->arena, r, &e) < 0)
-        return fail(c, &e);
-    if (r->bad_id)
-        return v4_1_reply_text(c, "null");
-    bool create = r->id.len == 0 || r->new_with_id;
-    w->lowered = false;
+    if (r->twin) {
+        r->values = arena_array(c->arena, r->module->entity->nfields + 1, sizeof(*r->values));
+        return r->values ? run_write(c, OPERATION_UPDATE, update_done) : v4_1_reply_memory(c);
+    }
     if (v4_1_record_finish(r, create, c->arena, &e) < 0)
         return fail(c, &e);
     if (only_deletes(r))
@@ -181,6 +181,19 @@ static int save(struct v4_1_call *c, const json_t *list)
     if (create)
         return run_write(c, OPERATION_CREATE, create_done);
     return run_write(c, OPERATION_UPDATE, update_done);
+}
+
+static int save(struct v4_1_call *c, const json_t *list)
+{
+    struct v4_1_write *w = c->write;
+    struct err e;
+
+    if (v4_1_record_decode(c->module, list, c->arena, &w->record, &e) < 0)
+        return fail(c, &e);
+    if (w->record.bad_id)
+        return v4_1_reply_text(c, "null");
+    w->lowered = false;
+    return w->lists ? v4_1_merge(c, &w->record, save_record) : save_record(c);
 }
 
 // Users are written by administrators only.

@@ -190,6 +190,20 @@ def test_types(crm, side):
         assert c.values("Users", "1", "user_name", "user_hash") == {"user_name": "jim", "user_hash": ""}
 
 
+@pytest.mark.parametrize("side", ["legacy", "new"])
+def test_contacts_merge(crm, side):
+    with crm.running():
+        own(crm, side)
+        c = Client(crm)
+        c.login("jim", "secret")
+        one = {"last_name": "Weber", "email1": "w@example.com", "account_name": "Nord"}
+        first = c("set_entries", "Contacts", [one, {**one, "last_name": "weber"}, one])["ids"]
+        assert first[0] == first[2] != first[1]
+        assert c.values("Contacts", first[0], "account_name", "last_name") == {
+            "account_name": "Nord", "last_name": "Weber"}
+        assert c("get_entries_count", "Accounts", "name = 'Nord'", 0) == {"result_count": "1"}
+
+
 def test_logins_of_both_hash_kinds(crm):
     hashed = "$2y$10$abcdefghijklmnopqrstuuBpSkH05JXg1sERymrIJJ59ADgTz/ZCe"  # bcrypt over the md5 of "secret"
     crm.legacy.execute("UPDATE users SET user_hash = ? WHERE id = '2'", (hashed,))

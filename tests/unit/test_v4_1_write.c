@@ -252,6 +252,62 @@ static void refused_rows_are_left_out_of_set_entries(void **state)
         strstr(fake_call("set_entry", "[\"s1\",\"Accounts\",{\"id\":\"a1\"}]"), "\"number\":40"));
 }
 
+// ---- set_entries of contacts
+
+static const char *twin_account; // account name of the contact that is there; NULL: none is
+
+static void answer_merge(const struct operation *op, struct result *r)
+{
+    const char *account[] = {"id", "a1", NULL};
+    const char *contact[] = {"id",        "c1",    "email1",       "x@example.com",
+                             "last_name", "Weber", "account_name", twin_account,
+                             NULL};
+    const char *const *accounts[] = {account}, *const * contacts[] = {contact};
+
+    if (op->kind == OPERATION_CREATE)
+        r->key = &made;
+    else if (op->kind == OPERATION_LIST && strcmp(op->entity->name, "contact") == 0)
+        fake_rows(op, r, twin_account ? 1 : 0, contacts);
+    else if (op->kind == OPERATION_LIST && str_eqz(value_str(op->query.filter->values[0]), "Known"))
+        fake_rows(op, r, 1, accounts);
+}
+
+static void set_entries_merges_contacts(void **state)
+{
+    static const struct {
+        const char *list, *twin, *log, *id;
+    } calls[] = {
+        {"{\"last_name\":\"Weber\",\"account_name\":\"Known\"}", NULL,
+         "list account filtered 1\ncreate contact last_name='Weber' account_id='a1'\n", "new"},
+        {"{\"last_name\":\"Weber\",\"account_name\":\"Other\"}", NULL,
+         "list account filtered 1\ncreate account name='Other' assigned_user_id='u1'\n"
+         "create contact last_name='Weber' account_id='new'\n",
+         "new"},
+        {"{\"last_name\":\"Weber \",\"email1\":\"x@example.com\"}", "Known",
+         "list contact filtered 50\nupdate contact [c1]\n", "c1"},
+        {"{\"last_name\":\"weber\",\"email1\":\"x@example.com\"}", "Known",
+         "list contact filtered 50\ncreate contact last_name='weber' email1='x@example.com'\n",
+         "new"},
+        {"{\"last_name\":\"Weber\",\"email1\":\"x@example.com\",\"account_name\":\"Known\"}",
+         "Elsewhere",
+         "list account filtered 1\nlist contact filtered 50\n"
+         "create contact last_name='Weber' email1='x@example.com' account_id='a1'\n",
+         "new"},
+        {"{\"id\":\"c7\",\"last_name\":\"Weber\",\"email1\":\"x@example.com\"}", "Known",
+         "update contact [c7] last_name='Weber' email1='x@example.com'\n", "c7"},
+    };
+    (void)state;
+    fake_answer = answer_merge;
+    for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++) {
+        char data[300], reply[64];
+        twin_account = calls[i].twin;
+        snprintf(data, sizeof(data), "[\"s1\",\"Contacts\",[%s]]", calls[i].list);
+        snprintf(reply, sizeof(reply), "{\"ids\":[\"%s\"]}", calls[i].id);
+        assert_string_equal(fake_call("set_entries", data), reply);
+        assert_string_equal(fake_log.data, calls[i].log);
+    }
+}
+
 // ---- set_relationship
 
 static void answer_links(const struct operation *op, struct result *r)
@@ -368,6 +424,7 @@ int main(void)
         cmocka_unit_test_setup(users_are_written_by_admins_only, fresh),
         cmocka_unit_test_setup(set_entries_goes_one_by_one, fresh),
         cmocka_unit_test_setup(refused_rows_are_left_out_of_set_entries, fresh),
+        cmocka_unit_test_setup(set_entries_merges_contacts, fresh),
         cmocka_unit_test_setup(set_relationship_counts_per_call, fresh),
         cmocka_unit_test_setup(modules_are_described, fresh),
         cmocka_unit_test_setup(modules_are_listed, fresh),
