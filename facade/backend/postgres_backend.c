@@ -48,6 +48,7 @@ static void submit(struct work *w, enum phase phase, struct pg_call *calls, size
     void (*done)(struct pg_job *) = w->job.done;
     w->phase = phase;
     w->job = (struct pg_job){.calls = calls, .ncalls = n, .transaction = phase == WRITING,
+                             .want_xid = phase == WRITING, // to settle a lost commit by
                              .arena = w->plan.arena, .deadline_ns = w->execution->deadline_ns,
                              .done = done};
     if (pg_pool_submit(w->backend->pool, &w->job, &e))
