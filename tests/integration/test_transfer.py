@@ -1,0 +1,218 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Transfers on real stores: guards, fences against every kind of writer, a coordinator that is
+killed at each step, an abort; and reconciliation: what is planted is found, what is merely in
+flight is not. One stack a legacy; the tests leave the group with the legacy."""
+import json
+import threading
+
+import pytest
+
+from harness import wait_for
+from harness.stack import GROUP, Refused, Stack
+from harness.workdir import Workdir
+from legacy.workload import Workload
+
+STEPS = ["holding", "sealing", "draining", "opening", "flipping", "flipped"]
+
+
+@pytest.fixture(scope="module", params=["sqlite", "mariadb"])
+def stack(request):
+    with Workdir() as work:
+        with Stack(work, request.param, rows=120, settings={"cutover.drain_ms": 15000},
+                   allow=["transfer", "coordinator", "not_found"]) as running:
+            yield running
+
+
+def climb(stack):
+    for stage in ("shadow", "canary", "new"):
+        stages = {s for (s,) in stack.new("SELECT stage FROM ficus.route_state")}
+        if stages == {"new"}:
+            return
+        stack.route_set(stage, 50 if stage == "canary" else None)
+
+
+def fences(stack):
+    """side -> writable; the truth is in the stores."""
+    old = stack.old("SELECT writable FROM ficus_fence WHERE grp = ?", (GROUP,))
+    new = stack.new("SELECT writable FROM ficus.fence WHERE grp = %s", (GROUP,))
+    return {"legacy": bool(old[0][0]), "new": bool(new[0][0])}
+
+
+def settle_with(stack, side):
+    """Gives the group to a side if it is not there, whatever the guards say."""
+    if stack.owner() != side:
+        receipt = stack.cutover(force=True, kind="cutover" if side == "new" else "rollback")
+        assert receipt["outcome"] == "done", receipt
+    assert fences(stack) == {"legacy": side == "legacy", "new": side == "new"}
+
+
+def request(stack, target, kind):
+    """Asks for a transfer without watching it; its id."""
+    return stack.new("INSERT INTO ficus.transfer (grp, target, kind, who, options) VALUES"
+                     " (%s, %s, %s, 'test', '{\"force\": true}') RETURNING id", (GROUP, target, kind))[0][0]
+
+
+def outcome(stack, transfer):
+    return stack.new("SELECT coalesce(outcome, '') FROM ficus.transfer WHERE id = %s", (transfer,))[0][0]
+
+
+def insert_direct(stack, side, key):
+    if side == "legacy":
+        stack.legacy.execute("INSERT INTO accounts (id, name, deleted) VALUES ('%s', 'direct', 0)" % key)
+    else:
+        stack.postgres.execute("INSERT INTO crm.account (id, name, deleted) VALUES (%s, 'direct', false)", (key,))
+
+
+def test_a_dry_run_changes_nothing_and_names_what_refuses(stack):
+    guards = {g["name"]: g for g in stack.guards()}
+    assert not guards["stages"]["passed"] and "ficus route set" in guards["stages"]["mend"]
+    assert not guards["reconcile"]["passed"] and "ficus reconcile" in guards["reconcile"]["mend"]
+    assert guards["sync"]["passed"] and guards["roundtrip"]["passed"] and guards["parked"]["passed"]
+    assert stack.owner() == "legacy" and fences(stack) == {"legacy": True, "new": False}
+    refused = stack.cutover()
+    assert refused["outcome"] == "refused" and "stages" in refused["why"]
+    assert fences(stack) == {"legacy": True, "new": False}
+
+
+def test_guards_pass_once_mended_and_writes_move_there_and_back(stack):
+    climb(stack)
+    assert stack.reconcile("--group", GROUP)["equal"]
+    assert all(g["passed"] for g in stack.guards()), stack.guards()
+    receipt = stack.cutover()
+    assert receipt["outcome"] == "done" and receipt["pause_ms"] > 0
+    assert fences(stack) == {"legacy": False, "new": True}
+    stack.reconcile("--group", GROUP)
+    assert stack.rollback()["outcome"] == "done"
+    assert fences(stack) == {"legacy": True, "new": False}
+    epochs = [e for (e,) in stack.new("SELECT epoch FROM ficus.transfer WHERE outcome = 'done' ORDER BY id")]
+    assert epochs == sorted(set(epochs)), "an epoch was used twice"
+
+
+def test_a_sealed_store_refuses_direct_writers(stack):
+    settle_with(stack, "legacy")
+    insert_direct(stack, "legacy", "direct-1")
+    with pytest.raises(Exception, match="fence"):
+        insert_direct(stack, "new", "direct-2")
+    settle_with(stack, "new")
+    with pytest.raises(Exception, match="fence"):
+        insert_direct(stack, "legacy", "direct-3")
+    insert_direct(stack, "new", "direct-4")
+    # What the new side accepted is in the legacy before that is opened again.
+    settle_with(stack, "legacy")
+    assert stack.old("SELECT count(*) FROM accounts WHERE id IN ('direct-1', 'direct-4')")[0][0] == 2
+    assert stack.new("SELECT count(*) FROM crm.account WHERE id IN ('direct-1', 'direct-4')")[0][0] == 2
+    assert stack.old("SELECT count(*) FROM accounts WHERE id IN ('direct-2', 'direct-3')")[0][0] == 0
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_killed_coordinator_is_taken_over(stack, step):
+    """kill -9 of ficus sync once the step is on record: one side is writable at the end, and
+    it is the owner's; a write made before is in both stores."""
+    settle_with(stack, "legacy")
+    key = f"kill-{step}"
+    insert_direct(stack, "legacy", key)
+    transfer = request(stack, "new", "cutover")
+    wait_for(lambda: stack.new("SELECT 1 FROM ficus.transfer WHERE id = %s AND (outcome IS NOT NULL OR"
+                               " steps @> jsonb_build_array(jsonb_build_object('step', %s::text)))",
+                               (transfer, step)), f"step {step}", 30, interval=0.002)
+    stack.sync.kill()
+    both = fences(stack)
+    assert not (both["legacy"] and both["new"]), "both sides are writable"
+    stack.sync.start()
+    wait_for(lambda: outcome(stack, transfer), "the take-over", 60)
+    owner = stack.owner()
+    assert outcome(stack, transfer) in ("done", "aborted")
+    assert owner == ("new" if outcome(stack, transfer) == "done" else "legacy")
+    assert fences(stack) == {"legacy": owner == "legacy", "new": owner == "new"}
+    wait_for(lambda: stack.new("SELECT 1 FROM crm.account WHERE id = %s", (key,)), "the write", 30)
+
+
+def test_an_abort_gives_the_group_back(stack):
+    """Draining cannot end while apply is stopped; the abort ends it and seals the other side."""
+    settle_with(stack, "legacy")
+    stack.sync.freeze()
+    transfer = request(stack, "new", "cutover")
+    stack.new("UPDATE ficus.transfer SET options = options || '{\"abort\": true}' WHERE id = %s RETURNING 1",
+              (transfer,))
+    stack.sync.thaw()
+    wait_for(lambda: outcome(stack, transfer), "the abort", 60)
+    assert outcome(stack, transfer) == "aborted"
+    assert stack.owner() == "legacy" and fences(stack) == {"legacy": True, "new": False}
+    insert_direct(stack, "legacy", "after-abort")
+
+
+def test_a_second_transfer_is_refused_while_one_is_under_way(stack):
+    settle_with(stack, "legacy")
+    stack.sync.freeze()
+    try:
+        transfer = request(stack, "new", "cutover")
+        with pytest.raises(Refused, match="under way"):
+            stack.cutover(force=True)
+    finally:
+        stack.sync.thaw()
+    wait_for(lambda: outcome(stack, transfer), "the first transfer", 60)
+
+
+def test_generated_numbers_are_never_used_twice(stack):
+    seen = {n for (n,) in stack.old("SELECT case_number FROM cases")}
+    for round_, side in enumerate(("legacy", "new", "legacy", "new", "legacy")):
+        settle_with(stack, side)
+        key = f"case-{round_}"
+        if side == "legacy":
+            stack.legacy.execute("INSERT INTO cases (id, name, deleted) VALUES ('%s', 'n', 0)" % key)
+            number = stack.old("SELECT case_number FROM cases WHERE id = ?", (key,))[0][0]
+        else:
+            stack.postgres.execute('INSERT INTO crm."case" (id, name, deleted) VALUES (%s, %s, false)', (key, "n"))
+            number = stack.new('SELECT case_number FROM crm."case" WHERE id = %s', (key,))[0][0]
+        assert number not in seen, f"case number {number} was handed out twice"
+        seen.add(number)
+
+
+def plant(stack, *statements):
+    """Changes the legacy behind the back of its triggers, as a lost event would leave it."""
+    if stack.kind == "sqlite":
+        marks = ("INSERT OR REPLACE INTO ficus_session (one, origin) VALUES (1, 'planted')",
+                 "DELETE FROM ficus_session")
+        stack.legacy.script(";\n".join(("BEGIN IMMEDIATE", marks[0]) + statements + (marks[1], "COMMIT")) + ";")
+        return
+    db = stack.legacy.connect()
+    with db.cursor() as cursor:
+        for statement in ("SET @ficus_origin = 'planted'",) + statements:
+            cursor.execute(statement)
+    db.close()
+
+
+def test_reconcile_finds_what_is_planted(stack):
+    settle_with(stack, "legacy")
+    stack.wait_quiet()
+    assert stack.reconcile("lead")["equal"]
+    a, b, c = (k for (k,) in stack.new("SELECT id FROM crm.lead WHERE status IS NOT NULL ORDER BY id LIMIT 3"))
+    plant(stack, f"UPDATE leads SET last_name = CONCAT(last_name, ' ') WHERE id = '{a}'" if stack.kind == "mariadb"
+          else f"UPDATE leads SET last_name = last_name || ' ' WHERE id = '{a}'",
+          f"UPDATE leads SET status = NULL WHERE id = '{b}'", f"DELETE FROM leads WHERE id = '{c}'")
+    report = stack.reconcile("lead")
+    found = {(s["key"], s["field"] or s["kind"]) for s in report["entities"][0]["samples"]}
+    assert not report["equal"]
+    assert found == {(a, "last_name"), (b, "status"), (c, "missing_legacy")}
+    # A change of the legacy carries each of them over again.
+    for key in (a, b):
+        stack.legacy.execute("UPDATE leads SET title = 'again' WHERE id = '%s'" % key)
+    stack.legacy.execute("INSERT INTO leads (id, last_name, deleted) VALUES ('%s', 'again', 0)" % c)
+    wait_for(lambda: stack.reconcile("lead")["equal"], "leads to be equal again", 60, interval=0.5)
+
+
+def test_reconcile_reports_nothing_that_is_in_flight(stack):
+    settle_with(stack, "legacy")
+    stop = threading.Event()
+    load = Workload(stack.legacy.connect, seed=5)
+    writer = threading.Thread(target=load.run, kwargs={"steps": 100000, "stop": stop})
+    writer.start()
+    try:
+        for _ in range(2):
+            for entity in stack.reconcile("account", "contact", "account_contact")["entities"]:
+                parked = stack.new("SELECT k FROM ficus.parked WHERE entity = %s", (entity["entity"],))
+                real = [s for s in entity["samples"] if (s["key"],) not in parked]
+                assert not real, json.dumps(real[:3])
+    finally:
+        stop.set()
+        writer.join()
