@@ -6,6 +6,7 @@ The routes climb legacy -> shadow -> canary -> new, writes are cut over, rolled 
 over again, and a reconciliation proves that both stores are equal. Ends with a table; the same
 figures are in build/demo.json. Environment: DEMO_LEGACY=sqlite|mariadb, DEMO_ROWS, KEEP=1.
 """
+import hashlib
 import json
 import os
 import signal
@@ -31,14 +32,14 @@ def keep(work, stack):
     """Says how to talk to what is left running, and how to end it."""
     pids = " ".join(str(pid) for pid in stack.pids())
     run = f"{' '.join(f'{k}={v}' for k, v in {**work.odbc_env, **stack.env}.items())} build/ficus"
-    login = json.dumps([{"user_name": "admin", "password": "0192023a7bbd73250516f069df18b500"}, "demo", []])
+    login = json.dumps([{"user_name": "admin", "password": hashlib.md5(b"admin1").hexdigest()}, "demo", []])
     print(f"""
 Left running in {work.path}. Legacy endpoint: {stack.url()}
   curl -s {stack.url()} -d method=get_server_info -d input_type=JSON -d response_type=JSON -d rest_data='[]'
   curl -s {stack.url()} -d method=login -d input_type=JSON -d response_type=JSON \\
        --data-urlencode rest_data='{login}'
   curl -s {stack.admin()}/readyz
-  curl -s {stack.admin()}/metrics
+  curl -s {stack.admin()}/metrics | grep -v '^#' | head -20
   {run} status -c {stack.config}
   {run} route list -c {stack.config}
 To end it:

@@ -10,6 +10,7 @@ TABLES = {"account": "accounts", "contact": "contacts", "opportunity": "opportun
           "case": "cases", "note": "notes", "call": "calls"}
 LADDER = [("shadow", None), ("canary", 10), ("canary", 50), ("new", None)]
 
+READS = 60          # records with planted dirt that are read under shadow, of each module
 PROBE_SECONDS = 30  # for each direction; fewer probes on a machine that is busy with other things
 
 
@@ -99,13 +100,14 @@ class Path:
     def read_old_records(self):
         """Under shadow: reads of generated records, those with planted dirt among them."""
         keys = {}
-        for facts in self.stack.manifest["dirt"].values():
-            for table, key in facts["sample"]:
-                keys.setdefault(table, []).append(key)
+        for kind, found in self.stack.planted.items():
+            if self.stack.manifest["dirt"][kind]["effect"] == "changed":
+                for table, key in found:
+                    keys.setdefault(table, []).append(key)
         for table, module in (("accounts", "Accounts"), ("contacts", "Contacts"), ("leads", "Leads"),
                               ("opportunities", "Opportunities"), ("cases", "Cases"), ("notes", "Notes"),
                               ("calls", "Calls")):
-            for key in dict.fromkeys(keys.get(table, [])[:60]):
+            for key in list(dict.fromkeys(keys.get(table, [])))[-READS:]:
                 self.form.get(module, key)
             self.form.list(module, limit=20, fields=("id", "name", "date_modified"))
 
@@ -178,9 +180,9 @@ class Path:
 
     def mismatches(self):
         """By entity and field, each with the planted dirt that explains it."""
-        planted = {}
-        for kind, facts in self.stack.manifest["dirt"].items():
-            for table, key in facts["sample"]:
+        dirt, planted = self.stack.manifest["dirt"], {}
+        for kind, found in self.stack.planted.items():
+            for table, key in found if dirt[kind]["effect"] == "changed" else ():
                 planted.setdefault((table, str(key)), []).append(kind)
         groups = collections.OrderedDict()
         for entity, key, field, old, new in self.stack.new(
@@ -188,11 +190,13 @@ class Path:
             g = groups.setdefault((entity, field), {"entity": entity, "field": field, "count": 0, "why": set(),
                                                     "example": {"key": key, "legacy": old, "new": new}})
             g["count"] += 1
-            g["why"].update(planted.get((TABLES.get(entity, entity), key), []))
-        found = []
+            kinds = planted.get((TABLES.get(entity, entity), key), [])
+            zero = "zero_date" in kinds and (old or "").startswith("0000-00-00")
+            g["why"].update(["zero_date"] if zero else kinds)
+        answer = []
         for g in groups.values():
             kinds = sorted(g.pop("why"))
             g["planted"] = kinds
-            g["why"] = "; ".join(f"{k}: {self.stack.manifest['dirt'][k]['what']}" for k in kinds) or "not explained"
-            found.append(g)
-        return found
+            g["why"] = "; ".join(f"{k}: {dirt[k]['what']}" for k in kinds) or "not explained"
+            answer.append(g)
+        return answer

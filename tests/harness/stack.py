@@ -11,7 +11,8 @@ import concurrent.futures
 import json
 import re
 
-from legacy.generate import generate_mariadb, generate_sqlite
+from legacy.generate import Generator
+from legacy.store import MariaStore, SqliteStore
 
 from .daemon import Daemon, ROOT, ficus
 from .kafka import Kafka
@@ -44,6 +45,7 @@ class Stack:
         self.postgres, self.kafka = Postgres(work, database="crm"), Kafka(work)
         self.legacy = MariaDB(work) if legacy == "mariadb" else Sqlite(work)
         self.manifest = None
+        self.planted = {}     # kind of dirt -> [[table, key], ..], all of them
         self.settings, self.allow = settings or {}, list(allow)
         self.service_port = free_port()
         self.sync_port = free_port()
@@ -124,10 +126,14 @@ class Stack:
     def _load(self, server):
         server.result()
         self.step(f"loading {self.rows} accounts with contacts into {self.kind}")
-        options = dict(rows=self.rows, seed=self.seed, dirt=self.dirt, **self.ratios)
-        if self.kind == "sqlite":
-            return generate_sqlite(self.legacy.path, **options)
-        return generate_mariadb(self.legacy.connect(), **options)
+        generator = Generator(rows=self.rows, seed=self.seed, dirt=self.dirt, **self.ratios)
+        store = SqliteStore(self.legacy.path) if self.kind == "sqlite" else MariaStore(self.legacy.connect())
+        try:
+            manifest = generator.load(store, create=True)
+        finally:
+            store.close()
+        self.planted = generator.plan.found
+        return manifest
 
     def _start_ficus(self):
         self.run("check")
