@@ -178,6 +178,9 @@ static struct dialect_mount *mount(const struct dialect_env *env, const struct m
     m->logins = metrics_counter("ficus_v4_1_logins_total", "Logins by outcome.", "result=\"ok\"");
     m->refused = metrics_counter("ficus_v4_1_logins_total", "Logins by outcome.",
                                  "result=\"refused\"");
+    m->queries_refused = metrics_counter(
+        "ficus_v4_1_queries_refused_total",
+        "Values of query and order_by outside of the allow-list, answered with error 40.", "");
     m->modules = arena_array(a, n + 1, sizeof(*m->modules));
     if (!m->modules) {
         (void)err_memory(e);

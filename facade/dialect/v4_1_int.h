@@ -47,7 +47,7 @@ struct dialect_mount {
     size_t nmodules;
     struct v4_1_users users; // name NULL: nobody can log in
     const char *flavor, *version, *suitecrm_version;
-    struct metric *logins, *refused;
+    struct metric *logins, *refused, *queries_refused;
 };
 
 const struct v4_1_module *v4_1_module(const struct dialect_mount *m, struct str name);

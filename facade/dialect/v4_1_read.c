@@ -6,6 +6,7 @@
 //                                             lower case)
 //   get_entries  block -> .. -> block -> reply
 //   lists, count read -> reply
+#include "base/log.h"
 #include "facade/dialect/v4_1_int.h"
 
 struct v4_1_read {
@@ -223,19 +224,36 @@ int v4_1_get_entries(struct v4_1_call *c)
 
 // ---- lists
 
+// Counted, and said once a second, since a client may depend on what is refused. The text
+// itself may hold personal data and is not logged.
+static int refuse_query(struct v4_1_call *c, const struct v4_1_module *m, const struct err *e)
+{
+    static _Thread_local struct log_limit limit;
+    struct log_ctx ctx = {"v4_1", m->entity->name, ""};
+    unsigned dropped = 0;
+
+    if (e->code == ERR_MEMORY)
+        return v4_1_reply_memory(c);
+    if (c->mount->queries_refused)
+        metric_add(c->mount->queries_refused, 1);
+    if (log_allowed(&limit, 1000, &dropped))
+        log_warn(&ctx, "%s: refused: %s (%u more held back)", c->method->name, e->msg, dropped);
+    return v4_1_reply_fault(c, V4_1_DENIED);
+}
+
 int v4_1_read_page(struct v4_1_call *c, const struct v4_1_module *m, const json_t *query,
                    const json_t *order_by, struct query *q)
 {
     struct filter *filter = NULL;
     struct order *order = NULL;
-    struct str text;
+    struct str fragment, by;
     struct err e;
 
-    if (!v4_1_text(query, c->arena, &text) || v4_1_query(m, text, c->arena, &filter, &e) < 0)
-        return v4_1_reply_fault(c, V4_1_DENIED);
-    if (!v4_1_text(order_by, c->arena, &text) ||
-        v4_1_order(m, text, c->arena, &order, &q->norder, &e) < 0)
-        return v4_1_reply_fault(c, V4_1_DENIED);
+    (void)err_set(&e, ERR_INVALID, "query or order_by is no text");
+    if (!v4_1_text(query, c->arena, &fragment) || !v4_1_text(order_by, c->arena, &by) ||
+        v4_1_query(m, fragment, c->arena, &filter, &e) < 0 ||
+        v4_1_order(m, by, c->arena, &order, &q->norder, &e) < 0)
+        return refuse_query(c, m, &e);
     q->filter = filter;
     q->order = order;
     return V4_1_WAIT;
