@@ -19,6 +19,7 @@
 #include "facade/dispatch.h"
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "facade/dispatcher.h"
 #include "facade/request_stats.h"
 #include "facade/shadow.h"
@@ -42,6 +43,8 @@ struct dispatcher {
     struct metric *held_total, *held_refused, *fenced_total;
 };
 
+static const struct log_ctx log_ctx = {"dispatch", NULL, NULL};
+
 static void choose(struct dispatcher *p, struct dispatch *d);
 
 // ---------------------------------------------------------------- ending
@@ -51,6 +54,9 @@ static void end(struct dispatcher *p, struct dispatch *d)
     const struct operation *op = d->operation;
     struct route_table *table = d->table;
     request_stats_note(p->stats, d->route, &d->result, clock_mono_ns() - d->started_ns);
+    if (d->result.status == RESULT_TIMEOUT && !operation_is_read(op->kind))
+        log_warn(&log_ctx, "%s of %s, write id %s: the outcome is not known: %s",
+                 operation_name(op->kind), op->entity->name, op->write_id, d->result.err.msg);
     if (p->o.pins && d->result.status == RESULT_OK && d->result.served_by == SIDE_LEGACY &&
         !operation_is_read(op->kind))
         pins_note(p->o.pins, op, d->result.through);

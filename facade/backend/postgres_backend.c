@@ -9,11 +9,15 @@
 // Everything lives in the request's arena: the pool never touches a job after its done.
 #include "facade/backend/postgres_backend.h"
 
-#include "base/log.h"
+#include "base/clock.h"
 #include "facade/backend/plan.h"
 
 #include <stddef.h>
 #include <stdlib.h>
+
+#define SETTLE_TRIES  30
+#define SETTLE_US     100000
+#define SETTLE_ONE_NS 1000000000ull
 
 enum phase { SELECTING, EXPANDING, LOOKING, WRITING, SETTLING };
 
@@ -30,6 +34,7 @@ struct work {
     struct plan plan;
     enum phase phase;
     char xid[24];      // of the write being settled
+    unsigned settling; // how often it was asked for
 };
 
 static void finish(struct work *w, const struct err *e)
@@ -42,16 +47,24 @@ static void finish(struct work *w, const struct err *e)
     x->done(x);
 }
 
+static int settle_later(struct work *w, struct err *e);
+
 static void submit(struct work *w, enum phase phase, struct pg_call *calls, size_t n)
 {
     struct err e = {0};
     void (*done)(struct pg_job *) = w->job.done;
     w->phase = phase;
-    w->job = (struct pg_job){.calls = calls, .ncalls = n, .transaction = phase == WRITING,
+    w->job = (struct pg_job){.calls = calls,
+                             .ncalls = n,
+                             .transaction = phase == WRITING,
                              .want_xid = phase == WRITING, // to settle a lost commit by
-                             .arena = w->plan.arena, .deadline_ns = w->execution->deadline_ns,
+                             .arena = w->plan.arena,
+                             .deadline_ns = w->execution->deadline_ns,
                              .done = done};
-    if (pg_pool_submit(w->backend->pool, &w->job, &e))
+    if (phase == SETTLING) // the write's own time may be over
+        w->job.deadline_ns = clock_mono_ns() + SETTLE_ONE_NS;
+    if (pg_pool_submit(w->backend->pool, &w->job, &e) &&
+        (phase != SETTLING || settle_later(w, &e) < 0))
         finish(w, &e);
 }
 
@@ -121,10 +134,10 @@ static int start_write(struct work *w, struct err *e)
         return err_memory(e);
     marks[0] = value_set(route && route->group && op->epoch >= 0 ? epoch : STR(""));
     marks[1] = value_set(str_of(op->write_id));
-    calls[0] = (struct pg_call){
-        .sql = STR("SELECT set_config('ficus.epoch', $1, true),"
-                   " set_config('ficus.write_id', $2, true)"),
-        .params = marks, .nparams = 2};
+    calls[0] = (struct pg_call){.sql = STR("SELECT set_config('ficus.epoch', $1, true),"
+                                           " set_config('ficus.write_id', $2, true)"),
+                                .params = marks,
+                                .nparams = 2};
     for (size_t i = 0; i < p->nstatements; i++)
         calls[i + 1] = call_of(&p->statements[i].sql);
     submit(w, WRITING, calls, p->nstatements + 1);
@@ -134,8 +147,8 @@ static int start_write(struct work *w, struct err *e)
 static int start_look(struct work *w, struct err *e)
 {
     const struct operation *op = w->execution->operation;
-    struct query q = {.entity = op->entity, .key = op->write.key, .deleted = DELETED_ANY,
-                      .limit = -1};
+    struct query q = {
+        .entity = op->entity, .key = op->write.key, .deleted = DELETED_ANY, .limit = -1};
     struct pg_call *call = arena_alloc(w->plan.arena, sizeof *call);
     struct sql sql;
     if (!call)
@@ -176,19 +189,40 @@ static int after_write(struct work *w, struct err *e)
     return 0;
 }
 
-// The commit was not answered: PostgreSQL keeps the fate of a transaction by its id.
-static int start_settle(struct work *w, struct err *e)
+// The commit was not answered: PostgreSQL keeps the fate of a transaction by its id. The
+// connection that would tell may break as well, and a transaction whose client is gone takes a
+// moment to end: so it is asked again, for a while. What never answers stays unknown.
+static int ask_fate(struct work *w, struct err *e)
 {
     struct pg_call *call = arena_alloc(w->plan.arena, sizeof *call);
     struct value *id = arena_alloc(w->plan.arena, sizeof *id);
     if (!call || !id)
         return err_memory(e);
-    memcpy(w->xid, w->job.xid, sizeof w->xid);
     *id = value_set(str_of(w->xid));
-    *call = (struct pg_call){.sql = STR("SELECT pg_xact_status($1::xid8)"), .params = id,
-                             .nparams = 1};
+    *call = (struct pg_call){
+        .sql = STR("SELECT pg_xact_status($1::xid8)"), .params = id, .nparams = 1};
     submit(w, SETTLING, call, 1);
     return 1;
+}
+
+static void on_again(evutil_socket_t fd, short what, void *arg)
+{
+    struct work *w = arg;
+    struct err e = {0};
+    (void)fd;
+    (void)what;
+    if (ask_fate(w, &e) < 0)
+        finish(w, &e);
+}
+
+// 1: asked again in a moment.
+static int settle_later(struct work *w, struct err *e)
+{
+    struct timeval moment = {0, SETTLE_US};
+    if (w->settling++ < SETTLE_TRIES &&
+        event_base_once(loop_base(w->backend->loop), -1, EV_TIMEOUT, on_again, w, &moment) == 0)
+        return 1;
+    return err_set(e, ERR_UNKNOWN_OUTCOME, "the new store did not answer a commit");
 }
 
 static int after_settle(struct work *w, struct err *e)
@@ -201,7 +235,22 @@ static int after_settle(struct work *w, struct err *e)
     }
     if (str_eqz(status, "aborted"))
         return err_set(e, ERR_UNREACHABLE, "the write was rolled back with its connection");
-    return err_set(e, ERR_UNKNOWN_OUTCOME, "the new store did not answer a commit");
+    return settle_later(w, e);
+}
+
+static int after_failure(struct work *w, struct err *e)
+{
+    const struct pg_job *job = &w->job;
+    if (w->phase == SETTLING && job->err.code != ERR_CANCELLED)
+        return settle_later(w, e);
+    if (w->phase == SETTLING)
+        return err_set(e, ERR_UNKNOWN_OUTCOME, "the facade is stopping while a commit is open");
+    if (w->phase == WRITING && job->err.code == ERR_UNKNOWN_OUTCOME && job->xid[0]) {
+        memcpy(w->xid, job->xid, sizeof w->xid);
+        return ask_fate(w, e);
+    }
+    *e = job->err;
+    return -1;
 }
 
 // ---------------------------------------------------------------- the phases
@@ -211,10 +260,8 @@ static void on_job(struct pg_job *job)
     struct work *w = (struct work *)job;
     struct err e = {0};
     int next = -1;
-    if (job->err.code == ERR_UNKNOWN_OUTCOME && w->phase == WRITING && job->xid[0]) {
-        next = start_settle(w, &e);
-    } else if (job->err.code != ERR_NONE) {
-        e = job->err;
+    if (job->err.code != ERR_NONE) {
+        next = after_failure(w, &e);
     } else {
         switch (w->phase) {
         case SELECTING: next = after_select(w, &e); break;

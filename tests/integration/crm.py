@@ -37,7 +37,8 @@ def call(method, url, body=None, headers=None, timeout=30):
 class Crm:
     """`legacy` is an empty store of the harness with odbc(), execute(), query()."""
 
-    def __init__(self, work, dbms, legacy, postgres, name, **facade):
+    def __init__(self, work, dbms, legacy, postgres, name, odbc=None, pg_port=None, **facade):
+        self.odbc, self.pg_port = odbc or legacy.odbc(), pg_port
         self.work, self.dbms, self.legacy, self.postgres, self.database = work, dbms, legacy, postgres, name
         postgres.create_database(name)
         for statements in schema(dbms):
@@ -63,8 +64,8 @@ class Crm:
     def _config(self, facade):
         at = "127.0.0.1:{}".format
         return {
-            "control": {"conninfo": self.postgres.conninfo(self.database)},
-            "legacy": {"odbc": self.legacy.odbc(), "dbms": self.dbms},
+            "control": {"conninfo": self.postgres.conninfo(self.database, port=self.pg_port)},
+            "legacy": {"odbc": self.odbc, "dbms": self.dbms},
             "maps": {"path": os.path.join(ROOT, "migrations/maps/suitecrm")},
             "routes": {"path": "routes.json"},
             "migrations": {"path": os.path.join(ROOT, "migrations/sql/crm")},

@@ -9,7 +9,7 @@ import urllib.parse
 import pytest
 
 from crm import TOKEN, Crm, call
-from harness import Postgres, wait_for
+from harness import Postgres, Proxy, wait_for
 
 ACCOUNT = {"name": "Société «Nord»", "industry": "Media", "billing_address_city": "Köln"}
 
@@ -169,6 +169,42 @@ def test_flips_under_load_fail_nothing_and_double_nothing(crm):
         owners = [crm.legacy.query("SELECT count(*) FROM accounts")[0][0],
                   crm.new("SELECT count(*) FROM crm.account")[0][0]]
         assert min(owners) > 0
+
+
+@pytest.mark.parametrize("owner", ["legacy", "new"])
+def test_answers_are_honest_while_connections_break(work, mariadb, postgres, unique, owner):
+    """201: stored once. 503: not stored. 504, the outcome is not known: at most once."""
+    legacy = Database(mariadb, unique)
+    with Proxy(mariadb.port) as my_proxy, Proxy(postgres.port) as pg_proxy:
+        proxy = my_proxy if owner == "legacy" else pg_proxy
+        crm = Crm(work, "mariadb", legacy, postgres, unique, pg_port=pg_proxy.port,
+                  odbc=mariadb.odbc(database=unique, port=my_proxy.port))
+        answers, done = [], threading.Event()
+
+        def write(n):
+            i = 0
+            while not done.is_set():
+                i += 1
+                answers.append((f"w{n}-{i}", crm.api("POST", "/leads", {"last_name": f"w{n}-{i}"}).status))
+        with crm.serve(allow=[r"."]):
+            crm.own(owner, 1)
+            threads = [threading.Thread(target=write, args=(n,)) for n in range(6)]
+            for t in threads:
+                t.start()
+            for _ in range(25):
+                before = sum(status == 201 for _, status in answers)
+                wait_for(lambda: sum(s == 201 for _, s in answers) > before + 5, "writes to go on")
+                proxy.reset()
+            done.set()
+            for t in threads:
+                t.join()
+        assert proxy.accepted > 25  # connections did break and were made anew
+    stored = [n for n, in (legacy.query("SELECT last_name FROM leads") if owner == "legacy" else
+                           crm.new("SELECT last_name FROM crm.lead"))]
+    assert {s for _, s in answers} <= {201, 503, 504}
+    assert len(stored) == len(set(stored))
+    assert {n for n, s in answers if s == 201} <= set(stored)
+    assert not {n for n, s in answers if s == 503} & set(stored)
 
 
 def test_a_hold_without_end_is_answered_busy(work, sqlite, postgres, unique):
