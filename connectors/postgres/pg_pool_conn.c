@@ -24,10 +24,10 @@ static void arm(struct pool_conn *c, unsigned ms)
 
 void pg_pool_known_clear(struct pool_conn *c)
 {
-    struct known *k, *next;
-    HASH_ITER(hh, c->known, k, next)
-    {
-        HASH_DEL(c->known, k);
+    struct known *k = c->known, *next;
+    HASH_CLEAR(hh, c->known); // the table only
+    for (; k; k = next) {
+        next = k->hh.next;
         free(k);
     }
 }

@@ -273,8 +273,12 @@ static void reading_begins_where_the_sink_stands(void **state)
     flush(f);
     take_total(&r, 5);
     assert_int_equal(f->next[0][1], 100);
+    f->next[0][1] = 90; // sought back while it is paused
+    assert_int_equal(kafka_consumer_seek(r.c, f->topic[0], 1, 90, &e), 0);
+    struct kafka_message m[8];
+    assert_int_equal(take(&r, m, 8, 500), 0);
     assert_int_equal(kafka_consumer_pause(r.c, f->topic[0], 1, false, &e), 0);
-    take_total(&r, 5);
+    take_total(&r, 15);
     int64_t low, high;
     assert_int_equal(kafka_watermarks(r.c, f->topic[0], 1, &low, &high, 5000, &e), 0);
     assert_int_equal(low, 0);
