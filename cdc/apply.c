@@ -10,10 +10,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define POLL_MS      50
-#define RETRY_MS     1000
-#define RETRY_SOON_MS 200   // after rows were applied while events wait for their parent
-#define WATERMARK_MS 1000
+#define POLL_MS       50
+#define RETRY_MS      1000
+#define RETRY_SOON_MS 200 // after rows were applied while events wait for their parent
+#define WATERMARK_MS  1000
 
 static const char *const names[] = {[SIDE_LEGACY] = "apply.new", [SIDE_NEW] = "apply.legacy"};
 
@@ -48,8 +48,8 @@ static int take_over(struct applier *ap, struct part *p, struct arena *a, struct
     return 0;
 }
 
-static int assign_all(struct applier *ap, struct kafka_assignment *parts, size_t n,
-                      struct arena *a, struct err *e)
+static int assign_all(struct applier *ap, struct kafka_assignment *parts, size_t n, struct arena *a,
+                      struct err *e)
 {
     ap->nparts = 0;
     ap->pending_ns = 0;
@@ -139,8 +139,8 @@ static int measure_lag(struct applier *ap, struct err *e)
             int64_t low, high;
             if (ap->parts[i].entity != entity)
                 continue;
-            if (kafka_watermarks(ap->consumer, st->topic, ap->parts[i].partition, &low, &high,
-                                 0, e))
+            if (kafka_watermarks(ap->consumer, st->topic, ap->parts[i].partition, &low, &high, 0,
+                                 e))
                 return -1;
             lag += high > ap->parts[i].next ? high - ap->parts[i].next : 0;
             owned++;
@@ -211,7 +211,8 @@ static int position_lost(struct applier *ap, struct err *e)
 static int turn(struct applier *ap, struct err *e)
 {
     struct log_ctx ctx = {names[ap->from], NULL, NULL};
-    long n = kafka_consumer_poll(ap->consumer, ap->pending_ns ? 2 : POLL_MS, ap->messages, ap->s->batch_max, e);
+    long n = kafka_consumer_poll(ap->consumer, ap->pending_ns ? 2 : POLL_MS, ap->messages,
+                                 ap->s->batch_max, e);
     if (n < 0) // messages may have been lost on the way here: begin anew from the positions
         return e->code == ERR_STALE ? position_lost(ap, e) : -1;
     if (n > 0 || batch_due(ap)) {
@@ -238,9 +239,13 @@ static int open_consumer(struct applier *ap, struct err *e)
         wanted[i] = (struct kafka_topic){topics[i], s->partitions,
                                          (unsigned)conf_int(s->conf, "kafka.replication"), false};
     }
-    struct kafka_consumer_options o = {.kafka = s->kafka, .group = group, .topics = topics,
-                                       .ntopics = s->nentities, .on_assign = on_assign,
-                                       .on_revoke = on_revoke, .ctx = ap};
+    struct kafka_consumer_options o = {.kafka = s->kafka,
+                                       .group = group,
+                                       .topics = topics,
+                                       .ntopics = s->nentities,
+                                       .on_assign = on_assign,
+                                       .on_revoke = on_revoke,
+                                       .ctx = ap};
     if (result == 0 && (result = kafka_topics_ensure(&s->kafka, wanted, s->nentities, e)) == 0)
         result = kafka_consumer_create(&o, &ap->consumer, e);
     free(topics);

@@ -55,8 +55,7 @@ static int add_item(struct applier *ap, struct item *it, struct err *e)
         return park_item(ap, it, "type", detail, e);
     }
     size_t at = (size_t)(it - ap->items);
-    if (keymap_add(&ap->keys, (uint32_t)it->entity, ev->change.key, (uint32_t)at, &slot, &added,
-                   e))
+    if (keymap_add(&ap->keys, (uint32_t)it->entity, ev->change.key, (uint32_t)at, &slot, &added, e))
         return -1;
     if (!added) {
         ap->items[slot->value].superseded = true;
@@ -188,8 +187,7 @@ static int write_rows(struct applier *ap, size_t entity, bool remove, size_t lo,
     return sink_apply(ap->sink, entity, remove, rows, hi - lo, ap->now, ap->arena, e);
 }
 
-int batch_rows(struct applier *ap, size_t entity, bool remove, size_t lo, size_t hi,
-               struct err *e)
+int batch_rows(struct applier *ap, size_t entity, bool remove, size_t lo, size_t hi, struct err *e)
 {
     struct err row = {0};
     if (lo == hi)
@@ -247,9 +245,9 @@ static int move_position(struct applier *ap, const struct part *p, struct err *e
     snprintf(n[4], 24, "%lld", (long long)p->next);
     snprintf(n[5], 24, "%lld", p->epoch);
     const char *stream = ap->s->streams[ap->from][p->entity].stream;
-    struct value v[] = {value_set(str_of(n[0])), value_set(str_of(n[1])), value_set(str_of(n[2])),
-                        value_set(str_of(stream)), value_set(str_of(n[3])),
-                        value_set(str_of(n[4])), value_set(str_of(n[5]))};
+    struct value v[] = {value_set(str_of(n[0])),   value_set(str_of(n[1])), value_set(str_of(n[2])),
+                        value_set(str_of(stream)), value_set(str_of(n[3])), value_set(str_of(n[4])),
+                        value_set(str_of(n[5]))};
     if (sink_exec(ap->sink, SINK_POSITION_MOVE, v, 7, &changed, e))
         return -1;
     return changed == 1 ? 0

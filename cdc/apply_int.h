@@ -13,14 +13,14 @@
 struct part {
     size_t entity;
     int32_t partition;
-    int64_t next;             // expected in the sink
+    int64_t next; // expected in the sink
     long long epoch, term, through;
-    bool paused;              // its messages are passed over
-    bool fetch_paused;        // and not fetched either
-    bool in_batch;            // has messages in the batch at hand; then what it moves to:
+    bool paused;       // its messages are passed over
+    bool fetch_paused; // and not fetched either
+    bool in_batch;     // has messages in the batch at hand; then what it moves to:
     int64_t new_next;
     long long new_term, new_through;
-    bool pending;             // moved by heartbeats only, which wait a little for company: to
+    bool pending; // moved by heartbeats only, which wait a little for company: to
     int64_t pend_next;
     long long pend_term, pend_through;
 };
@@ -30,13 +30,16 @@ struct item {
     struct event event;
     const struct kafka_message *message;
     size_t entity, part;
-    bool superseded;          // a later item of the same key stands for it
-    const char *reason;       // not NULL: to be parked
+    bool superseded;    // a later item of the same key stands for it
+    const char *reason; // not NULL: to be parked
     char sqlstate[6];
     struct str detail;
 };
 
-struct control_item { struct str marker; size_t part; };
+struct control_item {
+    struct str marker;
+    size_t part;
+};
 
 struct applier {
     struct sync *s;
@@ -45,20 +48,20 @@ struct applier {
     struct kafka_consumer *consumer;
     struct part *parts;
     size_t nparts;
-    struct kafka_message *messages;   // batch_max
-    struct item *items;               // batch_max
+    struct kafka_message *messages; // batch_max
+    struct item *items;             // batch_max
     size_t nitems;
-    struct control_item *controls;    // batch_max
+    struct control_item *controls; // batch_max
     size_t ncontrols;
-    size_t *order;                    // batch_max: items of one entity and kind
-    struct keymap keys;               // (entity, key) -> item, of the batch
-    struct keymap parked;             // (entity, key): has parked events
-    size_t nparked, nwaiting;         // open parked events, and those waiting for a parent
+    size_t *order;            // batch_max: items of one entity and kind
+    struct keymap keys;       // (entity, key) -> item, of the batch
+    struct keymap parked;     // (entity, key): has parked events
+    size_t nparked, nwaiting; // open parked events, and those waiting for a parent
     struct arena *arena;
-    bool applied;                     // rows, since the last retry
-    bool careful;                     // row faults are looked for
+    bool applied; // rows, since the last retry
+    bool careful; // row faults are looked for
     uint64_t retry_ns, watermark_ns;
-    uint64_t pending_ns;              // since when heartbeats wait; 0: none
+    uint64_t pending_ns; // since when heartbeats wait; 0: none
     char now[20];
 };
 
@@ -74,8 +77,8 @@ int batch_write(struct applier *ap, struct err *e) FICUS_MUST_CHECK;
 int batch_rows(struct applier *ap, size_t entity, bool remove, size_t lo, size_t hi,
                struct err *e) FICUS_MUST_CHECK;
 // An entity whose table is not what the map says: its partitions stop until someone resumes.
-int apply_stop_entity(struct applier *ap, size_t entity, const char *reason, struct err *e)
-    FICUS_MUST_CHECK;
+int apply_stop_entity(struct applier *ap, size_t entity, const char *reason,
+                      struct err *e) FICUS_MUST_CHECK;
 
 // Keys with open parked events, from the sink.
 int park_load(struct applier *ap, struct err *e) FICUS_MUST_CHECK;

@@ -17,16 +17,21 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define KEYS_A_READ    256      // a power of two: few distinct statements
-#define HEARTBEAT_MS   200
-#define SAVE_MS        100
-#define PING_MS        1000
-#define IDLE_MAX_MS    50
-#define BUSY_MS        250
-#define TRIM_KEEP      20000    // changelog rows behind the published position
+#define KEYS_A_READ     256 // a power of two: few distinct statements
+#define HEARTBEAT_MS    200
+#define SAVE_MS         100
+#define PING_MS         1000
+#define IDLE_MAX_MS     50
+#define BUSY_MS         250
+#define TRIM_KEEP       20000 // changelog rows behind the published position
 #define MARKERS_A_BLOCK 256
 
-struct slot { struct str key; size_t entity; long long seq; uint64_t at_us; };
+struct slot {
+    struct str key;
+    size_t entity;
+    long long seq;
+    uint64_t at_us;
+};
 
 struct capture {
     struct sync *s;
@@ -65,8 +70,10 @@ static int note_row(struct capture *c, const struct changelog_row *row, struct e
     long entity = sync_entity(c->s, row->entity);
     if (entity < 0) {
         if (log_allowed(&limit, 60000, &dropped))
-            log_error(&ctx, "changelog names %.*s, which has no map: its changes are not carried"
-                            " (%u more held back)", (int)row->entity.len, row->entity.data, dropped);
+            log_error(&ctx,
+                      "changelog names %.*s, which has no map: its changes are not carried"
+                      " (%u more held back)",
+                      (int)row->entity.len, row->entity.data, dropped);
         return 0;
     }
     if (keymap_add(&c->keys, (uint32_t)entity, row->key, (uint32_t)c->nslots, &k, &added, e))
@@ -82,8 +89,11 @@ static int emit(struct capture *c, const struct slot *slot, const struct reader_
                 struct err *e)
 {
     struct reader *r = &c->readers[slot->entity];
-    struct change change = {.entity = r->entity, .from = SIDE_LEGACY, .key = slot->key,
-                            .op = row->values ? CHANGE_UPDATE : CHANGE_DELETE, .seq = slot->seq,
+    struct change change = {.entity = r->entity,
+                            .from = SIDE_LEGACY,
+                            .key = slot->key,
+                            .op = row->values ? CHANGE_UPDATE : CHANGE_DELETE,
+                            .seq = slot->seq,
                             .commit_us = slot->at_us};
     for (size_t i = 0; row->values && i < r->nfields; i++)
         c->values[r->fields[i]->index] = row->values[i];
@@ -122,8 +132,7 @@ static int emit_some(struct capture *c, size_t entity, struct slot *const *slots
     return 0;
 }
 
-static int emit_block(struct capture *c, const struct changelog_row *rows, size_t n,
-                      struct err *e)
+static int emit_block(struct capture *c, const struct changelog_row *rows, size_t n, struct err *e)
 {
     struct slot *some[KEYS_A_READ];
     keymap_reset(&c->keys);
@@ -321,8 +330,8 @@ static int stopped(struct capture *c, struct err *e)
         struct rows rows;
         arena_reset(a);
         result = pg_query(c->pg,
-                          STR("SELECT stopped = '' FROM ficus.capture WHERE side = 'legacy'"),
-                          NULL, 0, a, &rows, e);
+                          STR("SELECT stopped = '' FROM ficus.capture WHERE side = 'legacy'"), NULL,
+                          0, a, &rows, e);
         waiting = result == 0 && rows.nrows == 1 && !str_eqz(value_str(rows.cells[0]), "t");
         if (waiting)
             sync_pause(c->s, 500);

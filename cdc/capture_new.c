@@ -18,37 +18,37 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define WAIT_MS      20
-#define SAVE_MS      200
-#define PING_MS      1000
+#define WAIT_MS       20
+#define SAVE_MS       200
+#define PING_MS       1000
 #define RELATIONS_MAX 1024
-#define PUBLICATION  "ficus"
+#define PUBLICATION   "ficus"
 
 // A table of the stream. `entity` -1: not one of ours.
 struct relation {
     uint32_t oid;
     long entity;
-    bool extension;             // not the root: its rows make the aggregate be read again
+    bool extension; // not the root: its rows make the aggregate be read again
     size_t ncolumns;
     const struct field **fields; // by column; NULL: not a field of the map
-    bool *keys;                 // by column, in extension: the key column
+    bool *keys;                  // by column, in extension: the key column
 };
 
 struct capture {
     struct sync *s;
     struct leader leader;
-    struct pg_conn *pg;         // election and positions
-    struct pg_conn *reads;      // rows read again
+    struct pg_conn *pg;    // election and positions
+    struct pg_conn *reads; // rows read again
     struct pg_stream *stream;
     struct publisher pub;
     struct reader *readers;
-    bool *whole;                // by entity: every synced field is in the root table
+    bool *whole; // by entity: every synced field is in the root table
     struct value *values;
     size_t widest;
     struct relation *relations;
     size_t nrelations;
     struct arena *message, *row;
-    bool in_transaction, skip;  // skip: the origin is ours
+    bool in_transaction, skip; // skip: the origin is ours
     uint64_t commit_lsn, commit_us, done_lsn;
     uint64_t saved;
 };
@@ -70,8 +70,7 @@ static bool is_table(const char *name, const struct pgoutput_relation *r)
 }
 
 // Which entity a table belongs to; *extension: its number, -1 for the root.
-static long find_entity(const struct capture *c, const struct pgoutput_relation *r,
-                        long *extension)
+static long find_entity(const struct capture *c, const struct pgoutput_relation *r, long *extension)
 {
     for (size_t i = 0; i < c->s->nentities; i++) {
         const struct side_map *m = side_of(c, (long)i);
@@ -99,8 +98,8 @@ static void map_columns(const struct capture *c, struct relation *rel,
                 rel->fields[i] = &en->fields[f];
         }
         if (extension >= 0)
-            rel->keys[i] =
-                strcmp(side_of(c, rel->entity)->extensions[extension].key_column, name) == 0;
+            rel->keys[i] = strcmp(side_of(c, rel->entity)->extensions[extension].key_column,
+                                  name) == 0;
         else if (!rel->fields[i])
             log_warn(&ctx, "%s.%s has column %s, which the map of %s does not know: not carried",
                      r->schema, r->table, name, en->name);
@@ -145,8 +144,12 @@ static struct relation *relation(struct capture *c, uint32_t oid)
 static int publish(struct capture *c, long entity, enum change_op op, struct str key,
                    const struct value *after, struct err *e)
 {
-    struct change change = {.entity = c->s->entities[entity], .from = SIDE_NEW, .op = op,
-                            .key = key, .after = after, .commit_us = c->commit_us,
+    struct change change = {.entity = c->s->entities[entity],
+                            .from = SIDE_NEW,
+                            .op = op,
+                            .key = key,
+                            .after = after,
+                            .commit_us = c->commit_us,
                             .seq = (long long)c->commit_lsn};
     desk_note(c->s->desks[SIDE_NEW], (size_t)entity, key);
     return publish_change(&c->pub, (size_t)entity, &change, e);
@@ -169,8 +172,8 @@ static int publish_read(struct capture *c, long entity, enum change_op op, struc
 }
 
 // Cells -> values by field index. *whole: no cell was left out as unchanged.
-static int canonical(struct capture *c, const struct relation *rel,
-                     const struct pgoutput_tuple *t, bool *whole, struct err *e)
+static int canonical(struct capture *c, const struct relation *rel, const struct pgoutput_tuple *t,
+                     bool *whole, struct err *e)
 {
     *whole = true;
     memset(c->values, 0, c->widest * sizeof *c->values);
@@ -252,9 +255,10 @@ static int take_truncate(struct capture *c, const struct pgoutput_message *m, st
         if (!rel || rel->entity < 0)
             continue;
         struct stream_stat *st = &c->s->streams[SIDE_NEW][rel->entity];
-        log_error(&ctx, "%s was truncated in the new store: %s stops; reconcile, then"
-                        " ficus sync resume %s", c->s->entities[rel->entity]->name, st->stream,
-                  c->s->entities[rel->entity]->name);
+        log_error(&ctx,
+                  "%s was truncated in the new store: %s stops; reconcile, then"
+                  " ficus sync resume %s",
+                  c->s->entities[rel->entity]->name, st->stream, c->s->entities[rel->entity]->name);
         pthread_mutex_lock(&st->lock);
         snprintf(st->reason, sizeof st->reason, "truncated in the new store");
         st->stop_asked = true;
@@ -334,8 +338,7 @@ static int turn(struct capture *c, struct err *e)
         publisher_mark(&c->pub, c->done_lsn);
     }
     return publisher_poll(&c->pub, 0, e) ||
-                   desk_serve(c->s->desks[SIDE_NEW], &c->pub, c->done_lsn, e) ||
-                   save(c, false, e)
+                   desk_serve(c->s->desks[SIDE_NEW], &c->pub, c->done_lsn, e) || save(c, false, e)
                ? -1
                : 0;
 }
@@ -374,8 +377,10 @@ static int check_identity(struct capture *c, struct err *e)
         return leader_identity(&c->leader, now, e);
     if (strcmp(now, c->leader.identity) == 0)
         return 0;
-    err_set(e, ERR_STALE, "the new store is another database system (%s, was %s): a new snapshot"
-                          " is due", now, c->leader.identity);
+    err_set(e, ERR_STALE,
+            "the new store is another database system (%s, was %s): a new snapshot"
+            " is due",
+            now, c->leader.identity);
     if (leader_stop(&c->leader, e->msg, &ignored))
         log_warn(&ctx, "%s", ignored.msg);
     return -1;
@@ -404,7 +409,9 @@ static int open_all(struct capture *c, struct err *e)
         if (!((*p >= 'a' && *p <= 'z') || (*p >= '0' && *p <= '9')))
             *p = '_';
     struct pg_stream_options o = {.conninfo = conf_str(s->conf, "control.conninfo"),
-                                  .slot = slot, .publication = PUBLICATION, .create = first,
+                                  .slot = slot,
+                                  .publication = PUBLICATION,
+                                  .create = first,
                                   .start_lsn = from};
     if (sync_open_pg(s, "ficus capture.new reads", &c->reads, e) || prepare(c, e) ||
         (first && drop_lost_slot(c, slot, e)))
@@ -415,8 +422,7 @@ static int open_all(struct capture *c, struct err *e)
             log_warn(&ctx, "%s", ignored.msg);
         return -1;
     }
-    if (check_identity(c, e) ||
-        publisher_open(&c->pub, s, SIDE_NEW, c->leader.term, from, e))
+    if (check_identity(c, e) || publisher_open(&c->pub, s, SIDE_NEW, c->leader.term, from, e))
         return -1;
     // From now on the slot must be there: without this a lost one would be made anew.
     return first ? leader_save(&c->leader, "", "0/0", e) : 0;
@@ -444,8 +450,10 @@ static void close_all(struct capture *c)
 static int lead(struct capture *c, struct err *e)
 {
     if (c->leader.stopped[0])
-        return err_set(e, ERR_STALE, "stopped: %s; ask for a new snapshot"
-                                     " (ficus sync snapshot --all)", c->leader.stopped);
+        return err_set(e, ERR_STALE,
+                       "stopped: %s; ask for a new snapshot"
+                       " (ficus sync snapshot --all)",
+                       c->leader.stopped);
     if (open_all(c, e))
         return -1;
     log_info(&ctx, "leading, term %lld, from %s", c->leader.term,

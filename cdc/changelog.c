@@ -8,14 +8,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define PROBES_A_ROUND 256  // bounds the time that one round of looking at gaps may take
-#define PROBE_AGAIN_MS 20   // an in-flight number is not asked for more often
+#define PROBES_A_ROUND 256 // bounds the time that one round of looking at gaps may take
+#define PROBE_AGAIN_MS 20  // an in-flight number is not asked for more often
 
 // Numbers from..to are missing. A range is cut up as its numbers turn out differently.
 struct gap {
     long long from, to;
-    uint64_t empty_ns;      // first found empty at; 0: not yet
-    uint64_t next_ns;       // not looked at before
+    uint64_t empty_ns; // first found empty at; 0: not yet
+    uint64_t next_ns;  // not looked at before
 };
 
 struct changelog {
@@ -269,8 +269,8 @@ static int gap_reread(struct changelog *l, size_t *at, struct out *o, struct err
     return 0;
 }
 
-int changelog_recheck(struct changelog *l, struct arena *a, struct changelog_row **rows,
-                      size_t *n, struct err *e)
+int changelog_recheck(struct changelog *l, struct arena *a, struct changelog_row **rows, size_t *n,
+                      struct err *e)
 {
     struct out o;
     long long missing = 0;

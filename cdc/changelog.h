@@ -19,24 +19,24 @@
 
 struct changelog_row {
     long long seq;
-    struct str entity;   // "": a marker
-    struct str key;      // or the marker
-    uint64_t at_us;      // when it was written, by the store's clock
+    struct str entity; // "": a marker
+    struct str key;    // or the marker
+    uint64_t at_us;    // when it was written, by the store's clock
 };
 
 struct changelog;
 
 // Gives out rows with seq > `after`. ERR_STALE: the store's changelog ends before `after` (a
 // restored backup or a reset sequence: a new snapshot is due).
-int changelog_open(struct odbc_conn *c, long long after, struct changelog **out, struct err *e)
-    FICUS_MUST_CHECK;
+int changelog_open(struct odbc_conn *c, long long after, struct changelog **out,
+                   struct err *e) FICUS_MUST_CHECK;
 void changelog_close(struct changelog *l);
 // Up to `max` rows (memory of `a`): first rows of gaps that showed up, then new ones by seq.
 int changelog_read(struct changelog *l, size_t max, struct arena *a, struct changelog_row **rows,
                    size_t *n, struct err *e) FICUS_MUST_CHECK;
 // Looks at every gap now, in statements that begin now; gives out what shows up. For markers.
-int changelog_recheck(struct changelog *l, struct arena *a, struct changelog_row **rows,
-                      size_t *n, struct err *e) FICUS_MUST_CHECK;
+int changelog_recheck(struct changelog *l, struct arena *a, struct changelog_row **rows, size_t *n,
+                      struct err *e) FICUS_MUST_CHECK;
 // Every change with seq <= this has been given out or does not exist.
 long long changelog_low(const struct changelog *l);
 long long changelog_top(const struct changelog *l); // greatest seq given out

@@ -16,13 +16,13 @@ struct desk {
     pthread_mutex_t lock;
     pthread_cond_t changed;
     bool leads;
-    atomic_bool open;        // keys are being noted
-    bool overflow;           // a key could not be noted: the chunk must be read again
+    atomic_bool open; // keys are being noted
+    bool overflow;    // a key could not be noted: the chunk must be read again
     size_t entity;
     struct keymap seen;
     enum chunk_state state;
     const struct chunk *chunk;
-    uint64_t ticket;         // of the last message of the emitted chunk
+    uint64_t ticket; // of the last message of the emitted chunk
 };
 
 struct desk *desk_create(struct err *e)
@@ -144,8 +144,12 @@ static int emit_row(struct publisher *p, const struct chunk *c, const struct rea
                     struct value *values, struct err *e)
 {
     const struct entity *en = p->sync->entities[c->entity];
-    struct change change = {.entity = en, .from = p->side, .op = CHANGE_READ, .key = row->key,
-                            .after = values, .commit_us = clock_wall_us()};
+    struct change change = {.entity = en,
+                            .from = p->side,
+                            .op = CHANGE_READ,
+                            .key = row->key,
+                            .after = values,
+                            .commit_us = clock_wall_us()};
     for (size_t i = 0; i < c->nfields; i++)
         values[c->fields[i]->index] = row->values[i];
     return publish_change(p, c->entity, &change, e);

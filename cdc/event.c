@@ -24,8 +24,7 @@ void stream_name(const struct entity *en, enum side from, char *out, size_t size
     snprintf(out, size, "%s.%s", side_name(from), en->name);
 }
 
-void topic_name(const char *prefix, const struct entity *en, enum side from, char *out,
-                size_t size)
+void topic_name(const char *prefix, const struct entity *en, enum side from, char *out, size_t size)
 {
     snprintf(out, size, "%s.%s.%s", prefix, side_name(from), en->name);
 }
@@ -63,8 +62,7 @@ void event_marker_key(const struct entity *en, struct buf *out)
 }
 
 // What the field's policy does not replace goes as raw text and is named in `foreign`.
-static void add_field(const struct field *f, struct value v, struct buf *out,
-                      struct buf *foreign)
+static void add_field(const struct field *f, struct value v, struct buf *out, struct buf *foreign)
 {
     if (v.state == VALUE_FOREIGN) {
         struct err ignored;
@@ -95,13 +93,15 @@ static void add_image(const struct change *c, const struct value *image, struct 
 
 static void add_source(const struct change *c, const char *prefix, struct buf *out)
 {
-    buf_addz(out, ",\"source\":{\"version\":\"" FICUS_VERSION "\",\"connector\":\"ficus\",\"name\":");
+    buf_addz(out,
+             ",\"source\":{\"version\":\"" FICUS_VERSION "\",\"connector\":\"ficus\",\"name\":");
     buf_addjson(out, str_of(prefix));
     buf_addz(out, ",\"ts_ms\":");
     buf_addint(out, (long long)(c->commit_us / 1000));
     buf_addz(out, ",\"ts_us\":");
     buf_addint(out, (long long)c->commit_us);
-    buf_addz(out, c->op == CHANGE_READ ? ",\"snapshot\":\"incremental\"" : ",\"snapshot\":\"false\"");
+    buf_addz(out,
+             c->op == CHANGE_READ ? ",\"snapshot\":\"incremental\"" : ",\"snapshot\":\"false\"");
     buf_addz(out, ",\"db\":\"");
     buf_addz(out, side_name(c->from));
     buf_addz(out, "\",\"table\":\"");

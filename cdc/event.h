@@ -12,18 +12,17 @@
 
 #define MARKER_HEARTBEAT "heartbeat"
 
-enum change_op { CHANGE_CREATE = 'c', CHANGE_UPDATE = 'u', CHANGE_DELETE = 'd',
-                 CHANGE_READ = 'r' };
+enum change_op { CHANGE_CREATE = 'c', CHANGE_UPDATE = 'u', CHANGE_DELETE = 'd', CHANGE_READ = 'r' };
 
 struct change {
     const struct entity *entity;
     enum side from;
     enum change_op op;
-    struct str key;              // key text (entity_key_text)
-    const struct value *after;   // by field index; ABSENT where not carried; NULL on delete
-    const struct value *before;  // as known; usually NULL (key-only changelog)
-    uint64_t commit_us;          // wall time of the commit at its source, 0 unknown
-    long long seq;               // changelog seq or LSN, for people and for latency
+    struct str key;             // key text (entity_key_text)
+    const struct value *after;  // by field index; ABSENT where not carried; NULL on delete
+    const struct value *before; // as known; usually NULL (key-only changelog)
+    uint64_t commit_us;         // wall time of the commit at its source, 0 unknown
+    long long seq;              // changelog seq or LSN, for people and for latency
     long long term;
 };
 
@@ -38,17 +37,17 @@ int event_encode(const struct change *c, const char *prefix, struct buf *key, st
                  struct buf *foreign, struct err *e) FICUS_MUST_CHECK;
 
 // Kafka key of a key text, and of a control message, without encoding a whole change.
-int event_key_json(const struct entity *en, struct str key, struct buf *out, struct err *e)
-    FICUS_MUST_CHECK;
+int event_key_json(const struct entity *en, struct str key, struct buf *out,
+                   struct err *e) FICUS_MUST_CHECK;
 void event_marker_key(const struct entity *en, struct buf *out);
 
 enum event_kind { EVENT_CHANGE, EVENT_MARKER, EVENT_TOMBSTONE };
 struct event {
     enum event_kind kind;
     struct change change;
-    struct str marker;           // EVENT_MARKER
-    long long through;           // control messages; -1 none
-    struct str foreign;          // "field:problem" of values that may not cross, "" when none
+    struct str marker;  // EVENT_MARKER
+    long long through;  // control messages; -1 none
+    struct str foreign; // "field:problem" of values that may not cross, "" when none
 };
 // A message -> event. `after` has nfields entries, policies applied. ERR_INVALID/ERR_VALUE:
 // malformed, to be parked whole; change.key is then set when the message's key could be read.

@@ -20,8 +20,7 @@ static struct str header(const struct kafka_message *m, const char *name)
     return (struct str){0};
 }
 
-static long long header_number(const struct kafka_message *m, const char *name,
-                               long long fallback)
+static long long header_number(const struct kafka_message *m, const char *name, long long fallback)
 {
     long long n;
     struct str s = header(m, name);
@@ -78,8 +77,8 @@ static int read_key(const struct entity *en, const struct kafka_message *m, stru
 }
 
 // Notes "field:problem" in out->foreign, keeping what is there.
-static int note_foreign(const struct field *f, struct value v, struct arena *a,
-                        struct event *out, struct err *e)
+static int note_foreign(const struct field *f, struct value v, struct arena *a, struct event *out,
+                        struct err *e)
 {
     const char *problem = value_problem_name((enum value_problem)v.problem);
     out->foreign = arena_printf(a, "%.*s%s%s:%s", (int)out->foreign.len,

@@ -30,8 +30,7 @@ void keymap_reset(struct keymap *m)
 }
 
 // The slot that holds the key, or the free one where it would go.
-static struct keymap_slot *seek(const struct keymap *m, uint64_t hash, uint32_t tag,
-                                struct str key)
+static struct keymap_slot *seek(const struct keymap *m, uint64_t hash, uint32_t tag, struct str key)
 {
     for (size_t i = hash & (m->size - 1);; i = (i + 1) & (m->size - 1)) {
         struct keymap_slot *s = &m->slots[i];

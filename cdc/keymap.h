@@ -7,12 +7,16 @@
 
 #include "base/arena.h"
 
-struct keymap_slot { uint64_t hash; const char *data; uint32_t len, tag, value, used; };
+struct keymap_slot {
+    uint64_t hash;
+    const char *data;
+    uint32_t len, tag, value, used;
+};
 
 struct keymap {
     struct keymap_slot *slots;
-    size_t size, count;       // size: power of two, 0 before the first add
-    struct arena *own;        // keys are copied here; NULL: borrowed
+    size_t size, count; // size: power of two, 0 before the first add
+    struct arena *own;  // keys are copied here; NULL: borrowed
 };
 
 int keymap_init(struct keymap *m, bool own, struct err *e) FICUS_MUST_CHECK;

@@ -59,9 +59,9 @@ static int update(struct leader *l, const char *sql, const char *a, const char *
     const char *p[] = {side_name(l->side), term, a, b};
     if (pg_execz(l->pg, sql, p, b ? 4 : 3, &changed, e))
         return -1;
-    return changed == 1 ? 0
-                        : err_set(e, ERR_STALE, "capture.%s: another process took over",
-                                  side_name(l->side));
+    return changed == 1
+               ? 0
+               : err_set(e, ERR_STALE, "capture.%s: another process took over", side_name(l->side));
 }
 
 int leader_save(struct leader *l, const char *captured, const char *published, struct err *e)

@@ -20,8 +20,8 @@ struct leader {
 int leader_try(struct leader *l, struct pg_conn *pg, enum side side, const char *holder,
                struct err *e);
 // Stores the positions. ERR_STALE: a later term took over.
-int leader_save(struct leader *l, const char *captured, const char *published, struct err *e)
-    FICUS_MUST_CHECK;
+int leader_save(struct leader *l, const char *captured, const char *published,
+                struct err *e) FICUS_MUST_CHECK;
 int leader_identity(struct leader *l, const char *identity, struct err *e) FICUS_MUST_CHECK;
 // Records why capture cannot go on; it stays stopped until a new snapshot is asked for.
 int leader_stop(struct leader *l, const char *reason, struct err *e) FICUS_MUST_CHECK;

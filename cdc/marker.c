@@ -53,8 +53,8 @@ int marker_count_new(struct pg_conn *sink, const char *marker, const struct enti
     return result;
 }
 
-int marker_count_legacy(struct odbc_conn *sink, const char *marker,
-                        const struct entity *const *en, size_t n, unsigned *count, struct err *e)
+int marker_count_legacy(struct odbc_conn *sink, const char *marker, const struct entity *const *en,
+                        size_t n, unsigned *count, struct err *e)
 {
     struct arena *a = arena_create(0);
     int result = a ? 0 : err_memory(e);

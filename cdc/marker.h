@@ -16,8 +16,8 @@ int marker_send_new(struct pg_conn *c, const char *marker, struct err *e) FICUS_
 // How many (stream, partition) pairs of these entities have committed it in the sink.
 int marker_count_new(struct pg_conn *sink, const char *marker, const struct entity *const *en,
                      size_t n, unsigned *count, struct err *e) FICUS_MUST_CHECK; // legacy.* streams
-int marker_count_legacy(struct odbc_conn *sink, const char *marker,
-                        const struct entity *const *en, size_t n, unsigned *count,
-                        struct err *e) FICUS_MUST_CHECK;                          // new.* streams
+int marker_count_legacy(struct odbc_conn *sink, const char *marker, const struct entity *const *en,
+                        size_t n, unsigned *count,
+                        struct err *e) FICUS_MUST_CHECK; // new.* streams
 
 #endif

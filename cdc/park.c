@@ -77,31 +77,38 @@ int park_write(struct applier *ap, const struct item *it, struct err *e)
     struct str key = safe_text(it->event.change.key, 512, ap->arena);
     struct str image = safe_text(m->value, IMAGE_MAX, ap->arena);
     struct str detail = safe_text(it->detail, 1000, ap->arena);
-    struct value v[] = {value_set(str_of(st->stream)), value_set(str_of(part)),
-                        value_set(str_of(offset)), value_set(str_of(ap->s->entities[it->entity]->name)),
-                        value_set(key), value_set(str_of(it->reason)), value_set(detail),
-                        value_set(str_of(it->sqlstate)), value_set(image)};
+    struct value v[] = {value_set(str_of(st->stream)),
+                        value_set(str_of(part)),
+                        value_set(str_of(offset)),
+                        value_set(str_of(ap->s->entities[it->entity]->name)),
+                        value_set(key),
+                        value_set(str_of(it->reason)),
+                        value_set(detail),
+                        value_set(str_of(it->sqlstate)),
+                        value_set(image)};
     // A child that waits for its parent, or an event behind another, is no news.
     bool quiet = strcmp(it->reason, "waits") == 0 || strcmp(it->reason, "behind") == 0;
     if (!quiet || log_get_level() >= LOG_DEBUG)
         log_write(quiet ? LOG_DEBUG : LOG_WARN, &entity, "%s offset %s/%s: parked (%s): %.*s",
-                  st->stream, part, offset, it->reason,
-                  (int)(detail.len < 200 ? detail.len : 200), detail.data);
+                  st->stream, part, offset, it->reason, (int)(detail.len < 200 ? detail.len : 200),
+                  detail.data);
     return sink_once(ap->sink, SINK_PARK, v, 9, 3, e);
 }
 
 // --- retry
 
-struct parked { struct value id; struct str image, state, reason; };
+struct parked {
+    struct value id;
+    struct str image, state, reason;
+};
 
 static int settle(struct applier *ap, const struct parked *p, const char *state,
                   const struct err *why, struct err *e)
 {
     const char *reason = why ? sink_reason(why) : NULL;
     struct str detail = why ? safe_text(str_of(why->msg), 1000, ap->arena) : STR("");
-    struct value v[] = {value_set(str_of(state)),
-                        value_set(reason ? str_of(reason) : p->reason), value_set(detail),
-                        value_set(why ? str_of(why->sqlstate) : STR("")), p->id};
+    struct value v[] = {value_set(str_of(state)), value_set(reason ? str_of(reason) : p->reason),
+                        value_set(detail), value_set(why ? str_of(why->sqlstate) : STR("")), p->id};
     return sink_exec(ap->sink, SINK_PARKED_SET, v, 5, NULL, e);
 }
 
@@ -118,8 +125,8 @@ static int replay(struct applier *ap, size_t entity, struct str key, const struc
     if (result || event_decode(en, ap->from, &m, ap->arena, &it->event, e))
         return -1;
     if (it->event.foreign.len)
-        return err_set(e, ERR_VALUE, "values that may not cross: %.*s",
-                       (int)it->event.foreign.len, it->event.foreign.data);
+        return err_set(e, ERR_VALUE, "values that may not cross: %.*s", (int)it->event.foreign.len,
+                       it->event.foreign.data);
     if (it->event.kind != EVENT_CHANGE)
         return 0;
     ap->order[0] = 0;
@@ -199,8 +206,7 @@ static int retry_one(struct applier *ap, struct str stream, struct str key, unsi
     clock_utc_seconds(clock_wall_ms(), ap->now);
     if (ap->sink->ops->begin(ap->sink, e) ||
         sink_query(ap->sink, SINK_PARKED_OF_KEY, v, 2, ap->arena, &rows, e) ||
-        (owned(ap, (size_t)entity, &rows) &&
-         retry_key(ap, (size_t)entity, key, &rows, done, e))) {
+        (owned(ap, (size_t)entity, &rows) && retry_key(ap, (size_t)entity, key, &rows, done, e))) {
         ap->sink->ops->rollback(ap->sink);
         return -1;
     }

@@ -116,9 +116,8 @@ int publish_control(struct publisher *p, struct str marker, long long through, s
 {
     char text[24];
     snprintf(text, sizeof text, "%lld", through);
-    struct kafka_header h[] = {{"ficus-term", str_of(p->term)},
-                               {"ficus-marker", marker},
-                               {"ficus-through", str_of(text)}};
+    struct kafka_header h[] = {
+        {"ficus-term", str_of(p->term)}, {"ficus-marker", marker}, {"ficus-through", str_of(text)}};
     for (size_t i = 0; i < p->sync->nentities; i++) {
         buf_reset(&p->key);
         event_marker_key(p->sync->entities[i], &p->key);
@@ -138,8 +137,7 @@ static void advance(struct publisher *p)
         p->counted = confirmed;
         for (size_t i = 0; i < p->sync->nentities; i++) {
             struct stream_stat *st = &p->sync->streams[p->side][i];
-            atomic_store_explicit(&st->published, atomic_load(&st->captured),
-                                  memory_order_relaxed);
+            atomic_store_explicit(&st->published, atomic_load(&st->captured), memory_order_relaxed);
         }
     }
     while (p->nmarks && p->marks[p->first].ticket <= confirmed) {

@@ -9,20 +9,23 @@
 #define PUBLISH_MARKS 1024
 
 // Everything produced with a ticket <= `ticket` done means the source is done up to `position`.
-struct publish_mark { uint64_t ticket; uint64_t position; };
+struct publish_mark {
+    uint64_t ticket;
+    uint64_t position;
+};
 
 struct publisher {
     struct sync *sync;
     enum side side;
     char term[24];
     struct kafka_producer *producer;
-    int *partitions;             // of each entity's topic
+    int *partitions; // of each entity's topic
     struct buf key, value, foreign;
-    uint64_t ticket;             // of the last message
-    uint64_t counted;            // ticket up to which `published` was counted
+    uint64_t ticket;                          // of the last message
+    uint64_t counted;                         // ticket up to which `published` was counted
     struct publish_mark marks[PUBLISH_MARKS]; // a ring
     size_t first, nmarks;
-    uint64_t published;          // position
+    uint64_t published; // position
 };
 
 // Makes missing topics first. ERR_UNREACHABLE while the broker is away.
@@ -30,11 +33,11 @@ int publisher_open(struct publisher *p, struct sync *s, enum side side, long lon
                    uint64_t published, struct err *e) FICUS_MUST_CHECK;
 void publisher_close(struct publisher *p);
 // A delete is followed by its tombstone. Waits while the local queue is full.
-int publish_change(struct publisher *p, size_t entity, const struct change *c, struct err *e)
-    FICUS_MUST_CHECK;
+int publish_change(struct publisher *p, size_t entity, const struct change *c,
+                   struct err *e) FICUS_MUST_CHECK;
 // To every partition of every topic of the side. `through` -1: none.
-int publish_control(struct publisher *p, struct str marker, long long through, struct err *e)
-    FICUS_MUST_CHECK;
+int publish_control(struct publisher *p, struct str marker, long long through,
+                    struct err *e) FICUS_MUST_CHECK;
 // The source's position once all that was produced so far is acknowledged.
 void publisher_mark(struct publisher *p, uint64_t position);
 int publisher_poll(struct publisher *p, unsigned ms, struct err *e) FICUS_MUST_CHECK;

@@ -9,13 +9,12 @@
 
 #define KEYS_A_STATEMENT 500
 
-int reader_init(struct reader *r, const struct entity *en, enum side side,
-                struct odbc_conn *odbc, struct pg_conn *pg, struct err *e)
+int reader_init(struct reader *r, const struct entity *en, enum side side, struct odbc_conn *odbc,
+                struct pg_conn *pg, struct err *e)
 {
     *r = (struct reader){.entity = en, .side = side, .odbc = odbc, .pg = pg};
     r->nfields = entity_synced(en, r->fields, READER_FIELDS_MAX);
-    return r->nfields > 0 ? 0
-                          : err_set(e, ERR_CONFIG, "entity %s has no synced field", en->name);
+    return r->nfields > 0 ? 0 : err_set(e, ERR_CONFIG, "entity %s has no synced field", en->name);
 }
 
 static const struct dbms *dbms_of(const struct reader *r)
@@ -55,8 +54,8 @@ static int canonical(const struct reader *r, const struct value *cells, struct a
 }
 
 // Key text -> bound raw parts of this side.
-static int key_params(const struct reader *r, struct str key, struct arena *a,
-                      struct value *params, struct err *e)
+static int key_params(const struct reader *r, struct str key, struct arena *a, struct value *params,
+                      struct err *e)
 {
     if (entity_key_split(r->entity, key, params, e))
         return -1;

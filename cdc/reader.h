@@ -14,19 +14,19 @@
 struct reader {
     const struct entity *entity;
     enum side side;
-    struct odbc_conn *odbc;      // side legacy
-    struct pg_conn *pg;          // side new
+    struct odbc_conn *odbc;                        // side legacy
+    struct pg_conn *pg;                            // side new
     const struct field *fields[READER_FIELDS_MAX]; // synced fields, keys first
     size_t nfields;
 };
 
 struct reader_row {
-    struct str key;              // key text
-    const struct value *values;  // parallel to reader.fields; NULL: no such row
+    struct str key;             // key text
+    const struct value *values; // parallel to reader.fields; NULL: no such row
 };
 
-int reader_init(struct reader *r, const struct entity *en, enum side side,
-                struct odbc_conn *odbc, struct pg_conn *pg, struct err *e) FICUS_MUST_CHECK;
+int reader_init(struct reader *r, const struct entity *en, enum side side, struct odbc_conn *odbc,
+                struct pg_conn *pg, struct err *e) FICUS_MUST_CHECK;
 // Up to `limit` rows with keys beyond `after` (NULL: from the first), in the side's key order.
 // Memory of the arena.
 int reader_range(struct reader *r, const struct str *after, size_t limit, struct arena *a,

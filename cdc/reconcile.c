@@ -22,8 +22,8 @@ static int number_query(struct control *c, const char *sql, const struct value *
     if (!a)
         return err_memory(e);
     int result = pg_query(pg, str_of(sql), p, n, a, &rows, e);
-    if (result == 0 && (rows.nrows != 1 ||
-                        !str_to_int(value_str(rows.cells[0]), 0, INT64_MAX, out)))
+    if (result == 0 &&
+        (rows.nrows != 1 || !str_to_int(value_str(rows.cells[0]), 0, INT64_MAX, out)))
         result = err_set(e, ERR_INTERNAL, "the control store gave no number");
     arena_destroy(a);
     return result;
@@ -35,9 +35,13 @@ static int record_differences(struct control *c, const char *run, const struct e
     struct pg_conn *pg = control_pg(c, e);
     for (size_t i = 0; pg && i < r->nsamples; i++) {
         const struct difference *d = &r->samples[i];
-        struct value p[] = {value_set(str_of(run)), value_set(str_of(r->entity->name)),
-                            value_set(d->key), value_set(str_of(d->kind)),
-                            value_set(str_of(d->field)), d->legacy, d->new_};
+        struct value p[] = {value_set(str_of(run)),
+                            value_set(str_of(r->entity->name)),
+                            value_set(d->key),
+                            value_set(str_of(d->kind)),
+                            value_set(str_of(d->field)),
+                            d->legacy,
+                            d->new_};
         if (pg_exec(pg,
                     STR("INSERT INTO ficus.difference (run, entity, k, kind, field,"
                         " legacy_value, new_value, cause) VALUES ($1::bigint,$2,$3,$4,$5,$6,$7,"
@@ -61,8 +65,8 @@ static int record_entity(struct control *c, const char *run, const struct entity
         return -1;
     for (size_t i = 0; i < 5; i++)
         snprintf(n[i], sizeof n[i], "%lld", figures[i]);
-    const char *p[] = {run,  r->entity->name, n[0], n[1], n[2], n[3], n[4],
-                       r->complete ? "true" : "false"};
+    const char *p[] = {
+        run, r->entity->name, n[0], n[1], n[2], n[3], n[4], r->complete ? "true" : "false"};
     if (pg_execz(pg,
                  "INSERT INTO ficus.reconcile_entity (run, entity, rows_legacy, rows_new,"
                  " differences, settled, unsettled, complete) VALUES ($1::bigint, $2, $3::bigint,"

@@ -12,25 +12,32 @@
 struct reconcile_options {
     const struct conf *conf;
     const struct route_table *table;
-    const struct entity *const *entities; size_t nentities;
+    const struct entity *const *entities;
+    size_t nentities;
     const char *who;
-    unsigned chunk;          // rows a chunk; 0: default
-    unsigned rounds;         // settle rounds; 0: default
+    unsigned chunk;  // rows a chunk; 0: default
+    unsigned rounds; // settle rounds; 0: default
     // Progress: called between chunks. NULL: none.
     void (*progress)(void *ctx, const struct entity *en, long long rows, long long estimate);
     void *ctx;
 };
 
-struct difference { struct str key; const char *kind, *field; struct value legacy, new_; };
+struct difference {
+    struct str key;
+    const char *kind, *field;
+    struct value legacy, new_;
+};
 struct entity_report {
     const struct entity *entity;
     long long rows_legacy, rows_new, differences, settled, unsettled, parked;
     bool complete;
-    struct difference *samples; size_t nsamples; // bounded
+    struct difference *samples;
+    size_t nsamples; // bounded
 };
 struct reconcile_report {
-    long long run;           // id in ficus.reconcile_run
-    struct entity_report *entities; size_t nentities;
+    long long run; // id in ficus.reconcile_run
+    struct entity_report *entities;
+    size_t nentities;
     bool complete, equal;
     uint64_t ms;
 };

@@ -8,7 +8,7 @@
 #include "cdc/reconcile.h"
 
 #define CANDIDATES_MAX 100000
-#define SAMPLES_MAX 1000
+#define SAMPLES_MAX    1000
 
 struct scan {
     const struct reconcile_options *o;
@@ -16,10 +16,11 @@ struct scan {
     struct reader side[2];
     struct odbc_conn *odbc;
     struct pg_conn *pg;
-    struct arena *keep;          // candidates, samples: lives as long as the report
-    struct arena *chunk;         // one chunk of rows
-    struct str *candidates; size_t ncandidates; // keys whose sides did not agree
-    bool overflow;               // more candidates than CANDIDATES_MAX: incomplete
+    struct arena *keep;  // candidates, samples: lives as long as the report
+    struct arena *chunk; // one chunk of rows
+    struct str *candidates;
+    size_t ncandidates; // keys whose sides did not agree
+    bool overflow;      // more candidates than CANDIDATES_MAX: incomplete
     struct entity_report *report;
 };
 

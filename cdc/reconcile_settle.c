@@ -11,9 +11,9 @@
 
 #include <stdio.h>
 
-#define ROUNDS 20
+#define ROUNDS    20
 #define MARKER_MS 30000
-#define BLOCK 500
+#define BLOCK     500
 
 static int markers(struct scan *s, struct err *e)
 {
@@ -51,22 +51,23 @@ static struct value shown(const struct scan *s, const struct field *f, struct va
     return value_set(arena_str(s->keep, str_n(v.data, len)));
 }
 
-static void add_difference(struct scan *s, struct str key, const char *kind,
-                           const struct field *f, struct value legacy, struct value new_)
+static void add_difference(struct scan *s, struct str key, const char *kind, const struct field *f,
+                           struct value legacy, struct value new_)
 {
     struct entity_report *r = s->report;
     if (r->nsamples == SAMPLES_MAX)
         return;
     if (!r->samples && !(r->samples = arena_array(s->keep, SAMPLES_MAX, sizeof *r->samples)))
         return;
-    r->samples[r->nsamples++] = (struct difference){
-        .key = arena_str(s->keep, key), .kind = kind, .field = f ? f->name : "",
-        .legacy = f ? shown(s, f, legacy) : value_null(),
-        .new_ = f ? shown(s, f, new_) : value_null()};
+    r->samples[r->nsamples++] = (struct difference){.key = arena_str(s->keep, key),
+                                                    .kind = kind,
+                                                    .field = f ? f->name : "",
+                                                    .legacy = f ? shown(s, f, legacy)
+                                                                : value_null(),
+                                                    .new_ = f ? shown(s, f, new_) : value_null()};
 }
 
-static void report_row(struct scan *s, struct str key, const struct value *l,
-                       const struct value *n)
+static void report_row(struct scan *s, struct str key, const struct value *l, const struct value *n)
 {
     s->report->differences++;
     if (!l || !n) {
@@ -109,8 +110,7 @@ static long settle_round(struct scan *s, struct str *keys, size_t n, struct err 
     struct reader_row *l1, *n1, *l2, *n2;
     size_t again = 0;
     arena_reset(s->chunk);
-    if (read_both(s, keys, n, &l1, &n1, e) || markers(s, e) ||
-        read_both(s, keys, n, &l2, &n2, e))
+    if (read_both(s, keys, n, &l1, &n1, e) || markers(s, e) || read_both(s, keys, n, &l2, &n2, e))
         return -1;
     for (size_t i = 0; i < n; i++) {
         if (rows_agree(s, l2[i].values, n2[i].values))

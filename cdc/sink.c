@@ -5,8 +5,7 @@
 
 #include <stdlib.h>
 
-int sink_init(struct sink *k, struct sync *s, enum side side, const struct dbms *d,
-              struct err *e)
+int sink_init(struct sink *k, struct sync *s, enum side side, const struct dbms *d, struct err *e)
 {
     k->sync = s;
     k->side = side;

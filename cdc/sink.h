@@ -9,24 +9,24 @@
 #include "cdc/sync_int.h"
 
 enum sink_statement {
-    SINK_POSITION_INIT,   // once: (stream, part)
-    SINK_POSITION_TAKE,   // (stream, part): epoch + 1
-    SINK_POSITION_READ,   // (stream, part) -> next, epoch, term, through
-    SINK_POSITION_MOVE,   // (next, term, through, stream, part, expected, epoch)
-    SINK_MARKER,          // once: (marker, stream, part)
-    SINK_PARK,            // once: (stream, part, offset, entity, k, reason, detail, sqlstate, image)
-    SINK_PARKED_KEYS,     // () -> entity, k, count, waits: keys that are parked
-    SINK_PARKED_DUE,      // () -> stream, k: asked to be retried, or waiting for a parent
-    SINK_PARKED_OF_KEY,   // (stream, k) -> id, part, offset, image, state, reason, in order
-    SINK_PARKED_SET,      // (state, reason, detail, sqlstate, id)
+    SINK_POSITION_INIT, // once: (stream, part)
+    SINK_POSITION_TAKE, // (stream, part): epoch + 1
+    SINK_POSITION_READ, // (stream, part) -> next, epoch, term, through
+    SINK_POSITION_MOVE, // (next, term, through, stream, part, expected, epoch)
+    SINK_MARKER,        // once: (marker, stream, part)
+    SINK_PARK,          // once: (stream, part, offset, entity, k, reason, detail, sqlstate, image)
+    SINK_PARKED_KEYS,   // () -> entity, k, count, waits: keys that are parked
+    SINK_PARKED_DUE,    // () -> stream, k: asked to be retried, or waiting for a parent
+    SINK_PARKED_OF_KEY, // (stream, k) -> id, part, offset, image, state, reason, in order
+    SINK_PARKED_SET,    // (state, reason, detail, sqlstate, id)
     SINK_STATEMENTS,
 };
 
 struct sink;
 
 struct sink_ops {
-    const char *const *sql;  // by enum sink_statement
-    bool repeat_keys;        // "once" statements take their leading key parameters again
+    const char *const *sql; // by enum sink_statement
+    bool repeat_keys;       // "once" statements take their leading key parameters again
     int (*begin)(struct sink *s, struct err *e);
     int (*commit)(struct sink *s, struct err *e);
     void (*rollback)(struct sink *s);
@@ -43,15 +43,18 @@ struct sink_ops {
     void (*close)(struct sink *s);
 };
 
-struct sink_plan { struct apply_statement *upsert, *remove; size_t nupsert, nremove; };
+struct sink_plan {
+    struct apply_statement *upsert, *remove;
+    size_t nupsert, nremove;
+};
 
 struct sink {
     const struct sink_ops *ops;
     struct sync *sync;
-    enum side side;             // that is written
+    enum side side; // that is written
     const struct dbms *dbms;
     struct arena *plan_arena;
-    struct sink_plan *plans;    // by entity
+    struct sink_plan *plans; // by entity
     char origin[64];
 };
 
@@ -77,9 +80,9 @@ int sink_query(struct sink *k, enum sink_statement st, const struct value *param
 
 // What a failed write means for the event.
 enum verdict {
-    VERDICT_ROW,      // the row is at fault: park it
-    VERDICT_SCHEMA,   // the table is not what the map says: stop the entity
-    VERDICT_RETRY,    // the store is: roll back and try again
+    VERDICT_ROW,    // the row is at fault: park it
+    VERDICT_SCHEMA, // the table is not what the map says: stop the entity
+    VERDICT_RETRY,  // the store is: roll back and try again
 };
 enum verdict sink_verdict(const struct sink *k, const struct err *e);
 const char *sink_reason(const struct err *e); // stable word of a VERDICT_ROW

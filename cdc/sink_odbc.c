@@ -9,7 +9,7 @@
 struct sink_odbc {
     struct sink base;
     struct odbc_conn *db;
-    struct buf marks;      // statements that set the origin
+    struct buf marks; // statements that set the origin
 };
 
 #define ONCE " FROM (SELECT 1 AS one) d WHERE NOT EXISTS "
@@ -124,9 +124,18 @@ static void close_sink(struct sink *k)
 }
 
 static const struct sink_ops ops = {
-    .sql = sql, .repeat_keys = true, .begin = begin, .commit = commit, .rollback = rollback,
-    .savepoint = savepoint, .rollback_to = rollback_to, .exec = exec, .query = query,
-    .many = many, .alive = alive, .close = close_sink,
+    .sql = sql,
+    .repeat_keys = true,
+    .begin = begin,
+    .commit = commit,
+    .rollback = rollback,
+    .savepoint = savepoint,
+    .rollback_to = rollback_to,
+    .exec = exec,
+    .query = query,
+    .many = many,
+    .alive = alive,
+    .close = close_sink,
 };
 
 int sink_odbc_open(struct sync *s, struct sink **out, struct err *e)

@@ -12,7 +12,7 @@
 struct sink_postgres {
     struct sink base;
     struct pg_conn *pg;
-    struct buf text;       // array literals, one after another
+    struct buf text; // array literals, one after another
 };
 
 static const char *const sql[SINK_STATEMENTS] = {
@@ -133,8 +133,16 @@ static void close_sink(struct sink *k)
 }
 
 static const struct sink_ops ops = {
-    .sql = sql, .begin = begin, .commit = commit, .rollback = rollback, .savepoint = savepoint,
-    .rollback_to = rollback_to, .exec = exec, .query = query, .many = many, .alive = alive,
+    .sql = sql,
+    .begin = begin,
+    .commit = commit,
+    .rollback = rollback,
+    .savepoint = savepoint,
+    .rollback_to = rollback_to,
+    .exec = exec,
+    .query = query,
+    .many = many,
+    .alive = alive,
     .close = close_sink,
 };
 

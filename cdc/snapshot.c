@@ -16,14 +16,14 @@ struct request {
     size_t entity;
     enum side source;
     bool resumed;
-    char *last_key;        // owned; NULL: from the start
+    char *last_key; // owned; NULL: from the start
     long long rows, estimate;
-    uint64_t after;        // new store: WAL position after the chunk was read
+    uint64_t after; // new store: WAL position after the chunk was read
 };
 
 struct run {
     struct sync *s;
-    struct pg_conn *pg;    // control store and new store
+    struct pg_conn *pg; // control store and new store
     struct odbc_conn *odbc;
     struct arena *arena;
 };
@@ -34,8 +34,9 @@ static int next_request(struct run *r, struct request *q, struct err *e)
     struct rows rows;
     arena_reset(r->arena);
     *q = (struct request){.entity = r->s->nentities};
-    if (pg_query(r->pg, STR("SELECT entity, source, state, last_key, rows FROM ficus.snapshot"
-                            " WHERE state IN ('requested','running')"),
+    if (pg_query(r->pg,
+                 STR("SELECT entity, source, state, last_key, rows FROM ficus.snapshot"
+                     " WHERE state IN ('requested','running')"),
                  NULL, 0, r->arena, &rows, e))
         return -1;
     for (size_t i = 0; i < rows.nrows; i++) {
@@ -45,10 +46,9 @@ static int next_request(struct run *r, struct request *q, struct err *e)
         if (at < 0 || (size_t)at >= q->entity || !desk_leads(r->s->desks[source]))
             continue;
         free(q->last_key);
-        *q = (struct request){.entity = (size_t)at, .source = source,
-                              .resumed = str_eqz(value_str(c[2]), "running")};
-        if (q->resumed && c[3].state == VALUE_SET &&
-            !(q->last_key = strndup(c[3].data, c[3].len)))
+        *q = (struct request){
+            .entity = (size_t)at, .source = source, .resumed = str_eqz(value_str(c[2]), "running")};
+        if (q->resumed && c[3].state == VALUE_SET && !(q->last_key = strndup(c[3].data, c[3].len)))
             return err_memory(e);
         if (q->resumed && !str_to_int(value_str(c[4]), 0, INT64_MAX, &q->rows))
             q->rows = 0;

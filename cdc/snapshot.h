@@ -19,7 +19,7 @@ struct chunk {
     size_t nfields;
     const struct reader_row *rows;
     size_t n;
-    uint64_t after;      // may be emitted once the stream has got here (0: at once)
+    uint64_t after; // may be emitted once the stream has got here (0: at once)
 };
 
 struct desk *desk_create(struct err *e);
@@ -29,15 +29,15 @@ void desk_destroy(struct desk *d);
 void desk_lead(struct desk *d, bool leads); // a chunk in hand fails when it stops leading
 void desk_note(struct desk *d, size_t entity, struct str key); // emitted just now
 // Emits a waiting chunk when the stream has reached it, reports one that is acknowledged.
-int desk_serve(struct desk *d, struct publisher *p, uint64_t reached, struct err *e)
-    FICUS_MUST_CHECK;
+int desk_serve(struct desk *d, struct publisher *p, uint64_t reached,
+               struct err *e) FICUS_MUST_CHECK;
 bool desk_busy(struct desk *d); // a chunk is in hand or being read
 
 // --- snapshot thread
 bool desk_leads(struct desk *d);
 int desk_window(struct desk *d, size_t entity, struct err *e) FICUS_MUST_CHECK;
 // Returns when the broker has acknowledged the chunk's rows. ERR_STALE: capture went away.
-int desk_hand(struct desk *d, struct sync *s, const struct chunk *c, struct err *e)
-    FICUS_MUST_CHECK;
+int desk_hand(struct desk *d, struct sync *s, const struct chunk *c,
+              struct err *e) FICUS_MUST_CHECK;
 
 #endif

@@ -116,16 +116,20 @@ static int tell_stop(struct stream_stat *st, struct pg_conn *pg, struct err *e)
 
 // Several processes share a stream: each writes what it knows of, the captures' leader the
 // captured ones, who owns a partition the applied ones.
-static int write_stream(struct sync *s, enum side side, size_t i, struct pg_conn *pg,
-                        struct err *e)
+static int write_stream(struct sync *s, enum side side, size_t i, struct pg_conn *pg, struct err *e)
 {
     struct stream_stat *st = &s->streams[side][i];
     char n[5][24];
-    atomic_llong *const numbers[] = {&st->captured, &st->published, &st->applied,
-                                     &st->lag_events, &st->lag_ms};
+    atomic_llong *const numbers[] = {&st->captured, &st->published, &st->applied, &st->lag_events,
+                                     &st->lag_ms};
     for (int k = 0; k < 5; k++)
         snprintf(n[k], sizeof n[k], "%lld", atomic_load(numbers[k]));
-    const char *p[] = {st->stream, n[0], n[1], n[2], n[3], n[4],
+    const char *p[] = {st->stream,
+                       n[0],
+                       n[1],
+                       n[2],
+                       n[3],
+                       n[4],
                        desk_leads(s->desks[side]) ? "t" : "f",
                        atomic_load(&st->owned) > 0 ? "t" : "f"};
     return pg_execz(
@@ -272,7 +276,11 @@ static int fill(struct sync *s, struct err *e)
     return 0;
 }
 
-struct job { struct sync *s; const char *name; int (*once)(struct sync *, struct err *); };
+struct job {
+    struct sync *s;
+    const char *name;
+    int (*once)(struct sync *, struct err *);
+};
 
 static void *thread_main(void *arg)
 {
@@ -282,8 +290,8 @@ static void *thread_main(void *arg)
     return NULL;
 }
 
-static int start_thread(struct sync *s, const char *name,
-                        int (*once)(struct sync *, struct err *), struct err *e)
+static int start_thread(struct sync *s, const char *name, int (*once)(struct sync *, struct err *),
+                        struct err *e)
 {
     struct job *job = malloc(sizeof *job);
     if (!job)
@@ -300,13 +308,16 @@ static int start_thread(struct sync *s, const char *name,
 static int start_all(struct sync *s, struct err *e)
 {
     static const struct job jobs[] = {
-        {NULL, "capture.legacy", capture_legacy_once}, {NULL, "capture.new", capture_new_once},
-        {NULL, "apply.new", apply_new_once},           {NULL, "apply.legacy", apply_legacy_once},
-        {NULL, "snapshot", snapshot_once},             {NULL, "report", report_once},
+        {NULL, "capture.legacy", capture_legacy_once},
+        {NULL, "capture.new", capture_new_once},
+        {NULL, "apply.new", apply_new_once},
+        {NULL, "apply.legacy", apply_legacy_once},
+        {NULL, "snapshot", snapshot_once},
+        {NULL, "report", report_once},
     };
     const char *address = conf_str(s->conf, "sync.listen");
-    struct live_options o = {.conf = s->conf, .entities = s->set, .kind = "sync",
-                             .address = address};
+    struct live_options o = {
+        .conf = s->conf, .entities = s->set, .kind = "sync", .address = address};
     if (!(s->http = sync_http_start(s, address, e)) || !(s->live = live_start(&o, e)) ||
         !(s->coordinator = coordinator_start(s->conf, s->live, e)))
         return -1;

@@ -19,6 +19,6 @@
 struct sync;
 
 struct sync *sync_start(const struct conf *conf, const struct entity_set *set, struct err *e);
-void sync_stop(struct sync *s);           // clean: positions saved, producer flushed; NULL is fine
+void sync_stop(struct sync *s); // clean: positions saved, producer flushed; NULL is fine
 
 #endif

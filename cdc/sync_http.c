@@ -30,7 +30,8 @@ static int open_socket(const char *address, struct err *e)
     const char *colon = strrchr(address, ':');
     struct sockaddr_in a = {.sin_family = AF_INET};
     if (!colon || str_copy(host, sizeof host, str_n(address, (size_t)(colon - address))) ||
-        !str_to_int(str_of(colon + 1), 0, 65535, &port) || inet_pton(AF_INET, host, &a.sin_addr) != 1)
+        !str_to_int(str_of(colon + 1), 0, 65535, &port) ||
+        inet_pton(AF_INET, host, &a.sin_addr) != 1)
         return err_set(e, ERR_CONFIG, "sync.listen '%s' is no numeric address:port", address);
     a.sin_port = htons((uint16_t)port);
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -58,8 +59,10 @@ static void write_all(int fd, const char *data, size_t len)
 static void reply(int fd, const char *status, const char *type, const struct buf *body)
 {
     struct buf out = BUF_INIT;
-    buf_printf(&out, "HTTP/1.1 %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\n"
-                     "Connection: close\r\n\r\n", status, type, body->len);
+    buf_printf(&out,
+               "HTTP/1.1 %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\n"
+               "Connection: close\r\n\r\n",
+               status, type, body->len);
     buf_addstr(&out, buf_str(body));
     if (!out.failed)
         write_all(fd, out.data, out.len);

@@ -21,10 +21,10 @@ struct stream_stat {
     char stream[160];
     char topic[TOPIC_MAX];
     atomic_llong captured, published, applied, lag_events, lag_ms;
-    atomic_bool paused;       // asked for (ficus sync pause) or stopped by apply
-    atomic_llong owned;       // partitions that this process applies
-    pthread_mutex_t lock;     // of the next two
-    bool stop_asked;          // apply stopped by itself: to be told to the control store
+    atomic_bool paused;   // asked for (ficus sync pause) or stopped by apply
+    atomic_llong owned;   // partitions that this process applies
+    pthread_mutex_t lock; // of the next two
+    bool stop_asked;      // apply stopped by itself: to be told to the control store
     char reason[400];
     struct metric *m_captured, *m_applied, *m_lag, *m_parked;
 };
@@ -34,7 +34,7 @@ struct sync {
     const struct entity_set *set;
     const struct entity **entities;
     size_t nentities;
-    const struct dbms *dbms;        // of the legacy store
+    const struct dbms *dbms; // of the legacy store
     const char *prefix;
     char instance[64];
     struct kafka_options kafka;
@@ -60,15 +60,13 @@ static inline bool sync_stopping(const struct sync *s)
 void sync_pause(const struct sync *s, unsigned ms);
 // Index of an entity by name, -1 when there is no such map.
 long sync_entity(const struct sync *s, struct str name);
-int sync_open_legacy(const struct sync *s, struct odbc_conn **out, struct err *e)
-    FICUS_MUST_CHECK;
-int sync_open_pg(const struct sync *s, const char *what, struct pg_conn **out, struct err *e)
-    FICUS_MUST_CHECK;
+int sync_open_legacy(const struct sync *s, struct odbc_conn **out, struct err *e) FICUS_MUST_CHECK;
+int sync_open_pg(const struct sync *s, const char *what, struct pg_conn **out,
+                 struct err *e) FICUS_MUST_CHECK;
 
 // Runs `once` again and again until the process stops, with growing pauses after errors; an
 // error is logged when it is new and then once a minute.
-void sync_supervise(struct sync *s, const char *name,
-                    int (*once)(struct sync *s, struct err *e));
+void sync_supervise(struct sync *s, const char *name, int (*once)(struct sync *s, struct err *e));
 
 int capture_legacy_once(struct sync *s, struct err *e) FICUS_MUST_CHECK;
 int capture_new_once(struct sync *s, struct err *e) FICUS_MUST_CHECK;

@@ -15,7 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define POLL_MS 50
+#define POLL_MS  50
 #define RETRY_MS 500
 
 struct coordinator {
@@ -92,10 +92,10 @@ static json_t *receipt(const struct attempt *t, const struct claim *c, const cha
     double pause = t->flipped_ns > t->hold_started_ns && t->hold_started_ns
                        ? (double)(t->flipped_ns - t->hold_started_ns) / 1e6
                        : 0;
-    return json_pack("{s:I, s:s, s:s, s:s, s:I, s:s, s:f, s:s, s:o}", "transfer",
-                     (json_int_t)t->id, "group", c->group, "kind", c->kind, "target",
-                     side_name(t->target), "epoch", (json_int_t)t->epoch, "who", c->who,
-                     "pause_ms", pause, "why", why, "guards", guards_json(g, n));
+    return json_pack("{s:I, s:s, s:s, s:s, s:I, s:s, s:f, s:s, s:o}", "transfer", (json_int_t)t->id,
+                     "group", c->group, "kind", c->kind, "target", side_name(t->target), "epoch",
+                     (json_int_t)t->epoch, "who", c->who, "pause_ms", pause, "why", why, "guards",
+                     guards_json(g, n));
 }
 
 static int finish(struct attempt *t, const struct claim *c, const char *outcome, const char *why,
@@ -207,11 +207,15 @@ static void carry(struct coordinator *co, const struct claim *c)
     struct log_ctx ctx = {"transfer", c->group, NULL};
     struct err e = {0};
     struct route_table *table = table_now(co, &e);
-    struct attempt t = {
-        .conf = co->conf, .control = co->control, .table = table,
-        .group = table ? group_find(table, str_of(c->group)) : NULL,
-        .coordinator = live_id(co->live), .id = c->id, .target = c->target,
-        .maybe_opened = c->maybe_opened, .abort_asked = c->abort_asked};
+    struct attempt t = {.conf = co->conf,
+                        .control = co->control,
+                        .table = table,
+                        .group = table ? group_find(table, str_of(c->group)) : NULL,
+                        .coordinator = live_id(co->live),
+                        .id = c->id,
+                        .target = c->target,
+                        .maybe_opened = c->maybe_opened,
+                        .abort_asked = c->abort_asked};
     if (table && !t.group)
         err_set(&e, ERR_CONFIG, "its group is not in this process's route table");
     if (!t.group || attempt_begin(&t, &e) || carry_attempt(co, &t, c, &e))
@@ -232,8 +236,7 @@ static void *coordinator_main(void *arg)
         if (got > 0)
             carry(co, &c);
         else if (got < 0 && log_allowed(&limit, 10000, &dropped))
-            log_warn(&(struct log_ctx){"transfer", NULL, NULL}, "looking for transfers: %s",
-                     e.msg);
+            log_warn(&(struct log_ctx){"transfer", NULL, NULL}, "looking for transfers: %s", e.msg);
         clock_sleep_ms(got < 0 ? RETRY_MS : POLL_MS);
     }
     return NULL;
@@ -272,14 +275,13 @@ void coordinator_stop(struct coordinator *co)
     free(co);
 }
 
-long long transfer_request(struct control *c, const struct group *g, enum side to,
-                           const char *kind, const char *who, const char *why, bool force,
-                           struct err *e)
+long long transfer_request(struct control *c, const struct group *g, enum side to, const char *kind,
+                           const char *who, const char *why, bool force, struct err *e)
 {
     const struct value p[] = {
-        value_set(str_of(g->name)), value_set(str_of(side_name(to))), value_set(str_of(kind)),
-        value_set(str_of(who)), value_set(str_of(why)),
-        value_set(force ? STR("{\"force\":true}") : STR("{}"))};
+        value_set(str_of(g->name)), value_set(str_of(side_name(to))),
+        value_set(str_of(kind)),    value_set(str_of(who)),
+        value_set(str_of(why)),     value_set(force ? STR("{\"force\":true}") : STR("{}"))};
     struct rows rows;
     long long id = -1;
     struct pg_conn *pg = control_pg(c, e);

@@ -17,15 +17,14 @@
 
 struct coordinator; // one thread in ficus sync
 
-struct coordinator *coordinator_start(const struct conf *conf, struct live *live,
-                                      struct err *e);
+struct coordinator *coordinator_start(const struct conf *conf, struct live *live, struct err *e);
 void coordinator_stop(struct coordinator *c);
 
 struct guard {
-    char name[32];       // lag, parked, reconcile, instances, roundtrip, stages, sync
+    char name[32]; // lag, parked, reconcile, instances, roundtrip, stages, sync
     bool passed;
-    char figure[128];    // "3 parked events"
-    char mend[160];      // the command that mends it
+    char figure[128]; // "3 parked events"
+    char mend[160];   // the command that mends it
 };
 #define TRANSFER_GUARDS_MAX 16
 
@@ -35,8 +34,7 @@ int transfer_guards(struct control *c, const struct conf *conf, const struct rou
                     struct err *e) FICUS_MUST_CHECK;
 // Asks for a transfer; the coordinator does it. Returns its id, -1 on error (ERR_BUSY: one is
 // under way).
-long long transfer_request(struct control *c, const struct group *g, enum side to,
-                           const char *kind, const char *who, const char *why, bool force,
-                           struct err *e);
+long long transfer_request(struct control *c, const struct group *g, enum side to, const char *kind,
+                           const char *who, const char *why, bool force, struct err *e);
 
 #endif

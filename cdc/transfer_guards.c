@@ -2,13 +2,13 @@
 // The guards of a transfer: each a figure, a verdict and the command that mends it. They only
 // look (and send one marker); nothing is held or sealed yet. Thread: the caller's.
 #include "base/clock.h"
+#include "cdc/event.h"
 #include "cdc/marker.h"
 #include "cdc/transfer.h"
-#include "cdc/event.h"
 
 #include <stdio.h>
 
-#define ALIVE "interval '10 seconds'"
+#define ALIVE        "interval '10 seconds'"
 #define ROUNDTRIP_MS 10000
 #define INSTANCES_MS 3000
 
@@ -156,8 +156,9 @@ static int guard_reconcile(struct look *l, struct err *e)
         return -1;
     bool fresh = n[2] >= 0 && n[2] <= max && n[0] == (long long)l->group->nentities;
     char mend[128];
-    snprintf(mend, sizeof mend, n[1] > 0 ? "ficus reconcile --group %s, then mend the differences"
-                                         : "ficus reconcile --group %s",
+    snprintf(mend, sizeof mend,
+             n[1] > 0 ? "ficus reconcile --group %s, then mend the differences"
+                      : "ficus reconcile --group %s",
              l->group->name);
     verdict(l, "reconcile", fresh && n[1] == 0, mend,
             "%lld of %zu entities proven, %lld differences, oldest proof %lld s (limit %lld s)",
@@ -209,8 +210,7 @@ static int guard_roundtrip(struct look *l, struct err *e)
 {
     char marker[64], uuid[37];
     unsigned got = 0;
-    unsigned want =
-        (unsigned)l->group->nentities * (unsigned)conf_int(l->conf, "kafka.partitions");
+    unsigned want = (unsigned)l->group->nentities * (unsigned)conf_int(l->conf, "kafka.partitions");
     struct pg_conn *pg = control_pg(l->control, e);
     uint64_t start = clock_mono_ms(), end = start + ROUNDTRIP_MS;
     uuid_make(uuid);
@@ -219,11 +219,10 @@ static int guard_roundtrip(struct look *l, struct err *e)
                                   : marker_send_legacy(l->legacy, marker, e)))
         return -1;
     while (got < want && clock_mono_ms() < end) {
-        int failed =
-            l->to == SIDE_NEW
-                ? marker_count_legacy(l->legacy, marker, l->group->entities, l->group->nentities,
-                                      &got, e)
-                : marker_count_new(pg, marker, l->group->entities, l->group->nentities, &got, e);
+        int failed = l->to == SIDE_NEW ? marker_count_legacy(l->legacy, marker, l->group->entities,
+                                                             l->group->nentities, &got, e)
+                                       : marker_count_new(pg, marker, l->group->entities,
+                                                          l->group->nentities, &got, e);
         if (failed)
             return -1;
         if (got < want)
@@ -240,15 +239,16 @@ int transfer_guards(struct control *c, const struct conf *conf, const struct rou
                     struct err *e)
 {
     static int (*const guards[])(struct look *, struct err *) = {
-        guard_sync,      guard_instances, guard_stages,    guard_lag,
-        guard_parked,    guard_reconcile, guard_roundtrip,
+        guard_sync,   guard_instances, guard_stages,    guard_lag,
+        guard_parked, guard_reconcile, guard_roundtrip,
     };
     struct look l = {.control = c, .conf = conf, .table = t, .group = g, .to = to, .out = out};
     const struct dbms *d = dbms_find(str_of(conf_str(conf, "legacy.dbms")));
     int result = -1;
     *n = 0;
     if (!d)
-        return err_set(e, ERR_CONFIG, "legacy.dbms: '%s' is not known", conf_str(conf, "legacy.dbms"));
+        return err_set(e, ERR_CONFIG, "legacy.dbms: '%s' is not known",
+                       conf_str(conf, "legacy.dbms"));
     if (!(l.arena = arena_create(0)))
         return err_memory(e);
     if (odbc_open(conf_str(conf, "legacy.odbc"), d, &l.legacy, e)) {

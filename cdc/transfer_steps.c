@@ -70,8 +70,8 @@ int attempt_step(struct attempt *t, const char *step, const char *detail, struct
         return -1;
     if (changed != 1)
         return stale(t, e);
-    log_info(&ctx, "transfer %lld epoch %lld: %s%s%s", t->id, t->epoch, step,
-             detail[0] ? ": " : "", detail);
+    log_info(&ctx, "transfer %lld epoch %lld: %s%s%s", t->id, t->epoch, step, detail[0] ? ": " : "",
+             detail);
     return 0;
 }
 
@@ -208,10 +208,9 @@ static int fence_new(struct attempt *t, bool open, struct err *e)
     int result = epoch_text(t, epoch, e) || pg_begin(pg, e) ? -1 : 0;
     struct value p[] = {value_set(str_of(t->group->name)),
                         value_set(open ? STR("true") : STR("false")), value_set(str_of(epoch))};
-    if (result == 0 &&
-        (pg_script(pg, str_of(wait), e) ||
-         pg_query(pg, STR("SELECT ficus.fence_set($1, $2::boolean, $3::bigint)"), p, 3, a, &rows,
-                  e))) {
+    if (result == 0 && (pg_script(pg, str_of(wait), e) ||
+                        pg_query(pg, STR("SELECT ficus.fence_set($1, $2::boolean, $3::bigint)"), p,
+                                 3, a, &rows, e))) {
         pg_rollback(pg);
         result = -1;
     } else if (result == 0) {
@@ -274,8 +273,7 @@ static int fence(struct attempt *t, enum side s, bool open, struct err *e)
 
 // ---------------------------------------------------------------- draining
 
-static int arrived(struct attempt *t, enum side to, const char *marker, unsigned *n,
-                   struct err *e)
+static int arrived(struct attempt *t, enum side to, const char *marker, unsigned *n, struct err *e)
 {
     if (to == SIDE_NEW) {
         struct pg_conn *pg = control_pg(t->control, e);

@@ -92,7 +92,7 @@ const struct command cli_check_commands[] = {
      "configuration without secrets. Connects to nothing.",
      options, 0, 1, run},
     {"check options", "", "Print the configuration reference",
-     "Prints every configuration option with type, default, range and meaning, as Markdown.",
-     NULL, 0, 0, run_reference},
+     "Prints every configuration option with type, default, range and meaning, as Markdown.", NULL,
+     0, 0, run_reference},
     {NULL, NULL, NULL, NULL, NULL, 0, 0, NULL},
 };

@@ -45,8 +45,8 @@ static int dry_run(const struct cli *c, const struct cli_env *env, const struct 
                                               guards[i].figure, "mend", guards[i].mend));
         if (!c->json)
             printf("%-10s %-7s %s%s%s\n", guards[i].name, guards[i].passed ? "ok" : "REFUSES",
-                   guards[i].figure, guards[i].passed ? "" : "\n                   mend: ",
-                   guards[i].mend);
+                   guards[i].figure,
+                   guards[i].passed ? "" : "\n                   mend: ", guards[i].mend);
     }
     if (c->json) {
         char *text = json_dumps(list, JSON_INDENT(2));
@@ -150,8 +150,9 @@ static int watch(const struct cli *c, struct cli_env *env, long long id)
     if (ended < 0)
         return cli_fail(&e);
     if (!ended) {
-        fprintf(stderr, "\nThe transfer goes on without this terminal (id %lld)."
-                        "\n  watch it:  ficus status\n  undo it:   ficus cutover %s --abort\n",
+        fprintf(stderr,
+                "\nThe transfer goes on without this terminal (id %lld)."
+                "\n  watch it:  ficus status\n  undo it:   ficus cutover %s --abort\n",
                 id, c->args[0]);
         return EXIT_DIFFERENT;
     }

@@ -143,7 +143,8 @@ static int print_status(json_t *list, bool json)
         puts(text ? text : "[]");
         free(text);
     }
-    json_array_foreach (list, i, s) {
+    json_array_foreach(list, i, s)
+    {
         bool changed = json_is_true(json_object_get(s, "changed"));
         bool applied = json_is_true(json_object_get(s, "applied"));
         if (changed)
@@ -195,7 +196,7 @@ const struct command cli_migrate_commands[] = {
      "Reverts the newest applied file of the new store by its .down.sql.", down_options, 0, 0,
      run_down},
     {"migrate status", "", "Show which steps are applied",
-     "Lists every numbered file with when it was applied and whether it changed since.", NULL, 0,
-     0, run_status},
+     "Lists every numbered file with when it was applied and whether it changed since.", NULL, 0, 0,
+     run_status},
     {NULL, NULL, NULL, NULL, NULL, 0, 0, NULL},
 };

@@ -15,7 +15,10 @@ struct stores {
     struct err e;
 };
 
-struct id { enum side side; struct value number; };
+struct id {
+    enum side side;
+    struct value number;
+};
 
 static int stores_open(const struct cli *c, struct stores *s, int *status)
 {
@@ -27,7 +30,8 @@ static int stores_open(const struct cli *c, struct stores *s, int *status)
     s->pg = control_pg(s->env.control, &s->e);
     if (!s->arena)
         err_memory(&s->e);
-    if (s->arena && s->pg && d && odbc_open(conf_str(s->env.conf, "legacy.odbc"), d, &s->odbc, &s->e) == 0)
+    if (s->arena && s->pg && d &&
+        odbc_open(conf_str(s->env.conf, "legacy.odbc"), d, &s->odbc, &s->e) == 0)
         return 0;
     *status = cli_fail(&s->e);
     arena_destroy(s->arena);
@@ -92,8 +96,8 @@ static int parse_id(const char *text, struct id *out)
     return -1;
 }
 
-static const char *const list_headers[] = {"ID", "STREAM", "KEY", "REASON", "STATE", "SQLSTATE",
-                                           "DETAIL"};
+static const char *const list_headers[] = {"ID",    "STREAM",   "KEY",   "REASON",
+                                           "STATE", "SQLSTATE", "DETAIL"};
 #define LIST_COLUMNS 7
 
 // Rows of both stores under one another, the id made of side and number.
@@ -139,8 +143,9 @@ static int run_list(const struct cli *c)
 
 static int run_show(const struct cli *c)
 {
-    static const char *const headers[] = {"STREAM", "PART", "OFFSET", "ENTITY", "KEY", "REASON",
-                                          "DETAIL", "SQLSTATE", "STATE", "WHY", "BEFORE", "AFTER"};
+    static const char *const headers[] = {"STREAM", "PART",   "OFFSET", "ENTITY",
+                                          "KEY",    "REASON", "DETAIL", "SQLSTATE",
+                                          "STATE",  "WHY",    "BEFORE", "AFTER"};
     struct stores s;
     struct rows rows;
     struct id id;
@@ -170,13 +175,16 @@ static int retry_one(struct stores *s, const struct id *id, const char *text)
     long long changed = 0;
     if (run(s, id->side,
             "SELECT stream, k FROM %T WHERE id = CAST(? AS DECIMAL(18,0))"
-            " AND state IN ('parked','retry')", &id->number, 1, &rows, NULL))
+            " AND state IN ('parked','retry')",
+            &id->number, 1, &rows, NULL))
         return -1;
     if (rows.nrows == 0)
         return err_set(&s->e, ERR_NOT_FOUND, "no open parked event %s", text);
     struct value p[] = {rows.cells[0], rows.cells[1]};
-    return run(s, id->side, "UPDATE %T SET state = 'retry' WHERE stream = ? AND k = ?"
-                            " AND state = 'parked'", p, 2, NULL, &changed);
+    return run(s, id->side,
+               "UPDATE %T SET state = 'retry' WHERE stream = ? AND k = ?"
+               " AND state = 'parked'",
+               p, 2, NULL, &changed);
 }
 
 static int run_retry(const struct cli *c)

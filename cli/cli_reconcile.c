@@ -38,8 +38,7 @@ static long choose(const struct cli *c, const struct cli_env *env, const struct 
     for (unsigned i = 0; i < c->nargs; i++) {
         const struct entity *en = entity_find(env->set, str_of(c->args[i]));
         if (!en || !stored_on_both(en)) {
-            fprintf(stderr, "ficus reconcile: no entity '%s' that both sides store\n",
-                    c->args[i]);
+            fprintf(stderr, "ficus reconcile: no entity '%s' that both sides store\n", c->args[i]);
             return -1;
         }
         out[n++] = en;
@@ -66,11 +65,10 @@ static json_t *entity_json(const struct entity_report *r)
                                         value_json(d->legacy), "new", value_json(d->new_)));
     }
     return json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:o}", "entity", r->entity->name,
-                     "rows_legacy", (json_int_t)r->rows_legacy, "rows_new",
-                     (json_int_t)r->rows_new, "differences", (json_int_t)r->differences,
-                     "settled", (json_int_t)r->settled, "unsettled", (json_int_t)r->unsettled,
-                     "parked", (json_int_t)r->parked, "complete", (int)r->complete, "samples",
-                     samples);
+                     "rows_legacy", (json_int_t)r->rows_legacy, "rows_new", (json_int_t)r->rows_new,
+                     "differences", (json_int_t)r->differences, "settled", (json_int_t)r->settled,
+                     "unsettled", (json_int_t)r->unsettled, "parked", (json_int_t)r->parked,
+                     "complete", (int)r->complete, "samples", samples);
 }
 
 static void print_json(const struct reconcile_report *r)
@@ -138,10 +136,14 @@ static int run(const struct cli *c)
         return status;
     long n = choose(c, &env, entities);
     struct arena *a = arena_create(0);
-    struct reconcile_options o = {.conf = env.conf, .table = env.table, .entities = entities,
-                                  .nentities = n > 0 ? (size_t)n : 0, .who = cli_who(),
+    struct reconcile_options o = {.conf = env.conf,
+                                  .table = env.table,
+                                  .entities = entities,
+                                  .nentities = n > 0 ? (size_t)n : 0,
+                                  .who = cli_who(),
                                   .chunk = (unsigned)chunk,
-                                  .progress = cli_is_terminal() ? progress : NULL, .ctx = &shown};
+                                  .progress = cli_is_terminal() ? progress : NULL,
+                                  .ctx = &shown};
     if (n < 0) {
         status = EXIT_USAGE;
     } else if (!a || reconcile_run(&o, env.control, a, &report, &e)) {

@@ -8,8 +8,8 @@
 
 static int run_list(const struct cli *c)
 {
-    static const char *const headers[] = {"ROUTE",   "STAGE",      "CANARY %", "SINCE",
-                                          "BY",      "MATCHED",    "MISMATCH", "WHY"};
+    static const char *const headers[] = {"ROUTE", "STAGE",   "CANARY %", "SINCE",
+                                          "BY",    "MATCHED", "MISMATCH", "WHY"};
     struct cli_env env;
     int status;
     if (cli_env_open(c, NEED_CONTROL, &env, &status))
@@ -73,7 +73,8 @@ static void print_pairs(json_t *j)
 {
     const char *key;
     json_t *v;
-    json_object_foreach (j, key, v) {
+    json_object_foreach(j, key, v)
+    {
         char *text = json_dumps(v, JSON_ENCODE_ANY | JSON_REAL_PRECISION(6));
         printf("%-16s %s\n", key, json_is_string(v) ? json_string_value(v) : text ? text : "-");
         free(text);
@@ -218,8 +219,8 @@ static const struct command_option set_options[] = {
 
 const struct command cli_route_commands[] = {
     {"route list", "", "List the routes with their stages",
-     "Lists every route with its stage, canary share, who set it and the shadow evidence.", NULL,
-     0, 0, run_list},
+     "Lists every route with its stage, canary share, who set it and the shadow evidence.", NULL, 0,
+     0, run_list},
     {"route show", "ROUTE", "Show one route",
      "Shows a route's definition and state: backends, stage, group, owner and epoch.", NULL, 1, 1,
      run_show},

@@ -28,15 +28,18 @@ static const struct section sections[] = {
      " to_char(t.finished_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS') FROM ficus.transfer t"
      " WHERE t.grp = o.grp AND t.outcome IS NOT NULL ORDER BY id DESC LIMIT 1), '-') AS last"
      " FROM ficus.owner o ORDER BY 1",
-     {"GROUP", "OWNER", "EPOCH", "PHASE", "TRANSFER", "LAST"}, "no groups"},
+     {"GROUP", "OWNER", "EPOCH", "PHASE", "TRANSFER", "LAST"},
+     "no groups"},
     {"instances",
      "SELECT id, kind, address, pid, table_version, to_char(extract(epoch FROM now() - heartbeat),"
      " 'FM9990.0') AS heartbeat_age_s FROM ficus.instance ORDER BY kind, id",
-     {"INSTANCE", "KIND", "ADDRESS", "PID", "TABLE", "SEEN S AGO"}, "no instances are running"},
+     {"INSTANCE", "KIND", "ADDRESS", "PID", "TABLE", "SEEN S AGO"},
+     "no instances are running"},
     {"captures",
      "SELECT side, holder, term, published, CASE WHEN stopped = '' THEN 'running' ELSE stopped END"
      " AS state FROM ficus.capture ORDER BY side",
-     {"CAPTURE", "HOLDER", "TERM", "PUBLISHED", "STATE"}, "nothing captured yet"},
+     {"CAPTURE", "HOLDER", "TERM", "PUBLISHED", "STATE"},
+     "nothing captured yet"},
     {"streams",
      "SELECT s.stream, s.captured, s.published, s.applied, s.lag_events, s.lag_ms,"
      " (SELECT count(*) FROM ficus.parked p WHERE p.stream = s.stream AND p.state IN"
@@ -49,7 +52,8 @@ static const struct section sections[] = {
      "SELECT entity, state, rows, estimate, CASE WHEN estimate > 0 THEN"
      " to_char(100.0 * rows / estimate, 'FM990.0') || ' %' ELSE '-' END AS done,"
      " coalesce(error, '') AS error FROM ficus.snapshot ORDER BY 1",
-     {"SNAPSHOT", "STATE", "ROWS", "ESTIMATE", "DONE", "ERROR"}, "no snapshots"},
+     {"SNAPSHOT", "STATE", "ROWS", "ESTIMATE", "DONE", "ERROR"},
+     "no snapshots"},
     {"proofs",
      "SELECT DISTINCT ON (entity) entity, run, rows_legacy, rows_new, differences, unsettled,"
      " complete, extract(epoch FROM now() - finished_at)::bigint AS age_s"

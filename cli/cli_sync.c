@@ -52,12 +52,13 @@ static bool known(const struct cli *c, const struct cli_env *env)
 static int ask(struct pg_conn *pg, const char *entity, const char *from, struct err *e)
 {
     const char *p[] = {entity, from};
-    return pg_execz(pg,
-                    "INSERT INTO ficus.snapshot (entity, source, state) VALUES ($1, $2, 'requested')"
-                    " ON CONFLICT (entity) DO UPDATE SET source = excluded.source,"
-                    " state = 'requested', last_key = NULL, rows = 0, estimate = 0, error = NULL,"
-                    " started_at = NULL, finished_at = NULL",
-                    p, 2, NULL, e);
+    return pg_execz(
+        pg,
+        "INSERT INTO ficus.snapshot (entity, source, state) VALUES ($1, $2, 'requested')"
+        " ON CONFLICT (entity) DO UPDATE SET source = excluded.source,"
+        " state = 'requested', last_key = NULL, rows = 0, estimate = 0, error = NULL,"
+        " started_at = NULL, finished_at = NULL",
+        p, 2, NULL, e);
 }
 
 // A capture that stopped because something is missing begins anew; only a snapshot of
@@ -70,8 +71,7 @@ static int restart_captures(struct pg_conn *pg, struct err *e)
                     NULL, 0, NULL, e);
 }
 
-static int snapshot(const struct cli *c, const struct cli_env *env, const char *from,
-                    struct err *e)
+static int snapshot(const struct cli *c, const struct cli_env *env, const char *from, struct err *e)
 {
     struct pg_conn *pg = control_pg(env->control, e);
     if (!pg || pg_begin(pg, e))

@@ -148,9 +148,10 @@ void cli_write_man(struct buf *out, const struct command *c, const char *date)
 
 static int usage_error(const struct command *c, const char *what, const char *word)
 {
-    fprintf(stderr, "ficus %s: %s%s%s\nUsage: ficus %s%s%s [OPTIONS]; 'ficus help %s' tells more.\n",
-            c->words, what, word ? ": " : "", word ? word : "", c->words,
-            c->usage[0] ? " " : "", c->usage, c->words);
+    fprintf(stderr,
+            "ficus %s: %s%s%s\nUsage: ficus %s%s%s [OPTIONS]; 'ficus help %s' tells more.\n",
+            c->words, what, word ? ": " : "", word ? word : "", c->words, c->usage[0] ? " " : "",
+            c->usage, c->words);
     return EXIT_USAGE;
 }
 
@@ -181,8 +182,8 @@ static int help_run(const struct tables *t, int argc, char **argv)
 }
 
 // One argument that starts with '-'. Returns how many arguments it took, 0 on a mistake.
-static int take_option(struct cli *cli, const struct command_option *list, bool common,
-                       char **argv, int left, bool *help)
+static int take_option(struct cli *cli, const struct command_option *list, bool common, char **argv,
+                       int left, bool *help)
 {
     for (unsigned i = 0; list && list[i].name; i++) {
         const struct command_option *o = &list[i];

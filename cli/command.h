@@ -8,22 +8,28 @@
 #include "routes/control.h"
 
 // Exit statuses of design.md.
-enum cli_exit { EXIT_OK = 0, EXIT_DIFFERENT = 1, EXIT_USAGE = 2, EXIT_CONFIG = 3,
-                EXIT_UNREACHABLE = 4, EXIT_INTERNAL = 5 };
+enum cli_exit {
+    EXIT_OK = 0,
+    EXIT_DIFFERENT = 1,
+    EXIT_USAGE = 2,
+    EXIT_CONFIG = 3,
+    EXIT_UNREACHABLE = 4,
+    EXIT_INTERNAL = 5
+};
 
 struct command_option {
-    const char *name;   // long name without dashes; NULL ends the list
-    char letter;        // 0: none
-    const char *value;  // name of its value in the help; NULL: a flag
+    const char *name;  // long name without dashes; NULL ends the list
+    char letter;       // 0: none
+    const char *value; // name of its value in the help; NULL: a flag
     const char *help;
 };
 
 #define COMMAND_OPTIONS_MAX 16
-#define COMMAND_ARGS_MAX 64
+#define COMMAND_ARGS_MAX    64
 
 struct cli {
     const struct command *command;
-    const char *conf_file;           // -c, else $FICUS_CONFIG, else ./ficus.json
+    const char *conf_file; // -c, else $FICUS_CONFIG, else ./ficus.json
     bool json;
     const char *args[COMMAND_ARGS_MAX];
     unsigned nargs;
@@ -31,10 +37,10 @@ struct cli {
 };
 
 struct command {
-    const char *words;               // "route set"; NULL ends a list
-    const char *usage;               // "ROUTE STAGE [PERCENT]" or ""
-    const char *summary;             // one line
-    const char *text;                // what it does, in sentences
+    const char *words;                    // "route set"; NULL ends a list
+    const char *usage;                    // "ROUTE STAGE [PERCENT]" or ""
+    const char *summary;                  // one line
+    const char *text;                     // what it does, in sentences
     const struct command_option *options; // may be NULL; -c, --json, --help are common
     unsigned args_min, args_max;
     int (*run)(const struct cli *c); // returns an enum cli_exit
@@ -61,11 +67,11 @@ enum cli_need { NEED_CONF, NEED_MAPS, NEED_ROUTES, NEED_CONTROL, NEED_STATE };
 struct cli_env {
     struct conf *conf;
     struct entity_set *set;
-    struct route_table *table;  // with state under NEED_STATE
+    struct route_table *table; // with state under NEED_STATE
     struct control *control;
 };
-int cli_env_open(const struct cli *c, enum cli_need need, struct cli_env *env, int *status)
-    FICUS_MUST_CHECK;
+int cli_env_open(const struct cli *c, enum cli_need need, struct cli_env *env,
+                 int *status) FICUS_MUST_CHECK;
 void cli_env_close(struct cli_env *env);
 
 #endif

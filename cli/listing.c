@@ -77,8 +77,7 @@ static int print_json(const struct rows *r, const char *const *headers)
     return text ? EXIT_OK : EXIT_INTERNAL;
 }
 
-int listing_rows(const struct rows *rows, const char *const *headers, const char *empty,
-                 bool json)
+int listing_rows(const struct rows *rows, const char *const *headers, const char *empty, bool json)
 {
     if (json)
         return print_json(rows, headers);
@@ -88,8 +87,8 @@ int listing_rows(const struct rows *rows, const char *const *headers, const char
     return EXIT_OK;
 }
 
-int listing_print(struct control *c, const char *sql, const struct value *params,
-                  size_t nparams, const char *const *headers, const char *empty, bool json)
+int listing_print(struct control *c, const char *sql, const struct value *params, size_t nparams,
+                  const char *const *headers, const char *empty, bool json)
 {
     struct err e = {0};
     struct rows rows;

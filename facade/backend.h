@@ -12,7 +12,7 @@ struct backend;
 // One execution. Embedded in the caller's request; memory of operation->arena.
 struct execution {
     const struct operation *operation;
-    const struct route *route;             // for the URL of http backends and for metrics
+    const struct route *route; // for the URL of http backends and for metrics
     enum side side;
     uint64_t deadline_ns;
     struct result result;
@@ -27,7 +27,9 @@ struct backend_ops {
     bool (*healthy)(const struct backend *b);
     void (*destroy)(struct backend *b);
 };
-struct backend { const struct backend_ops *ops; };
+struct backend {
+    const struct backend_ops *ops;
+};
 
 static inline void backend_execute(struct backend *b, struct execution *x)
 {

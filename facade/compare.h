@@ -6,8 +6,8 @@
 #include "facade/operation.h"
 
 struct mismatch {
-    const struct field *field;    // NULL: a row, a count or the status as a whole
-    struct str key;               // of the record; "" for the whole
+    const struct field *field; // NULL: a row, a count or the status as a whole
+    struct str key;            // of the record; "" for the whole
     struct value legacy, new_;
 };
 #define MISMATCHES_MAX 16

@@ -13,14 +13,14 @@ struct sessions; // facade/sessions.h
 // What a dialect may use; one per loop, borrowed.
 struct dialect_env {
     struct dispatcher *dispatcher;
-    struct worker_pool *workers;           // for password hashes
+    struct worker_pool *workers; // for password hashes
     struct sessions *sessions;
     const struct entity_set *entities;
     const struct conf *conf;
 };
 
 struct dialect {
-    const char *name;                      // "v4_1", "rest"
+    const char *name; // "v4_1", "rest"
     // `options` is the mount's JSON. Returns per-mount state (or NULL with `e` set).
     struct dialect_mount *(*mount)(const struct dialect_env *env, const struct mount *m,
                                    struct err *e);

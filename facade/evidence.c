@@ -12,7 +12,7 @@
 #include <stdlib.h>
 
 #define SAMPLES_MAX 1024
-#define TEXT_MAX 256
+#define TEXT_MAX    256
 
 struct sample {
     char route[64], entity[64], key[160], field[64], legacy[TEXT_MAX], new_[TEXT_MAX],
@@ -30,8 +30,8 @@ struct evidence {
     struct tally *tallies;
     size_t ntallies;
     pthread_mutex_t lock;
-    struct sample *samples;     // under lock
-    size_t nsamples;            // under lock
+    struct sample *samples; // under lock
+    size_t nsamples;        // under lock
 };
 
 static const char *const outcome_names[] = {"match", "mismatch", "stale", "dropped"};
@@ -53,8 +53,8 @@ struct evidence *evidence_create(const struct route_table *t, struct err *e)
             char labels[160];
             snprintf(labels, sizeof labels, "route=\"%s\",outcome=\"%s\"", v->tallies[i].route,
                      outcome_names[o]);
-            v->tallies[i].metric[o] = metrics_counter(
-                "ficus_shadow_total", "Shadow comparisons by outcome.", labels);
+            v->tallies[i].metric[o] = metrics_counter("ficus_shadow_total",
+                                                      "Shadow comparisons by outcome.", labels);
         }
     }
     return v;
@@ -127,7 +127,8 @@ static int flush_tally(struct tally *t, struct pg_conn *pg, const char *instance
     }
     if (!changed)
         return 0;
-    const char *p[] = {t->route, instance, n[EVIDENCE_MATCH], n[EVIDENCE_MISMATCH],
+    const char *p[] = {t->route,          instance,
+                       n[EVIDENCE_MATCH], n[EVIDENCE_MISMATCH],
                        n[EVIDENCE_STALE], n[EVIDENCE_DROPPED]};
     if (pg_execz(pg,
                  "INSERT INTO ficus.shadow_stat (route, instance, stage_since, matched,"

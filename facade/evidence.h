@@ -7,8 +7,13 @@
 
 #include "facade/compare.h"
 
-enum evidence_outcome { EVIDENCE_MATCH, EVIDENCE_MISMATCH, EVIDENCE_STALE, EVIDENCE_DROPPED,
-                        EVIDENCE_OUTCOMES };
+enum evidence_outcome {
+    EVIDENCE_MATCH,
+    EVIDENCE_MISMATCH,
+    EVIDENCE_STALE,
+    EVIDENCE_DROPPED,
+    EVIDENCE_OUTCOMES
+};
 
 struct evidence;
 struct control;
@@ -19,7 +24,7 @@ void evidence_count(struct evidence *v, const struct route *r, enum evidence_out
 void evidence_sample(struct evidence *v, const struct route *r, const struct operation *op,
                      const struct mismatch *m);
 // Writes what has gathered since the last call. Blocking: not on a loop.
-int evidence_flush(struct evidence *v, struct control *c, const char *instance, struct err *e)
-    FICUS_MUST_CHECK;
+int evidence_flush(struct evidence *v, struct control *c, const char *instance,
+                   struct err *e) FICUS_MUST_CHECK;
 
 #endif

@@ -9,21 +9,24 @@
 #include "routes/route.h"
 
 enum operation_kind {
-    OPERATION_GET,      // query.key
-    OPERATION_LIST,     // query (filter, keys, related, order, page), may want a total
+    OPERATION_GET,  // query.key
+    OPERATION_LIST, // query (filter, keys, related, order, page), may want a total
     OPERATION_COUNT,
-    OPERATION_CREATE,   // write (key made by the dialect or operation_prepare)
+    OPERATION_CREATE, // write (key made by the dialect or operation_prepare)
     OPERATION_UPDATE,
     OPERATION_DELETE,
-    OPERATION_RELATE,   // relationship + near key + far keys
+    OPERATION_RELATE, // relationship + near key + far keys
 };
 const char *operation_name(enum operation_kind k);
 unsigned operation_route_bit(enum operation_kind k); // enum route_operations
-static inline bool operation_is_read(enum operation_kind k) { return k <= OPERATION_COUNT; }
+static inline bool operation_is_read(enum operation_kind k)
+{
+    return k <= OPERATION_COUNT;
+}
 
 // Who asks.
 struct principal {
-    struct str user_id;   // "" before login
+    struct str user_id; // "" before login
     struct str user_name;
     bool is_admin;
 };
@@ -31,44 +34,47 @@ struct principal {
 // Related rows to return with every row of a read (link_name_to_fields_array, expand=).
 struct expansion {
     const struct relationship *relationship;
-    const struct field *const *fields; size_t nfields;
-    long long limit;                       // -1: none
+    const struct field *const *fields;
+    size_t nfields;
+    long long limit; // -1: none
 };
 
 struct relate {
     const struct relationship *relationship;
-    struct value near;                     // key of the entity's row
-    const struct value *far; size_t nfar;
+    struct value near; // key of the entity's row
+    const struct value *far;
+    size_t nfar;
     bool remove;
-    const struct value *extra;             // by field index of relationship->through; NULL
+    const struct value *extra; // by field index of relationship->through; NULL
 };
 
 struct operation {
     enum operation_kind kind;
     const struct entity *entity;
     const struct principal *principal;
-    struct query query;                    // reads
-    struct expansion *expansions; size_t nexpansions;
-    bool want_total;                       // LIST: also count without the page
-    bool before_write;                     // reads: a write follows from it, so the owner answers
-    struct write write;                    // CREATE, UPDATE, DELETE
-    struct relate relate;                  // RELATE
-    long long epoch;                       // of the group, set by dispatch for writes
-    char write_id[37];                     // set by dispatch for writes
+    struct query query; // reads
+    struct expansion *expansions;
+    size_t nexpansions;
+    bool want_total;      // LIST: also count without the page
+    bool before_write;    // reads: a write follows from it, so the owner answers
+    struct write write;   // CREATE, UPDATE, DELETE
+    struct relate relate; // RELATE
+    long long epoch;      // of the group, set by dispatch for writes
+    char write_id[37];    // set by dispatch for writes
     struct arena *arena;
-    const char *request_line;              // short description for mismatches and logs
+    const char *request_line; // short description for mismatches and logs
 };
 
 enum result_status {
     RESULT_OK,
     RESULT_NOT_FOUND,
-    RESULT_CONFLICT,      // key or unique value exists
-    RESULT_INVALID,       // the values cannot be stored
+    RESULT_CONFLICT, // key or unique value exists
+    RESULT_INVALID,  // the values cannot be stored
     RESULT_DENIED,
-    RESULT_FENCED,        // inside dispatch only: retried on the owner, never seen by dialects
-    RESULT_BUSY,          // shed: nothing was done; Retry-After
-    RESULT_UNAVAILABLE,   // the side that must answer is down; nothing was done
-    RESULT_TIMEOUT,       // reads: no answer in time. Writes: outcome unknown
+    RESULT_FENCED,      // inside dispatch only: retried on the owner, never seen by dialects
+    RESULT_BUSY,        // shed: nothing was done; Retry-After
+    RESULT_UNAVAILABLE, // the side that must answer is down; nothing was done
+    RESULT_TIMEOUT,     // reads: no answer in time. Writes: outcome unknown
     RESULT_RETIRED,
     RESULT_UNSUPPORTED,
     RESULT_ERROR,
@@ -76,21 +82,24 @@ enum result_status {
 const char *result_status_name(enum result_status s);
 
 struct record {
-    const struct value *values;            // parallel to query.fields (canonical)
-    struct record_set *related;            // parallel to operation.expansions; or NULL
+    const struct value *values; // parallel to query.fields (canonical)
+    struct record_set *related; // parallel to operation.expansions; or NULL
 };
-struct record_set { struct record *rows; size_t n; };
+struct record_set {
+    struct record *rows;
+    size_t n;
+};
 
 struct result {
     enum result_status status;
-    struct record_set records;             // GET: 0 or 1 row
-    long long total;                       // COUNT, or LIST with want_total; -1 unknown
-    const struct value *key;               // CREATE: the row's key
-    long long through;                     // legacy writes: greatest changelog seq inside the
-                                           // transaction, for read-your-writes; 0 none
-    long long changed;                     // RELATE: link rows added or removed
+    struct record_set records; // GET: 0 or 1 row
+    long long total;           // COUNT, or LIST with want_total; -1 unknown
+    const struct value *key;   // CREATE: the row's key
+    long long through;         // legacy writes: greatest changelog seq inside the
+                               // transaction, for read-your-writes; 0 none
+    long long changed;         // RELATE: link rows added or removed
     enum side served_by;
-    struct err err;                        // detail for logs; message is safe for clients
+    struct err err; // detail for logs; message is safe for clients
 };
 
 // Fills what a create needs: the key (uuid), defaults and auto values, `now`.

@@ -79,8 +79,7 @@ int operation_clone_read(const struct operation *op, struct arena *a, struct ope
     out->query.up_to_key = clone_values(q->up_to_key, op->entity->nkeys, a, &bad);
     out->expansions = clone_array(op->expansions, op->nexpansions, sizeof *op->expansions, a, &bad);
     for (size_t i = 0; out->expansions && i < op->nexpansions; i++)
-        out->expansions[i].fields =
-            clone_array(op->expansions[i].fields, op->expansions[i].nfields,
-                        sizeof *op->expansions[i].fields, a, &bad);
+        out->expansions[i].fields = clone_array(op->expansions[i].fields, op->expansions[i].nfields,
+                                                sizeof *op->expansions[i].fields, a, &bad);
     return bad ? err_memory(e) : 0;
 }

@@ -12,7 +12,7 @@
 #define PINS_MAX 65536
 
 struct pin {
-    uint64_t id;             // hash of entity and key
+    uint64_t id; // hash of entity and key
     long long through;
     UT_hash_handle hh;
 };
@@ -21,10 +21,10 @@ struct pins {
     const struct entity_set *set;
     struct live *live;
     size_t nentities;
-    _Atomic long long *latest;   // greatest number noted, by entity position
+    _Atomic long long *latest; // greatest number noted, by entity position
     pthread_mutex_t lock;
-    struct pin *table;           // under lock
-    _Atomic long long overflow;  // greatest number that found no room
+    struct pin *table;          // under lock
+    _Atomic long long overflow; // greatest number that found no room
 };
 
 struct pins *pins_create(const struct entity_set *set, struct live *live, struct err *e)
@@ -47,7 +47,8 @@ void pins_destroy(struct pins *p)
     struct pin *pin, *next;
     if (!p)
         return;
-    HASH_ITER(hh, p->table, pin, next) {
+    HASH_ITER(hh, p->table, pin, next)
+    {
         HASH_DEL(p->table, pin);
         free(pin);
     }
@@ -159,7 +160,8 @@ static long long looks_at(const struct pins *p, const struct operation *op)
 static void forget_arrived(struct pins *p, long long through)
 {
     struct pin *pin, *next;
-    HASH_ITER(hh, p->table, pin, next) {
+    HASH_ITER(hh, p->table, pin, next)
+    {
         if (pin->through <= through) {
             HASH_DEL(p->table, pin);
             free(pin);

@@ -13,7 +13,7 @@ struct server;
 struct server_options {
     const struct conf *conf;
     const struct entity_set *entities;
-    bool service;            // rest dialect on postgres, no ladder, no legacy
+    bool service; // rest dialect on postgres, no ladder, no legacy
 };
 
 // Loads the table, starts threads, binds the listeners; serving when it returns.
@@ -21,6 +21,6 @@ struct server *server_start(const struct server_options *o, struct err *e);
 // Drains (no new connections, open requests finish, up to facade.drain_ms) and frees.
 void server_stop(struct server *s);
 int server_reload(struct server *s, struct err *e) FICUS_MUST_CHECK; // definitions, SIGHUP
-const char *server_address(const struct server *s); // "127.0.0.1:8080"
+const char *server_address(const struct server *s);                  // "127.0.0.1:8080"
 
 #endif

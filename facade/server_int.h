@@ -46,18 +46,18 @@ struct server {
     struct server_options o;
     struct live *live;
     struct odbc_workers *workers;
-    struct worker_pool *hashers;   // bcrypt
+    struct worker_pool *hashers; // bcrypt
     struct pins *pins;
     struct evidence *evidence;
-    struct control *control;       // of the evidence, used by the live thread only
+    struct control *control; // of the evidence, used by the live thread only
     struct server_loop loops[LOOPS_MAX];
     unsigned nloops;
     atomic_bool draining, started;
     char address[128];
 };
 
-int server_loop_create(struct server_loop *sl, struct server *s, unsigned index, struct err *e)
-    FICUS_MUST_CHECK;
+int server_loop_create(struct server_loop *sl, struct server *s, unsigned index,
+                       struct err *e) FICUS_MUST_CHECK;
 void server_loop_destroy(struct server_loop *sl);
 // True when the request was one of the built-in endpoints and has been answered.
 bool server_admin(struct server *s, struct http_request *r);

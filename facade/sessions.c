@@ -17,14 +17,14 @@
 #include <uthash.h>
 
 #define SESSION_FRESH_MS 2000
-#define SESSIONS_MAX 20000
-#define QUERY_MS 2000
+#define SESSIONS_MAX     20000
+#define QUERY_MS         2000
 
 struct entry {
     struct session session;
     char user_id[128], user_name[128];
     uint64_t checked_ms;
-    unsigned endings;      // how many sessions had ended when it was checked
+    unsigned endings; // how many sessions had ended when it was checked
     UT_hash_handle hh;
 };
 
@@ -33,12 +33,12 @@ static atomic_uint endings; // sessions that ended, on any loop
 struct sessions {
     struct pg_pool *pool;
     unsigned life_ms;
-    struct entry *cache;   // in order of insertion
+    struct entry *cache; // in order of insertion
 };
 
 // One statement on its way; owns its memory.
 struct errand {
-    struct pg_job job;     // first
+    struct pg_job job; // first
     struct pg_call call;
     struct value params[6];
     struct arena *arena;
@@ -115,7 +115,9 @@ static struct errand *errand_create(struct sessions *s, const char *id)
     x->sessions = s;
     snprintf(x->id, sizeof x->id, "%s", id);
     x->params[0] = value_set(arena_str(a, str_of(hash)));
-    x->job = (struct pg_job){.calls = &x->call, .ncalls = 1, .arena = a,
+    x->job = (struct pg_job){.calls = &x->call,
+                             .ncalls = 1,
+                             .arena = a,
                              .deadline_ns = clock_mono_ns() + QUERY_MS * 1000000ull};
     return x;
 }

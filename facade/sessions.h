@@ -10,9 +10,9 @@
 struct sessions; // one per loop
 
 struct session {
-    char id[33];              // 32 hex, opaque to clients
+    char id[33]; // 32 hex, opaque to clients
     struct principal principal;
-    uint64_t expires_ms;      // wall clock
+    uint64_t expires_ms; // wall clock
 };
 
 // `done(ctx, s)`: s is NULL when unknown or expired; borrowed during the call.

@@ -16,8 +16,7 @@ struct control {
 
 static const struct log_ctx ctx = {"control", NULL, NULL};
 
-int control_open(const char *conninfo, const char *application, struct control **out,
-                 struct err *e)
+int control_open(const char *conninfo, const char *application, struct control **out, struct err *e)
 {
     struct control *c = calloc(1, sizeof *c);
     *out = NULL;
@@ -130,8 +129,9 @@ static int read_stage(struct pg_conn *pg, const char *route, enum stage *stage, 
 {
     struct value p = value_set(str_of(route));
     struct rows rows;
-    if (pg_query(pg, STR("SELECT stage, canary_bp FROM ficus.route_state WHERE route = $1"
-                         " FOR UPDATE"),
+    if (pg_query(pg,
+                 STR("SELECT stage, canary_bp FROM ficus.route_state WHERE route = $1"
+                     " FOR UPDATE"),
                  &p, 1, a, &rows, e))
         return -1;
     if (rows.nrows == 0)

@@ -19,10 +19,14 @@ struct pg_conn *control_pg(struct control *c, struct err *e); // connected, or N
 json_t *control_state(struct control *c, struct err *e);
 // Inserts missing route_state/owner/fence rows for the definitions (stage legacy, owner
 // legacy, epoch 0; the new store's fence closed).
-int control_register(struct control *c, const struct route_table *t, struct err *e)
-    FICUS_MUST_CHECK;
+int control_register(struct control *c, const struct route_table *t,
+                     struct err *e) FICUS_MUST_CHECK;
 
-struct route_change { const char *route; enum stage to; unsigned canary_bp; };
+struct route_change {
+    const char *route;
+    enum stage to;
+    unsigned canary_bp;
+};
 // All in one transaction; illegal steps refuse all. Writes history and audit.
 int control_set_stages(struct control *c, const struct route_change *changes, size_t n,
                        const char *who, const char *why, struct err *e) FICUS_MUST_CHECK;
@@ -32,10 +36,9 @@ struct instance {
     int pid;
     long long table_version;
     char maps_hash[20];
-    json_t *detail;     // borrowed
+    json_t *detail; // borrowed
 };
-int control_heartbeat(struct control *c, const struct instance *i, struct err *e)
-    FICUS_MUST_CHECK;
+int control_heartbeat(struct control *c, const struct instance *i, struct err *e) FICUS_MUST_CHECK;
 int control_forget(struct control *c, const char *id, struct err *e) FICUS_MUST_CHECK;
 
 long long control_next_epoch(struct control *c, struct err *e); // -1 on error

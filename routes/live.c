@@ -21,9 +21,9 @@
 #include <unistd.h>
 
 #define HEARTBEAT_MS 1000
-#define THROUGH_MS 100
-#define RETRY_MS 500
-#define REFRESH_MS 5000 // even without a notice
+#define THROUGH_MS   100
+#define RETRY_MS     500
+#define REFRESH_MS   5000 // even without a notice
 
 struct live {
     struct live_options o;
@@ -56,8 +56,8 @@ static void save_state(const struct live *l, const json_t *state)
         close(fd);
     // The old file stays whole until the new one is on disk.
     if (!good || rename(temporary, l->o.state_path))
-        log_warn(&log_ctx, "the last good table cannot be saved in %s: errno %d",
-                 l->o.state_path, errno);
+        log_warn(&log_ctx, "the last good table cannot be saved in %s: errno %d", l->o.state_path,
+                 errno);
 }
 
 static json_t *load_state(const struct live *l)
@@ -195,8 +195,7 @@ static int connect(struct live *l, struct err *e)
 {
     char name[96];
     snprintf(name, sizeof name, "ficus %s", l->o.kind);
-    if (!l->control &&
-        control_open(conf_str(l->o.conf, "control.conninfo"), name, &l->control, e))
+    if (!l->control && control_open(conf_str(l->o.conf, "control.conninfo"), name, &l->control, e))
         return -1;
     if (listen_on(l, e) || refresh(l, e))
         return -1;
@@ -252,8 +251,7 @@ static void *live_main(void *arg)
 static struct route_table *load_definitions(const struct live_options *o, struct err *e)
 {
     struct problems p = {0};
-    struct route_table *t =
-        route_table_load(conf_path(o->conf, "routes.path"), o->entities, &p);
+    struct route_table *t = route_table_load(conf_path(o->conf, "routes.path"), o->entities, &p);
     if (!t)
         err_set(e, ERR_CONFIG, "route table: %.*s", (int)(p.text.len < 400 ? p.text.len : 400),
                 p.text.data ? p.text.data : "");

@@ -12,9 +12,9 @@ struct live;
 struct live_options {
     const struct conf *conf;
     const struct entity_set *entities;
-    const char *kind;            // "serve", "sync", "service"
-    const char *address;         // shown in `ficus status`
-    const char *state_path;      // last good table on disk; NULL: none
+    const char *kind;       // "serve", "sync", "service"
+    const char *address;    // shown in `ficus status`
+    const char *state_path; // last good table on disk; NULL: none
     // Called in the live thread with a table that the callee must route_table_ref to keep.
     void (*on_table)(void *ctx, struct route_table *t);
     // Called before every heartbeat; returns an owned JSON object (held requests, ..) or NULL.
@@ -25,9 +25,9 @@ struct live_options {
 // (all legacy). Fails only when the definitions are wrong.
 struct live *live_start(const struct live_options *o, struct err *e);
 void live_stop(struct live *l);
-struct route_table *live_table(struct live *l);  // referenced: unref it. Thread: any
-bool live_connected(const struct live *l);       // control store reachable now
-const char *live_id(const struct live *l);       // instance id
+struct route_table *live_table(struct live *l); // referenced: unref it. Thread: any
+bool live_connected(const struct live *l);      // control store reachable now
+const char *live_id(const struct live *l);      // instance id
 // Every change of the entity up to this legacy changelog seq stands in the new store (the
 // least ficus.position.through over the partitions of stream legacy.<entity>); -1 unknown.
 // This is what releases a read-your-writes pin: a write remembers the greatest changelog seq

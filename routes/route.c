@@ -184,15 +184,15 @@ json_t *route_table_state(const struct route_table *t)
     json_t *routes = json_object(), *groups = json_object();
     for (size_t i = 0; i < t->nroutes; i++) {
         const struct route *r = &t->routes[i];
-        json_object_set_new(routes, r->name,
-                            json_pack("{s:s, s:i}", "stage", stage_name(r->stage), "canary_bp",
-                                      (int)r->canary_bp));
+        json_object_set_new(
+            routes, r->name,
+            json_pack("{s:s, s:i}", "stage", stage_name(r->stage), "canary_bp", (int)r->canary_bp));
     }
     for (size_t i = 0; i < t->ngroups; i++) {
         const struct group *g = &t->groups[i];
         json_object_set_new(groups, g->name,
-                            json_pack("{s:s, s:I, s:s, s:I}", "owner", side_name(g->owner),
-                                      "epoch", (json_int_t)g->epoch, "phase",
+                            json_pack("{s:s, s:I, s:s, s:I}", "owner", side_name(g->owner), "epoch",
+                                      (json_int_t)g->epoch, "phase",
                                       g->holding ? "holding" : "open", "hold_until_ms",
                                       (json_int_t)g->hold_until_ms));
     }

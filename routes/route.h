@@ -21,31 +21,36 @@ enum route_operations { ROUTE_READS = 1, ROUTE_WRITES = 2, ROUTE_RELATES = 4, RO
 
 struct group {
     const char *name;
-    unsigned index;                 // dense, for arrays of counters and queues
-    const struct entity **entities; size_t nentities;
+    unsigned index; // dense, for arrays of counters and queues
+    const struct entity **entities;
+    size_t nentities;
     bool rogue_allowed;
     // State.
     enum side owner;
     long long epoch;
     bool holding;
-    uint64_t hold_until_ms;         // wall clock
+    uint64_t hold_until_ms; // wall clock
 };
 
 struct route {
-    const char *name;               // "account"
+    const char *name; // "account"
     unsigned index;
     const struct entity *entity;
     const struct group *group;
-    unsigned operations;            // enum route_operations
-    enum backend_kind backend[2];   // by side; legacy: odbc (http pass-through later)
-    const char *url[2];             // BACKEND_HTTP: base URL
+    unsigned operations;          // enum route_operations
+    enum backend_kind backend[2]; // by side; legacy: odbc (http pass-through later)
+    const char *url[2];           // BACKEND_HTTP: base URL
     // State.
     enum stage stage;
-    unsigned canary_bp;             // 1/100 per cent of keys
+    unsigned canary_bp; // 1/100 per cent of keys
 };
 
 // A dialect mounted on a path prefix: {"dialect":"v4_1","path":"/service/v4_1/rest.php"}.
-struct mount { const char *dialect; const char *path; const json_t *options; };
+struct mount {
+    const char *dialect;
+    const char *path;
+    const json_t *options;
+};
 
 struct route_table;
 
@@ -59,8 +64,8 @@ struct route_table *route_table_load(const char *file, const struct entity_set *
 struct route_table *route_table_with_state(const struct route_table *t, const json_t *state,
                                            struct err *e);
 json_t *route_table_state(const struct route_table *t); // owned; the same shape
-void route_table_ref(struct route_table *t);   // Thread: any
-void route_table_unref(struct route_table *t); // Thread: any; NULL is fine
+void route_table_ref(struct route_table *t);            // Thread: any
+void route_table_unref(struct route_table *t);          // Thread: any; NULL is fine
 
 long long route_table_version(const struct route_table *t);
 const struct route *route_find(const struct route_table *t, struct str name);

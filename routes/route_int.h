@@ -15,8 +15,8 @@
 struct definitions {
     atomic_uint refs;
     const struct entity_set *set;
-    struct arena *arena;     // names, urls, entity lists
-    json_t *root;            // mounts borrow their options from it
+    struct arena *arena; // names, urls, entity lists
+    json_t *root;        // mounts borrow their options from it
     struct mount *mounts;
     size_t nmounts;
 };

@@ -159,7 +159,7 @@ static enum err_code classify(const char *sqlstate, int native, const char *mess
         {"42P01", ERR_SCHEMA},      {"42703", ERR_SCHEMA},      {"42883", ERR_SCHEMA},
         {"42704", ERR_SCHEMA},      {"3F000", ERR_SCHEMA},      {"0A000", ERR_SCHEMA},
         {"42501", ERR_DENIED},      {"25006", ERR_DENIED},      {"21000", ERR_INVALID},
-        {"26000", ERR_SCHEMA},     {"55006", ERR_BUSY}, // a replication slot in use
+        {"26000", ERR_SCHEMA},      {"55006", ERR_BUSY}, // a replication slot in use
     };
     for (size_t i = 0; i < sizeof(exact) / sizeof(exact[0]); i++)
         if (strcmp(sqlstate, exact[i].state) == 0)

@@ -12,13 +12,16 @@
 #include <stdlib.h>
 
 #define UPSTREAMS_MAX 256
-#define JSON_FLAGS (JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL)
+#define JSON_FLAGS    (JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL)
 
 struct http_backend {
     struct backend base;
     struct http_client *client;
     struct loop *loop;
-    struct { char url[512]; struct http_upstream *upstream; } upstreams[UPSTREAMS_MAX];
+    struct {
+        char url[512];
+        struct http_upstream *upstream;
+    } upstreams[UPSTREAMS_MAX];
     size_t nupstreams;
     bool down; // the newest call could not reach its service
 };
@@ -112,13 +115,17 @@ static void send_call(struct call *c)
     struct http_header headers[4] = {
         {STR("Content-Type"), STR("application/json")},
         {STR("Ficus-Write-Id"), str_of(op->write_id)},
-        {STR("Ficus-Epoch"), str_n(epoch, (size_t)snprintf(epoch, sizeof epoch, "%lld",
-                                                          op->epoch))}};
-    struct http_client_request r = {
-        .upstream = upstream_of(c->backend, x->route->url[SIDE_NEW]), .method = STR("POST"),
-        .headers = headers,
-        .nheaders = operation_is_read(op->kind) ? 1 : op->epoch < 0 ? 2 : 3,
-        .deadline_ms = left_ms(x), .done = on_reply, .ctx = c};
+        {STR("Ficus-Epoch"),
+         str_n(epoch, (size_t)snprintf(epoch, sizeof epoch, "%lld", op->epoch))}};
+    struct http_client_request r = {.upstream = upstream_of(c->backend, x->route->url[SIDE_NEW]),
+                                    .method = STR("POST"),
+                                    .headers = headers,
+                                    .nheaders = operation_is_read(op->kind) ? 1
+                                                : op->epoch < 0             ? 2
+                                                                            : 3,
+                                    .deadline_ms = left_ms(x),
+                                    .done = on_reply,
+                                    .ctx = c};
     snprintf(target, sizeof target, "/%s/_canonical", op->entity->plural);
     r.target = str_of(target);
     canonical_write_operation(op, &body);

@@ -7,10 +7,9 @@
 #include "facade/backend.h"
 
 // Borrows the client. One a loop.
-struct backend *http_backend_create(struct http_client *client, struct loop *loop,
-                                    struct err *e);
+struct backend *http_backend_create(struct http_client *client, struct loop *loop, struct err *e);
 // Resolves the URLs of the table's http routes; may block: before the loop runs.
-int http_backend_prepare(struct backend *b, const struct route_table *t, struct err *e)
-    FICUS_MUST_CHECK;
+int http_backend_prepare(struct backend *b, const struct route_table *t,
+                         struct err *e) FICUS_MUST_CHECK;
 
 #endif

@@ -46,8 +46,7 @@ static int copy_expansions(struct plan *p, const struct operation *op)
         return -1;
     for (size_t i = 0; i < op->nexpansions; i++) {
         list[i] = op->expansions[i];
-        list[i].fields = copy_fields(op->expansions[i].fields, op->expansions[i].nfields,
-                                     p->arena);
+        list[i].fields = copy_fields(op->expansions[i].fields, op->expansions[i].nfields, p->arena);
         if (!list[i].fields)
             return -1;
     }
@@ -183,8 +182,7 @@ static int canonical_row(const struct field *const *fields, size_t n, enum side 
     return 0;
 }
 
-int plan_take_rows(const struct plan *p, const struct rows *rows, struct result *out,
-                   struct err *e)
+int plan_take_rows(const struct plan *p, const struct rows *rows, struct result *out, struct err *e)
 {
     if (rows->nrows && rows->ncols != p->nfields)
         return err_set(e, ERR_SCHEMA, "%s: %zu columns where %zu were asked for",
@@ -196,8 +194,7 @@ int plan_take_rows(const struct plan *p, const struct rows *rows, struct result 
         return err_memory(e);
     out->records.n = rows->nrows;
     for (size_t i = 0; i < rows->nrows; i++, values += p->nfields) {
-        if (canonical_row(p->fields, p->nfields, p->side, rows_at(rows, i, 0), p->arena, values,
-                          e))
+        if (canonical_row(p->fields, p->nfields, p->side, rows_at(rows, i, 0), p->arena, values, e))
             return -1;
         out->records.rows[i].values = values;
     }
@@ -230,10 +227,16 @@ int plan_expand(struct plan *p, const struct result *r, size_t *n, struct err *e
         keys[i] = r->records.rows[i].values[p->key_at[0]];
     for (size_t i = 0; i < p->op.nexpansions; i++) {
         const struct expansion *x = &p->op.expansions[i];
-        struct related related = {.relationship = x->relationship, .parent = p->op.entity,
-                                  .parent_key = keys, .nparent_key = rows, .by_parent = true};
-        struct query q = {.entity = x->relationship->target, .fields = x->fields,
-                          .nfields = x->nfields, .related = &related, .limit = -1};
+        struct related related = {.relationship = x->relationship,
+                                  .parent = p->op.entity,
+                                  .parent_key = keys,
+                                  .nparent_key = rows,
+                                  .by_parent = true};
+        struct query q = {.entity = x->relationship->target,
+                          .fields = x->fields,
+                          .nfields = x->nfields,
+                          .related = &related,
+                          .limit = -1};
         if (query_select(&q, p->side, p->dbms, p->arena, &p->expansions[i], e))
             return -1;
     }
@@ -299,8 +302,7 @@ int plan_take_expansion(const struct plan *p, size_t number, const struct rows *
         struct record_set *s = set_of(out, p, number, parents[i]);
         if (!s)
             continue;
-        if (canonical_row(x->fields, x->nfields, p->side, rows_at(rows, i, 1), p->arena, values,
-                          e))
+        if (canonical_row(x->fields, x->nfields, p->side, rows_at(rows, i, 1), p->arena, values, e))
             return -1;
         if (x->limit < 0 || (long long)s->n < x->limit)
             s->rows[s->n++].values = values;
@@ -361,14 +363,24 @@ int result_copy(const struct operation *op, const struct result *from, struct ar
 
 void result_error(struct result *r, const struct err *e)
 {
-    static const struct { enum err_code code; enum result_status status; } map[] = {
-        {ERR_NOT_FOUND, RESULT_NOT_FOUND},  {ERR_CONFLICT, RESULT_CONFLICT},
-        {ERR_CONSTRAINT, RESULT_INVALID},   {ERR_VALUE, RESULT_INVALID},
-        {ERR_INVALID, RESULT_INVALID},      {ERR_LIMIT, RESULT_INVALID},
-        {ERR_DENIED, RESULT_DENIED},        {ERR_FENCED, RESULT_FENCED},
-        {ERR_BUSY, RESULT_BUSY},            {ERR_TIMEOUT, RESULT_TIMEOUT},
-        {ERR_CANCELLED, RESULT_TIMEOUT},    {ERR_UNKNOWN_OUTCOME, RESULT_TIMEOUT},
-        {ERR_UNREACHABLE, RESULT_UNAVAILABLE}, {ERR_UNSUPPORTED, RESULT_UNSUPPORTED},
+    static const struct {
+        enum err_code code;
+        enum result_status status;
+    } map[] = {
+        {ERR_NOT_FOUND, RESULT_NOT_FOUND},
+        {ERR_CONFLICT, RESULT_CONFLICT},
+        {ERR_CONSTRAINT, RESULT_INVALID},
+        {ERR_VALUE, RESULT_INVALID},
+        {ERR_INVALID, RESULT_INVALID},
+        {ERR_LIMIT, RESULT_INVALID},
+        {ERR_DENIED, RESULT_DENIED},
+        {ERR_FENCED, RESULT_FENCED},
+        {ERR_BUSY, RESULT_BUSY},
+        {ERR_TIMEOUT, RESULT_TIMEOUT},
+        {ERR_CANCELLED, RESULT_TIMEOUT},
+        {ERR_UNKNOWN_OUTCOME, RESULT_TIMEOUT},
+        {ERR_UNREACHABLE, RESULT_UNAVAILABLE},
+        {ERR_UNSUPPORTED, RESULT_UNSUPPORTED},
     };
     r->status = RESULT_ERROR;
     r->err = *e;

@@ -9,18 +9,20 @@
 #include "facade/operation.h"
 
 struct plan {
-    struct operation op;         // a copy whose arrays are the plan's
+    struct operation op; // a copy whose arrays are the plan's
     enum side side;
     const struct dbms *dbms;
     struct arena *arena;
     // Reads.
-    const struct field *const *fields; size_t nfields; // selected: asked for, then the key
-    size_t key_at[16];           // position of each key part among them
+    const struct field *const *fields;
+    size_t nfields;    // selected: asked for, then the key
+    size_t key_at[16]; // position of each key part among them
     struct sql select, count;
     bool has_select, has_count;
-    struct sql *expansions;      // made by plan_expand once the rows are known
+    struct sql *expansions; // made by plan_expand once the rows are known
     // Writes.
-    struct write_statement *statements; size_t nstatements;
+    struct write_statement *statements;
+    size_t nstatements;
 };
 
 int plan_make(struct plan *p, const struct operation *op, enum side side, const struct dbms *d,
@@ -30,8 +32,8 @@ int plan_take_rows(const struct plan *p, const struct rows *rows, struct result 
                    struct err *e) FICUS_MUST_CHECK;
 int plan_take_count(const struct rows *rows, struct result *out, struct err *e) FICUS_MUST_CHECK;
 // Statements for the expansions of these records; 0 rows: none are needed (*n = 0).
-int plan_expand(struct plan *p, const struct result *rows, size_t *n, struct err *e)
-    FICUS_MUST_CHECK;
+int plan_expand(struct plan *p, const struct result *rows, size_t *n,
+                struct err *e) FICUS_MUST_CHECK;
 int plan_take_expansion(const struct plan *p, size_t number, const struct rows *rows,
                         struct result *out, struct err *e) FICUS_MUST_CHECK;
 // Deep copy of a result into another arena (the request's).

@@ -15,17 +15,17 @@
 #include "facade/dialect.h"
 #include "facade/http/form.h"
 
-#define REST_PAGE 50
+#define REST_PAGE     50
 #define REST_PAGE_MAX 1000
 
 struct rest_request {
-    struct dispatch dispatch;  // first
+    struct dispatch dispatch; // first
     struct dialect_mount *mount;
     struct http_request *http;
     struct operation op;
     struct principal principal;
     const struct entity *entity;
-    bool canonical;            // asked by another Ficus process
+    bool canonical; // asked by another Ficus process
     unsigned created_status;
 };
 

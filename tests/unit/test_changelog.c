@@ -5,12 +5,12 @@
 
 #include "base/clock.h"
 
+#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
-#include <cmocka.h>
 
 #define NUMBERS 64
 
@@ -64,7 +64,8 @@ int __wrap_odbc_query(struct odbc_conn *c, struct str sql, const struct value *p
 {
     long long first = 0, limit = 1;
     (void)c, (void)max;
-    *out = (struct rows){.ncols = 5, .cells = arena_array(a, (NUMBERS + 1) * 5, sizeof(struct value))};
+    *out = (struct rows){.ncols = 5,
+                         .cells = arena_array(a, (NUMBERS + 1) * 5, sizeof(struct value))};
     if (n > 0)
         assert_true(str_to_int(value_str(p[0]), 0, INT64_MAX, &first));
     if (n > 1)
@@ -128,8 +129,11 @@ static int setup(void **state)
     static struct fixture f;
     struct err e = {0};
     memset(store, 0, sizeof store);
-    fake = (struct dbms){.name = "fake", .changelog_read_sql = "read", .changelog_max_sql = "max",
-                         .changelog_probe_sql = "probe", .changelog_trim_sql = "trim"};
+    fake = (struct dbms){.name = "fake",
+                         .changelog_read_sql = "read",
+                         .changelog_max_sql = "max",
+                         .changelog_probe_sql = "probe",
+                         .changelog_trim_sql = "trim"};
     f = (struct fixture){.arena = arena_create(0)};
     assert_int_equal(changelog_open(conn, 0, &f.log, &e), 0);
     *state = &f;

@@ -5,11 +5,11 @@
 
 #include "migrations/map.h"
 
+#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <string.h>
-#include <cmocka.h>
 
 static const char map_text[] =
     "{\"entity\":\"thing\",\"plural\":\"things\",\"title\":\"Thing\","
@@ -45,7 +45,10 @@ static int unload(void **state)
     return 0;
 }
 
-struct wire { struct buf key, value, foreign; struct arena *a; };
+struct wire {
+    struct buf key, value, foreign;
+    struct arena *a;
+};
 
 static void field(struct value *row, const char *name, const char *text)
 {
@@ -90,8 +93,8 @@ static void a_row_comes_back(void **state)
     encode(&w, &c);
     assert_string_equal(w.key.data, "{\"id\":\"k\\\"1\"}");
     struct kafka_header h[] = {{"ficus-term", STR("3")}};
-    struct kafka_message m = {.key = buf_str(&w.key), .value = buf_str(&w.value), .headers = h,
-                              .nheaders = 1};
+    struct kafka_message m = {
+        .key = buf_str(&w.key), .value = buf_str(&w.value), .headers = h, .nheaders = 1};
     assert_int_equal(event_decode(thing, SIDE_LEGACY, &m, w.a, &out, &e), 0);
     assert_int_equal(out.kind, EVENT_CHANGE);
     assert_int_equal(out.change.op, CHANGE_UPDATE);
@@ -158,8 +161,8 @@ static void what_may_not_cross_is_named(void **state)
     assert_string_equal(w.foreign.data, "name:nul"); // the date has a policy
     assert_non_null(strstr(w.value.data, "\"day\":null"));
     struct kafka_header h[] = {{"ficus-foreign", buf_str(&w.foreign)}};
-    struct kafka_message m = {.key = buf_str(&w.key), .value = buf_str(&w.value), .headers = h,
-                              .nheaders = 1};
+    struct kafka_message m = {
+        .key = buf_str(&w.key), .value = buf_str(&w.value), .headers = h, .nheaders = 1};
     assert_int_equal(event_decode(thing, SIDE_LEGACY, &m, w.a, &out, &e), 0);
     assert_true(str_eqz(out.foreign, "name:nul"));
     // Without our header the same value is found unfit by its own look.
@@ -171,7 +174,9 @@ static void what_may_not_cross_is_named(void **state)
 
 static void garbage_is_refused(void **state)
 {
-    static const struct { const char *key, *value; } bad[] = {
+    static const struct {
+        const char *key, *value;
+    } bad[] = {
         {"", "{}"},
         {"[]", "{\"op\":\"c\"}"},
         {"{\"id\":1}", "{\"op\":\"c\",\"after\":{\"id\":2}}"},
@@ -209,8 +214,8 @@ static void debezium_with_schema_is_read(void **state)
                               .value = STR(value)};
     assert_int_equal(event_decode(thing, SIDE_LEGACY, &m, a, &out, &e), 0);
     assert_int_equal(out.change.commit_us, 5000);
-    assert_true(str_eqz(value_str(out.change.after[entity_field(thing, STR("price"))->index]),
-                        "1.50"));
+    assert_true(
+        str_eqz(value_str(out.change.after[entity_field(thing, STR("price"))->index]), "1.50"));
     arena_destroy(a);
 }
 
