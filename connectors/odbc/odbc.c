@@ -115,13 +115,12 @@ int odbc_open(const char *conninfo, const struct dbms *dbms, struct odbc_conn **
 
 void odbc_close(struct odbc_conn *c)
 {
-    struct odbc_statement *st, *next;
     if (!c)
         return;
     if (c->connected && c->in_transaction)
         odbc_rollback(c);
-    HASH_ITER(hh, c->statements, st, next)
-    odbc_statement_drop(c, st);
+    while (c->statements)
+        odbc_statement_drop(c, c->statements);
     if (c->connected)
         SQLDisconnect(c->dbc);
     SQLFreeHandle(SQL_HANDLE_DBC, c->dbc);

@@ -130,7 +130,7 @@ int odbc_exec_many(struct odbc_conn *c, struct str sql, const struct value *para
                    size_t nrows, long long *failed_row, struct err *e)
 {
     bool arrays = c->dbms == &dbms_mariadb && nrows > 1;
-    struct err mine;
+    struct err mine = {0};
     e = e ? e : &mine;
     *failed_row = -1;
     for (size_t row = 0, taken = 0; row < nrows; row += taken) {

@@ -92,9 +92,10 @@ void pg_close(struct pg_conn *c)
     struct statement *st, *next;
     if (!c)
         return;
-    HASH_ITER(hh, c->statements, st, next)
-    {
-        HASH_DEL(c->statements, st);
+    st = c->statements;
+    HASH_CLEAR(hh, c->statements); // the table only
+    for (; st; st = next) {
+        next = st->hh.next;
         free(st->sql);
         free(st);
     }
