@@ -5,12 +5,13 @@
 
 #include "base/clock.h"
 
-#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+
+#include <cmocka.h>
 
 #define NUMBERS 64
 

@@ -5,11 +5,12 @@
 
 #include "migrations/map.h"
 
-#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <string.h>
+
+#include <cmocka.h>
 
 static const char map_text[] =
     "{\"entity\":\"thing\",\"plural\":\"things\",\"title\":\"Thing\","
