@@ -170,8 +170,7 @@ def snapshot_rate(stack, total):
 
 def pgloader_rate(stack, work, total):
     my, pg = stack.legacy, stack.postgres
-    user = getattr(my, "user", "root")
-    load = work.file("load", f"LOAD DATABASE FROM mysql://{user}@127.0.0.1:{my.port}/{my.database}\n"
+    load = work.file("load", f"LOAD DATABASE FROM mysql://{my.user}:{my.password}@127.0.0.1:{my.port}/{my.database}\n"
                              f"INTO postgresql://{pg.user}@127.0.0.1:{pg.port}/{pg.database}\n"
                              f"WITH include drop, create tables\nINCLUDING ONLY TABLE NAMES MATCHING 'accounts';\n")
     start = time.monotonic()
