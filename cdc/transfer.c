@@ -57,7 +57,7 @@ static int claim_next(struct coordinator *c, struct claim *out, struct err *e)
         "UPDATE ficus.transfer t SET coordinator = $1, heartbeat = now() WHERE id = ("
         " SELECT id FROM ficus.transfer WHERE outcome IS NULL AND (coordinator IS NULL"
         "  OR coordinator = $1 OR heartbeat < now() - interval '3 seconds')"
-        " ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED)"
+        " ORDER BY heartbeat NULLS FIRST, id LIMIT 1 FOR UPDATE SKIP LOCKED)"
         " RETURNING id, grp, kind, target, step, who,"
         " steps @> jsonb_build_array(jsonb_build_object('step', 'opening', 'detail', target)),"
         " options ? 'abort', options ? 'force'";

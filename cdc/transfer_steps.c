@@ -161,17 +161,20 @@ void attempt_close(struct attempt *t)
 
 static int hold(struct attempt *t, struct err *e)
 {
-    char ms[24];
+    char ms[24], epoch[24];
+    long long changed = 0;
     struct pg_conn *pg = control_pg(t->control, e);
-    if (!pg)
+    if (!pg || epoch_text(t, epoch, e))
         return -1;
     snprintf(ms, sizeof ms, "%lld", conf_int(t->conf, "cutover.hold_ms"));
-    const char *p[] = {t->group->name, ms};
+    const char *p[] = {t->group->name, ms, epoch};
     t->hold_started_ns = clock_mono_ns();
-    return pg_execz(pg,
-                    "UPDATE ficus.owner SET phase = 'holding', hold_until = now() +"
-                    " $2::bigint * interval '1 millisecond' WHERE grp = $1",
-                    p, 2, NULL, e);
+    if (pg_execz(pg,
+                 "UPDATE ficus.owner SET phase = 'holding', hold_until = now() +"
+                 " $2::bigint * interval '1 millisecond' WHERE grp = $1 AND epoch < $3::bigint",
+                 p, 3, &changed, e))
+        return -1;
+    return changed == 1 ? 0 : stale(t, e);
 }
 
 static int flip(struct attempt *t, enum side to, struct err *e)
@@ -308,7 +311,8 @@ static int drain(struct attempt *t, enum side from, struct err *e)
             return -1;
         if (got >= want)
             return 0;
-        if (t->abort_asked)
+        // Only the way there is given up: the way back must drain what the target accepted.
+        if (t->abort_asked && side_other(from) == t->target)
             return err_set(e, ERR_CANCELLED, "an abort was asked for");
         if (clock_mono_ms() > end)
             return err_set(e, ERR_TIMEOUT,
