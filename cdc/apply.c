@@ -215,6 +215,9 @@ static int turn(struct applier *ap, struct err *e)
                                  ap->s->batch_max, e);
     if (n < 0) // messages may have been lost on the way here: begin anew from the positions
         return e->code == ERR_STALE ? position_lost(ap, e) : -1;
+    // A pause that came while this call waited holds for what it brought.
+    if (n > 0 && follow_pauses(ap, e))
+        return -1;
     if (n > 0 || batch_due(ap)) {
         uint64_t start = clock_mono_ns();
         arena_reset(ap->arena);
