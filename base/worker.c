@@ -2,6 +2,9 @@
 // A fixed set of threads over one bounded queue. The pool owns a job from submit until its
 // `done`; it knows nothing of what the job does. A job past its deadline, or queued when
 // the pool ends, is not run: it comes back cancelled. Completions travel by mailbox.
+// Waking is the dear part of a hand-off, so it is thrifty: while one thread is on its way
+// no other is signalled; the one that comes wakes the next if work is left. Whenever a job is
+// queued and a thread sleeps, one thread is on its way or about to look.
 // Threads: submit and stats from any; run in a worker; destroy from the creator, once.
 #include "base/worker.h"
 
@@ -29,7 +32,9 @@ struct worker_pool {
     pthread_cond_t ended; // a thread is about to end
     struct worker_job *first, *last;
     bool stopping;
-    unsigned live; // threads that have not ended
+    unsigned live;     // threads that have not ended
+    unsigned sleeping; // threads that wait for work
+    unsigned woken;    // of those, signalled and not yet running
     unsigned busy, queued;
     uint64_t done, refused, expired;
     bool abandoned; // destroy gave up: the last thread frees the pool
@@ -67,15 +72,40 @@ static struct worker_job *take_locked(struct worker_pool *p)
     return job;
 }
 
-// The next job to deal with, NULL when the pool ends.
-static struct worker_job *next_job(struct slot *s)
+// Whether the caller is to signal `work` once it has let go of the lock: under the lock the
+// woken thread would only run into it.
+static bool should_wake_locked(struct worker_pool *p)
+{
+    if (!p->first || p->sleeping <= p->woken || p->woken > 0)
+        return false;
+    p->woken++;
+    return true;
+}
+
+static void sleep_locked(struct worker_pool *p)
+{
+    p->sleeping++;
+    pthread_cond_wait(&p->work, &p->lock);
+    p->sleeping--;
+    if (p->woken > 0)
+        p->woken--;
+}
+
+// The next job to deal with, NULL when the pool ends. `ran`: the slot has just run one.
+static struct worker_job *next_job(struct slot *s, bool ran)
 {
     struct worker_pool *p = s->pool;
     struct worker_job *job = NULL;
+    bool wake_next;
 
     pthread_mutex_lock(&p->lock);
+    if (ran) {
+        s->running_since_ns = 0;
+        p->busy--;
+        p->done++;
+    }
     while (!p->first && !p->stopping)
-        pthread_cond_wait(&p->work, &p->lock);
+        sleep_locked(p);
     if (!p->stopping) {
         uint64_t now = clock_mono_ns();
         job = take_locked(p);
@@ -87,17 +117,11 @@ static struct worker_job *next_job(struct slot *s)
             p->busy++;
         }
     }
+    wake_next = should_wake_locked(p);
     pthread_mutex_unlock(&p->lock);
+    if (wake_next)
+        pthread_cond_signal(&p->work);
     return job;
-}
-
-static void ran(struct slot *s)
-{
-    pthread_mutex_lock(&s->pool->lock);
-    s->running_since_ns = 0;
-    s->pool->busy--;
-    s->pool->done++;
-    pthread_mutex_unlock(&s->pool->lock);
 }
 
 static void pool_free(struct worker_pool *p)
@@ -133,11 +157,10 @@ static void *thread_main(void *arg)
     pthread_setname_np(pthread_self(), name);
     if (p->o.slot_start)
         state = p->o.slot_start(p->o.arg, s->number);
-    while ((job = next_job(s)) != NULL) {
-        if (!job->cancelled) {
+    for (bool ran = false; (job = next_job(s, ran)) != NULL;) {
+        ran = !job->cancelled;
+        if (ran)
             job->run(job, s->number, state);
-            ran(s);
-        }
         finish(job);
     }
     if (p->o.slot_stop)
@@ -197,6 +220,7 @@ struct worker_pool *worker_pool_create(const struct worker_options *o, struct er
 int worker_pool_submit(struct worker_pool *p, struct worker_job *job, struct err *e)
 {
     const char *why = NULL;
+    bool wake = false;
 
     job->submitted_ns = clock_mono_ns();
     job->cancelled = false;
@@ -214,9 +238,11 @@ int worker_pool_submit(struct worker_pool *p, struct worker_job *job, struct err
             p->first = job;
         p->last = job;
         p->queued++;
-        pthread_cond_signal(&p->work);
+        wake = should_wake_locked(p);
     }
     pthread_mutex_unlock(&p->lock);
+    if (wake)
+        pthread_cond_signal(&p->work);
     return why ? err_set(e, ERR_BUSY, "worker pool %s %s", p->name, why) : 0;
 }
 

@@ -264,9 +264,10 @@ static int prepare(struct applier *ap, struct err *e)
     ap->items = calloc(n + 1, sizeof *ap->items);
     ap->controls = calloc(n, sizeof *ap->controls);
     ap->order = calloc(n + 1, sizeof *ap->order);
+    ap->owned = calloc(ap->s->nentities + 1, sizeof *ap->owned);
     ap->arena = arena_create(0);
-    if (!ap->parts || !ap->messages || !ap->items || !ap->controls || !ap->order || !ap->arena ||
-        keymap_init(&ap->keys, false, e) || keymap_init(&ap->parked, true, e))
+    if (!ap->parts || !ap->messages || !ap->items || !ap->controls || !ap->order || !ap->owned ||
+        !ap->arena || keymap_init(&ap->keys, false, e) || keymap_init(&ap->parked, true, e))
         return err_memory(e);
     return ap->from == SIDE_LEGACY ? sink_postgres_open(ap->s, &ap->sink, e)
                                    : sink_odbc_open(ap->s, &ap->sink, e);
@@ -286,6 +287,7 @@ static void release(struct applier *ap)
     free(ap->items);
     free(ap->controls);
     free(ap->order);
+    free(ap->owned);
     free(ap);
 }
 

@@ -98,7 +98,7 @@ static int take_message(struct applier *ap, const struct kafka_message *m, struc
         return take_change(ap, p, it, e);
     if (it->event.kind == EVENT_MARKER && it->event.change.term >= p->new_term) {
         p->new_term = it->event.change.term;
-        if (ap->from == SIDE_LEGACY && it->event.through > p->new_through)
+        if (it->event.through > p->new_through)
             p->new_through = it->event.through;
         if (!str_eqz(it->event.marker, MARKER_HEARTBEAT))
             ap->controls[ap->ncontrols++] = (struct control_item){it->event.marker, it->part};
@@ -221,7 +221,7 @@ static int rows_of_kind(struct applier *ap, size_t entity, bool remove, struct e
     size_t n = 0;
     for (size_t i = 0; i < ap->nitems; i++) {
         const struct item *it = &ap->items[i];
-        if (it->entity == entity && !it->superseded && !it->reason &&
+        if (it->entity == entity && !it->superseded && !it->refused && !it->reason &&
             (it->event.change.op == CHANGE_DELETE) == remove)
             ap->order[n++] = i;
     }
@@ -270,6 +270,8 @@ static int write_control(struct applier *ap, const struct control_item *c, struc
 static int write_all(struct applier *ap, struct err *e)
 {
     size_t n = ap->s->nentities;
+    if (fence_refuse(ap, e))
+        return -1;
     for (size_t i = n; i-- > 0;)
         if (rows_of_kind(ap, i, true, e))
             return -1;
@@ -277,7 +279,7 @@ static int write_all(struct applier *ap, struct err *e)
         if (rows_of_kind(ap, i, false, e))
             return -1;
     for (size_t i = 0; i < ap->nitems; i++)
-        if (ap->items[i].reason && park_write(ap, &ap->items[i], e))
+        if (ap->items[i].reason && !ap->items[i].refused && park_write(ap, &ap->items[i], e))
             return -1;
     for (size_t i = 0; i < ap->ncontrols; i++)
         if (write_control(ap, &ap->controls[i], e))
@@ -304,6 +306,10 @@ static void count(struct applier *ap)
     for (size_t i = 0; i < ap->nitems; i++) {
         const struct item *it = &ap->items[i];
         struct stream_stat *st = &ap->s->streams[ap->from][it->entity];
+        if (it->refused) {
+            metric_add(st->m_refused, 1);
+            continue;
+        }
         if (it->reason) {
             ap->nparked++;
             ap->nwaiting += strcmp(it->reason, "waits") == 0;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Shared by apply.c (consumer, partitions), apply_batch.c (one batch, one sink transaction) and
-// park.c (parked events and their retries) only.
+// Shared by apply.c (consumer, partitions), apply_batch.c (one batch, one sink transaction),
+// apply_fence.c (what the owner's store does not take) and park.c (parked events, retries) only.
 #ifndef FICUS_CDC_APPLY_INT_H
 #define FICUS_CDC_APPLY_INT_H
 
@@ -31,6 +31,7 @@ struct item {
     const struct kafka_message *message;
     size_t entity, part;
     bool superseded;    // a later item of the same key stands for it
+    bool refused;       // the sink owns the entity's group: see apply_fence.c
     const char *reason; // not NULL: to be parked
     char sqlstate[6];
     struct str detail;
@@ -54,6 +55,7 @@ struct applier {
     struct control_item *controls; // batch_max
     size_t ncontrols;
     size_t *order;            // batch_max: items of one entity and kind
+    bool *owned;              // by entity, of the batch: the sink owns its group
     struct keymap keys;       // (entity, key) -> item, of the batch
     struct keymap parked;     // (entity, key): has parked events
     size_t nparked, nwaiting; // open parked events, and those waiting for a parent
@@ -79,6 +81,13 @@ int batch_rows(struct applier *ap, size_t entity, bool remove, size_t lo, size_t
 // An entity whose table is not what the map says: its partitions stop until someone resumes.
 int apply_stop_entity(struct applier *ap, size_t entity, const char *reason,
                       struct err *e) FICUS_MUST_CHECK;
+
+// Whether the sink's store is the one that may be written by clients now: then it takes nothing
+// of this entity from the other side. Inside the sink's transaction; holds the group's fence
+// shared until that ends, so no transfer opens the store in between.
+int fence_owned(struct applier *ap, size_t entity, bool *owned, struct err *e) FICUS_MUST_CHECK;
+// Marks the batch's items of such entities as refused.
+int fence_refuse(struct applier *ap, struct err *e) FICUS_MUST_CHECK;
 
 // Keys with open parked events, from the sink.
 int park_load(struct applier *ap, struct err *e) FICUS_MUST_CHECK;

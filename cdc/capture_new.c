@@ -297,8 +297,10 @@ static int take(struct capture *c, const struct pgoutput_message *m, struct err 
     case PGOUTPUT_DELETE: return c->skip ? 0 : take_row(c, m, e);
     case PGOUTPUT_TRUNCATE: return c->skip ? 0 : take_truncate(c, m, e);
     case PGOUTPUT_MESSAGE:
-        return strcmp(m->prefix, "ficus.marker") == 0 ? publish_control(&c->pub, m->content, -1, e)
-                                                      : 0;
+        // Everything of an earlier commit is out: what is read again after this is known.
+        return strcmp(m->prefix, "ficus.marker") == 0
+                   ? publish_control(&c->pub, m->content, (long long)c->commit_lsn, e)
+                   : 0;
     case PGOUTPUT_TYPE: return 0;
     }
     return err_set(e, ERR_INVALID, "an unknown message in the stream");

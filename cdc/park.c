@@ -195,6 +195,31 @@ static bool owned(const struct applier *ap, size_t entity, const struct rows *ro
     return true;
 }
 
+// The store owns the group by now: its rows are newer than what was parked.
+static int refuse_key(struct applier *ap, const struct rows *rows, struct err *e)
+{
+    for (size_t i = 0; i < rows->nrows; i++) {
+        struct value v[] = {value_set(STR("parked")), value_set(STR("refused")),
+                            value_set(STR("this store owns the group now and takes nothing from"
+                                          " the other side; drop it, or roll back first")),
+                            value_set(STR("")), *rows_at(rows, i, 0)};
+        if (sink_exec(ap->sink, SINK_PARKED_SET, v, 5, NULL, e))
+            return -1;
+    }
+    return 0;
+}
+
+static int retry_rows(struct applier *ap, size_t entity, struct str key, const struct rows *rows,
+                      unsigned *done, struct err *e)
+{
+    bool fenced;
+    if (!owned(ap, entity, rows))
+        return 0;
+    if (fence_owned(ap, entity, &fenced, e))
+        return -1;
+    return fenced ? refuse_key(ap, rows, e) : retry_key(ap, entity, key, rows, done, e);
+}
+
 static int retry_one(struct applier *ap, struct str stream, struct str key, unsigned *done,
                      struct err *e)
 {
@@ -206,7 +231,7 @@ static int retry_one(struct applier *ap, struct str stream, struct str key, unsi
     clock_utc_seconds(clock_wall_ms(), ap->now);
     if (ap->sink->ops->begin(ap->sink, e) ||
         sink_query(ap->sink, SINK_PARKED_OF_KEY, v, 2, ap->arena, &rows, e) ||
-        (owned(ap, (size_t)entity, &rows) && retry_key(ap, (size_t)entity, key, &rows, done, e))) {
+        retry_rows(ap, (size_t)entity, key, &rows, done, e)) {
         ap->sink->ops->rollback(ap->sink);
         return -1;
     }

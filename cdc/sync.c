@@ -236,9 +236,13 @@ static int make_stream(struct sync *s, enum side side, size_t i, struct err *e)
     st->m_captured = metrics_counter("ficus_captured_total", "Events captured.", labels);
     st->m_applied = metrics_counter("ficus_applied_total", "Events applied.", labels);
     st->m_parked = metrics_counter("ficus_parked_total", "Events parked.", labels);
+    st->m_refused = metrics_counter("ficus_refused_total",
+                                    "Changes not taken because the target owns the group.", labels);
     st->m_lag = metrics_seconds("ficus_lag_seconds",
                                 "From the commit at the source to the commit at the sink.", labels);
-    return st->m_captured && st->m_applied && st->m_parked && st->m_lag ? 0 : err_memory(e);
+    return st->m_captured && st->m_applied && st->m_parked && st->m_refused && st->m_lag
+               ? 0
+               : err_memory(e);
 }
 
 static int fill(struct sync *s, struct err *e)

@@ -26,7 +26,7 @@ struct stream_stat {
     pthread_mutex_t lock; // of the next two
     bool stop_asked;      // apply stopped by itself: to be told to the control store
     char reason[400];
-    struct metric *m_captured, *m_applied, *m_lag, *m_parked;
+    struct metric *m_captured, *m_applied, *m_lag, *m_parked, *m_refused;
 };
 
 struct sync {

@@ -3,7 +3,8 @@
 // carries them through. It owns no lock that matters: a row is claimed by heartbeat only to
 // avoid useless work; what makes two coordinators safe is the epoch of each attempt (see
 // transfer_steps.c). A transfer that fails before the flip is given back to its owner, under a
-// new epoch, by the same procedure; that is tried until it succeeds.
+// new epoch, by the same procedure. What fails is left on record and taken up again a little
+// later, after whatever else waits; once an abort has begun a transfer only ever goes back.
 #include "cdc/transfer.h"
 
 #include "base/clock.h"
@@ -31,7 +32,7 @@ struct claim {
     long long id;
     char group[128], kind[16], step[32], who[128];
     enum side target;
-    bool maybe_opened, abort_asked, force;
+    bool maybe_opened, aborting, abort_asked, force;
 };
 
 static int claim_fill(const struct rows *rows, struct claim *c, struct err *e)
@@ -45,8 +46,9 @@ static int claim_fill(const struct rows *rows, struct claim *c, struct err *e)
         return err_set(e, ERR_INTERNAL, "a row of ficus.transfer cannot be read");
     c->target = str_eqz(value_str(v[3]), "new") ? SIDE_NEW : SIDE_LEGACY;
     c->maybe_opened = str_eqz(value_str(v[6]), "t");
-    c->abort_asked = str_eqz(value_str(v[7]), "t");
-    c->force = str_eqz(value_str(v[8]), "t");
+    c->aborting = str_eqz(value_str(v[7]), "t");
+    c->abort_asked = str_eqz(value_str(v[8]), "t");
+    c->force = str_eqz(value_str(v[9]), "t");
     return 0;
 }
 
@@ -60,7 +62,7 @@ static int claim_next(struct coordinator *c, struct claim *out, struct err *e)
         " ORDER BY heartbeat NULLS FIRST, id LIMIT 1 FOR UPDATE SKIP LOCKED)"
         " RETURNING id, grp, kind, target, step, who,"
         " steps @> jsonb_build_array(jsonb_build_object('step', 'opening', 'detail', target)),"
-        " options ? 'abort', options ? 'force'";
+        " steps @> '[{\"step\": \"aborting\"}]', options ? 'abort', options ? 'force'";
     struct value p = value_set(str_of(live_id(c->live)));
     struct rows rows;
     struct pg_conn *pg = control_pg(c->control, e);
@@ -114,24 +116,15 @@ static int finish(struct attempt *t, const struct claim *c, const char *outcome,
     return result;
 }
 
-static void abort_until_done(struct coordinator *co, struct attempt *t, const struct claim *c,
-                             const char *why)
+static int give_back(struct attempt *t, const struct claim *c, const char *why, struct err *e)
 {
-    struct log_ctx ctx = {"transfer", c->group, NULL};
     enum side owner = side_other(t->target);
-    while (!atomic_load(&co->stop)) {
-        struct err e = {0};
-        if (attempt_begin(t, &e) == 0 && attempt_step(t, "aborting", why, &e) == 0 &&
-            transfer_give(t, owner, t->maybe_opened, &e) == 0 &&
-            finish(t, c, "aborted", why, NULL, 0, &e) == 0)
-            return;
-        if (e.code == ERR_STALE) {
-            log_info(&ctx, "%s", e.msg);
-            return;
-        }
-        log_warn(&ctx, "giving the group back to %s: %s; trying again", side_name(owner), e.msg);
-        clock_sleep_ms(RETRY_MS);
-    }
+    if (attempt_begin(t, e) || attempt_step(t, "aborting", why, e) ||
+        transfer_give(t, owner, t->maybe_opened, e) || finish(t, c, "aborted", why, NULL, 0, e))
+        return e->code == ERR_STALE
+                   ? -1
+                   : err_prefix(e, "giving the group back to %s", side_name(owner));
+    return 0;
 }
 
 // Guards, once, while nothing has been touched yet. 1: refused and finished.
@@ -161,8 +154,7 @@ static bool already_flipped(const struct attempt *t)
 
 // An attempt that has a group and an epoch. -1: `e` says why it stopped; the row stays open
 // unless it was finished here.
-static int carry_attempt(struct coordinator *co, struct attempt *t, const struct claim *c,
-                         struct err *e)
+static int carry_attempt(struct attempt *t, const struct claim *c, struct err *e)
 {
     struct guard guards[TRANSFER_GUARDS_MAX];
     struct err ignored = {0};
@@ -175,10 +167,9 @@ static int carry_attempt(struct coordinator *co, struct attempt *t, const struct
                    : 0;
     if (!touched && t->abort_asked)
         return finish(t, c, "aborted", "before anything was done", NULL, 0, e);
-    if (strcmp(c->step, "aborting") == 0 || t->abort_asked) {
-        abort_until_done(co, t, c, "an abort was asked for");
-        return 0;
-    }
+    if (c->aborting || t->abort_asked)
+        return give_back(t, c, c->aborting ? "an abort was under way" : "an abort was asked for",
+                         e);
     int refused = guards_refuse(t, c, guards, &n, e);
     if (refused < 0 && e->code != ERR_STALE && finish(t, c, "failed", e->msg, guards, n, &ignored))
         log_warn(&(struct log_ctx){"transfer", c->group, NULL}, "%s", ignored.msg);
@@ -188,8 +179,9 @@ static int carry_attempt(struct coordinator *co, struct attempt *t, const struct
         return finish(t, c, "done", "", guards, n, e);
     if (e->code == ERR_STALE)
         return -1;
-    abort_until_done(co, t, c, e->msg);
-    return 0;
+    struct err why = *e;
+    err_clear(e);
+    return give_back(t, c, why.msg, e);
 }
 
 static struct route_table *table_now(struct coordinator *co, struct err *e)
@@ -202,10 +194,24 @@ static struct route_table *table_now(struct coordinator *co, struct err *e)
     return table;
 }
 
-static void carry(struct coordinator *co, const struct claim *c)
+// No file of routes of this process names the group. A request is refused; what has begun is
+// left to a process that knows the group.
+static int carry_unknown(struct attempt *t, const struct claim *c, struct err *e)
 {
+    static const char why[] = "no such group in the coordinator's route table; reload it (SIGHUP"
+                              " to ficus sync) and ask again";
+    if (strcmp(c->step, "requested") != 0 && strcmp(c->step, "guards") != 0)
+        return err_set(e, ERR_CONFIG, "its group is not in this process's route table");
+    return attempt_begin(t, e) || finish(t, c, "refused", why, NULL, 0, e) ? -1 : 0;
+}
+
+// -1: told in the log; the transfer is still open.
+static int carry(struct coordinator *co, const struct claim *c)
+{
+    static struct log_limit limit;
     struct log_ctx ctx = {"transfer", c->group, NULL};
     struct err e = {0};
+    unsigned dropped;
     struct route_table *table = table_now(co, &e);
     struct attempt t = {.conf = co->conf,
                         .control = co->control,
@@ -216,12 +222,16 @@ static void carry(struct coordinator *co, const struct claim *c)
                         .target = c->target,
                         .maybe_opened = c->maybe_opened,
                         .abort_asked = c->abort_asked};
+    int result = -1;
     if (table && !t.group)
-        err_set(&e, ERR_CONFIG, "its group is not in this process's route table");
-    if (!t.group || attempt_begin(&t, &e) || carry_attempt(co, &t, c, &e))
-        log_warn(&ctx, "transfer %lld: %s", c->id, e.msg);
+        result = carry_unknown(&t, c, &e);
+    else if (table)
+        result = attempt_begin(&t, &e) || carry_attempt(&t, c, &e) ? -1 : 0;
+    if (result && log_allowed(&limit, 1000, &dropped))
+        log_warn(&ctx, "transfer %lld: %s (%u more held back)", c->id, e.msg, dropped);
     attempt_close(&t);
     route_table_unref(table);
+    return result;
 }
 
 static void *coordinator_main(void *arg)
@@ -234,7 +244,7 @@ static void *coordinator_main(void *arg)
         struct claim c = {0};
         int got = claim_next(co, &c, &e);
         if (got > 0)
-            carry(co, &c);
+            got = carry(co, &c);
         else if (got < 0 && log_allowed(&limit, 10000, &dropped))
             log_warn(&(struct log_ctx){"transfer", NULL, NULL}, "looking for transfers: %s", e.msg);
         clock_sleep_ms(got < 0 ? RETRY_MS : POLL_MS);

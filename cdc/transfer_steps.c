@@ -12,7 +12,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define BEAT_NS 500000000ull
+#define BEAT_NS    500000000ull
+#define STEPS_KEPT "300" // of an attempt that is tried again and again; then only what decides
 
 static int epoch_text(const struct attempt *t, char out[24], struct err *e)
 {
@@ -62,9 +63,11 @@ int attempt_step(struct attempt *t, const char *step, const char *detail, struct
     snprintf(at, sizeof at, "%" PRIu64, clock_wall_ms());
     const char *p[] = {id, epoch, step, at, detail};
     if (pg_execz(pg,
-                 "UPDATE ficus.transfer SET step = $3, heartbeat = now(), steps = steps ||"
-                 " jsonb_build_object('step', $3::text, 'epoch', $2::bigint,"
-                 " 'at_ms', $4::bigint, 'detail', $5::text)"
+                 "UPDATE ficus.transfer SET step = $3, heartbeat = now(), steps = CASE WHEN"
+                 " jsonb_array_length(steps) < " STEPS_KEPT
+                 " OR $3 IN ('opening', 'flipping', 'flipped')"
+                 " THEN steps || jsonb_build_object('step', $3::text, 'epoch', $2::bigint,"
+                 " 'at_ms', $4::bigint, 'detail', $5::text) ELSE steps END"
                  " WHERE id = $1::bigint AND epoch = $2::bigint AND outcome IS NULL",
                  p, 5, &changed, e))
         return -1;

@@ -118,6 +118,8 @@ struct dbms {
     const char *fence_seal_sql; // UPDATE .. SET writable=0, epoch=? WHERE grp=? AND epoch<?
     const char *fence_open_sql; // UPDATE .. SET writable=1, epoch=? WHERE grp=? AND epoch<?
     const char *fence_read_sql; // (grp) -> writable, epoch
+    // The same, held shared until the transaction ends: a transfer waits for it.
+    const char *fence_hold_sql;
     // Bounds how long this session waits for a lock; one %u, seconds. NULL: the driver's own.
     const char *lock_timeout_fmt;
     const char *fence_init_sql; // (grp, writable, epoch), does nothing when present

@@ -462,6 +462,7 @@ const struct dbms dbms_mariadb = {
     .fence_seal_sql = "UPDATE ficus_fence SET writable = 0, epoch = ? WHERE grp = ? AND epoch < ?",
     .fence_open_sql = "UPDATE ficus_fence SET writable = 1, epoch = ? WHERE grp = ? AND epoch < ?",
     .fence_read_sql = "SELECT writable, epoch FROM ficus_fence WHERE grp = ?",
+    .fence_hold_sql = "SELECT writable, epoch FROM ficus_fence WHERE grp = ? LOCK IN SHARE MODE",
     .fence_init_sql = "INSERT IGNORE INTO ficus_fence (grp, writable, epoch) VALUES (?, ?, ?)",
     .changelog_read_sql =
         "SELECT seq, entity, k, write_id, CAST(UNIX_TIMESTAMP(at) * 1000000 AS SIGNED)"

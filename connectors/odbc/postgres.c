@@ -200,6 +200,7 @@ const struct dbms dbms_postgres = {
         "SELECT set_config('ficus.origin', '', true), set_config('ficus.epoch', '', true),"
         " set_config('ficus.write_id', '', true)",
     .fence_read_sql = "SELECT writable::int, epoch FROM ficus.fence WHERE grp = $1",
+    .fence_hold_sql = "SELECT writable::int, epoch FROM ficus.fence WHERE grp = $1 FOR SHARE",
     .now_us_sql = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint",
     .classify = classify,
 };

@@ -420,6 +420,7 @@ const struct dbms dbms_sqlite = {
     .fence_open_sql =
         "UPDATE ficus_fence SET writable = 1, epoch = ? WHERE grp = ? AND epoch < CAST(? AS INTEGER)",
     .fence_read_sql = "SELECT writable, epoch FROM ficus_fence WHERE grp = ?",
+    .fence_hold_sql = "SELECT writable, epoch FROM ficus_fence WHERE grp = ?", // one writer
     .fence_init_sql = "INSERT INTO ficus_fence (grp, writable, epoch) VALUES (?, ?, ?)"
                       " ON CONFLICT (grp) DO NOTHING",
     .changelog_read_sql = "SELECT seq, entity, k, write_id, at_us FROM ficus_changelog"

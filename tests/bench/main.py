@@ -3,8 +3,9 @@
 """`make bench`: ratios against real peers, measured in one run, alternating, medians with
 spread. Writes build/bench.json and prints its table from that file. Bounded: a few minutes.
 
-Environment: BENCH_ROWS (accounts, default 20000), BENCH_ROUNDS (default 5), BENCH_SECONDS (of
-each load, default 3), BENCH_LEGACY (default "sqlite mariadb").
+Environment: BENCH_ROWS (accounts, default 20000 on SQLite and 100000 on MariaDB, where they are
+snapshotted), BENCH_ROUNDS (default 5), BENCH_SECONDS (of each load, default 3), BENCH_LEGACY
+(default "sqlite mariadb").
 """
 import http.client
 import json
@@ -13,7 +14,6 @@ import shutil
 import statistics
 import subprocess
 import sys
-import threading
 import time
 import urllib.parse
 
@@ -24,11 +24,12 @@ sys.path.insert(0, os.path.join(ROOT, "tests"))
 from harness import Workdir, wait_for  # noqa: E402
 from harness.stack import Stack  # noqa: E402
 
-ROWS = int(os.environ.get("BENCH_ROWS", "20000"))
+ROWS = {kind: int(os.environ.get("BENCH_ROWS", n)) for kind, n in (("sqlite", 20000), ("mariadb", 100000))}
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "5"))
 SECONDS = int(os.environ.get("BENCH_SECONDS", "3"))
 LEGACIES = os.environ.get("BENCH_LEGACY", "sqlite mariadb").split()
-CONNECTIONS = 4
+CONNECTIONS = 4  # of the ODBC pool and of the bare loop
+CLIENTS = 16
 OUT = os.path.join(ROOT, "build/bench.json")
 TICK = os.sysconf("SC_CLK_TCK")
 
@@ -52,10 +53,13 @@ def row(measure, ours, peer, peer_name, goal, better="low"):
 
 
 # ---------------------------------------------------------------- the legacy route
-def build_loop(work):
-    flags = subprocess.check_output(["pkg-config", "--cflags", "--libs", "odbc"], text=True).split()
-    path = work.file("odbc_loop")
-    subprocess.run(["gcc", "-O2", "-o", path, os.path.join(HERE, "odbc_loop.c"), *flags, "-lpthread"], check=True)
+def build(work, name, *libraries):
+    """One of our C helpers beside this file, built into the working folder; its path."""
+    flags = subprocess.check_output(["pkg-config", "--cflags", "--libs", *libraries], text=True).split() \
+        if libraries else []
+    path = work.file(name)
+    subprocess.run(["gcc", "-O2", "-D_GNU_SOURCE", "-o", path, os.path.join(HERE, name + ".c"), *flags, "-lpthread"],
+                   check=True)
     return path
 
 
@@ -65,53 +69,44 @@ def select_by_key(stack):
     return statement.strip().rstrip(";")
 
 
-def post(connection, method, rest_data):
+def v4_1_request(method, rest_data):
     body = urllib.parse.urlencode({"method": method, "input_type": "JSON", "response_type": "JSON",
                                    "rest_data": json.dumps(rest_data)})
-    connection.request("POST", "/service/v4_1/rest.php", body,
+    return (f"POST /service/v4_1/rest.php HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+            f"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {len(body)}\r\n\r\n{body}")
+
+
+def login(port):
+    connection = http.client.HTTPConnection("127.0.0.1", port)
+    body = v4_1_request("login", [{"user_name": "admin", "password": "admin1", "encryption": "PLAIN"}, "bench", []])
+    connection.request("POST", "/service/v4_1/rest.php", body.split("\r\n\r\n", 1)[1],
                        {"Content-Type": "application/x-www-form-urlencoded"})
-    return connection.getresponse().read()
+    return json.loads(connection.getresponse().read())["id"]
 
 
-def route_load(stack, keys, seconds):
-    """CPU microseconds of `ficus serve` a request."""
-    stop, counts = threading.Event(), [0] * CONNECTIONS
+def route_load(stack, load, requests, seconds):
+    """CPU microseconds of `ficus serve` a request, under CLIENTS keep-alive connections."""
     pid = stack.facades[0].pid
-
-    def client(i):
-        connection = http.client.HTTPConnection("127.0.0.1", stack.fronts[0][0])
-        session = json.loads(post(connection, "login", [{"user_name": "admin", "password": "admin1",
-                                                         "encryption": "PLAIN"}, "bench", []]))["id"]
-        ready.wait()
-        at = i * 7919
-        while not stop.is_set():
-            answer = post(connection, "get_entry", [session, "Accounts", keys[at % len(keys)], [], []])
-            if b'"entry_list"' not in answer:
-                raise RuntimeError(answer[:300])
-            counts[i] += 1
-            at += 1
-        connection.close()
-
-    ready = threading.Barrier(CONNECTIONS + 1)
-    threads = [threading.Thread(target=client, args=(i,)) for i in range(CONNECTIONS)]
-    for t in threads:
-        t.start()
-    ready.wait()
     before = cpu_seconds(pid)
-    stop.wait(seconds)
-    stop.set()
-    for t in threads:
-        t.join()
-    return (cpu_seconds(pid) - before) * 1e6 / sum(counts)
+    done = subprocess.run([load, str(stack.fronts[0][0]), requests, str(CLIENTS), str(seconds), '"entry_list"'],
+                          check=True, stdout=subprocess.PIPE, text=True)
+    answered, failed = (int(word) for word in done.stdout.split()[:2])
+    if failed:
+        raise RuntimeError(f"{failed} of {answered} requests failed")
+    return (cpu_seconds(pid) - before) * 1e6 / answered
 
 
 def bench_route(stack, work):
     keys = [k for (k,) in stack.old("SELECT id FROM accounts WHERE deleted = 0 LIMIT 5000")]
-    loop, sql, ours, peer = build_loop(work), select_by_key(stack), [], []
-    keyfile = work.file("keys", "\n".join(k for k in keys if " " not in k) + "\n")
-    env = dict(os.environ, **work.odbc_env)
+    keys = [k for k in keys if " " not in k]
+    session = login(stack.fronts[0][0])
+    texts = [v4_1_request("get_entry", [session, "Accounts", k, [], []]) for k in keys]
+    requests = work.file("requests", "".join(f"{len(t)}\n{t}" for t in texts))
+    keyfile = work.file("keys", "\n".join(keys) + "\n")
+    loop, load, sql = build(work, "odbc_loop", "odbc"), build(work, "http_load"), select_by_key(stack)
+    env, ours, peer = dict(os.environ, **work.odbc_env), [], []
     for _ in range(ROUNDS):
-        ours.append(route_load(stack, keys, SECONDS))
+        ours.append(route_load(stack, load, requests, SECONDS))
         done = subprocess.run([loop, stack.legacy.odbc(), sql, keyfile, str(CONNECTIONS), str(SECONDS)],
                               env=env, check=True, stdout=subprocess.PIPE, text=True)
         peer.append(float(done.stdout.split()[1]))
@@ -186,38 +181,81 @@ def pgloader_rate(stack, work, total):
     return total / seconds
 
 
+def pipe_rate(stack, total):
+    """The dump of a person in a hurry: mariadb --quick into COPY, every column as text."""
+    my, pg = stack.legacy, stack.postgres
+    columns = [name for (name,) in stack.old("SELECT column_name FROM information_schema.columns WHERE table_name"
+                                             " = 'accounts' AND table_schema = database() ORDER BY ordinal_position")]
+    stack.postgres.psql("DROP TABLE IF EXISTS bench_pipe; CREATE TABLE bench_pipe ("
+                        + ", ".join(f'"{c}" text' for c in columns) + ", PRIMARY KEY (id))")
+    start = time.monotonic()
+    dump = subprocess.Popen(["mariadb", "--quick", "--batch", "--skip-column-names", "-h127.0.0.1", f"-P{my.port}",
+                             f"-u{my.user}", f"-p{my.password}", my.database, "-e", "SELECT * FROM accounts"],
+                            stdout=subprocess.PIPE)
+    subprocess.run(["psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1", "-p", str(pg.port), "-U", pg.user,
+                    "-d", pg.database, "-c", "COPY bench_pipe FROM STDIN WITH (NULL 'NULL')"],
+                   stdin=dump.stdout, check=True)
+    if dump.wait() != 0:
+        raise RuntimeError("mariadb --quick failed")
+    seconds = time.monotonic() - start
+    found = stack.new("SELECT count(*) FROM bench_pipe")[0][0]
+    if found != total:
+        raise RuntimeError(f"the pipe copied {found} of {total} rows")
+    return total / seconds
+
+
 def bench_snapshot(stack, work):
     total = stack.old("SELECT count(*) FROM accounts")[0][0]
     name = f"snapshot of {total} accounts, MariaDB to PostgreSQL through Kafka: rows/s"
-    ours, peer, peer_name = [], [], "pgloader"
+    ours, pgloader, pipe = [], [], []
     for _ in range(max(3, ROUNDS - 2)):
         ours.append(snapshot_rate(stack, total))
+        pipe.append(pipe_rate(stack, total))
         if shutil.which("pgloader"):
-            peer.append(pgloader_rate(stack, work, total))
-    if not peer:
-        peer_name = "pgloader (not installed: not compared)"
-    return row(name, ours, peer, peer_name, 1.2, "high")
+            pgloader.append(pgloader_rate(stack, work, total))
+    told = "pgloader" if pgloader else "pgloader (not installed: not compared)"
+    return [row(name, ours, pgloader, told, 1.2, "high"),
+            row("the same", ours, pipe, "mariadb --quick | psql COPY, no checks, no stream", None, "high")]
 
 
 # ---------------------------------------------------------------- latency
-def bench_latency(stack):
-    """Commit in the legacy to visible in the new store, at a low rate."""
-    key = stack.old("SELECT id FROM contacts WHERE deleted = 0 LIMIT 1")[0][0]
-    legacy, new, waits = stack.legacy.connect(), stack.postgres.connect(), []
-    old, cursor = legacy.cursor(), new.cursor()
+def waits_of(write, seen):
+    """Sorted milliseconds from write(i)'s commit until seen(i)."""
+    waits = []
     for i in range(200):
-        old.execute("UPDATE contacts SET title = 'bench %d' WHERE id = '%s'" % (i, key))
+        write(i)
         start = time.monotonic()
-        while True:
-            cursor.execute("SELECT 1 FROM crm.contact WHERE id = %s AND title = %s", (key, f"bench {i}"))
-            if cursor.fetchone():
-                break
+        while not seen(i):
             if time.monotonic() - start > 30:
                 raise RuntimeError("a change did not arrive in 30 s")
         waits.append((time.monotonic() - start) * 1000)
-    waits.sort()
-    return [row(f"{stack.kind} commit to visible in new, p50 ms", [waits[100]], [], "-", None),
-            row(f"{stack.kind} commit to visible in new, p99 ms", [waits[198]], [], "-", None)]
+    return sorted(waits)
+
+
+def bench_latency(stack):
+    """Commit on one side to visible on the other, at a low rate: there, and after a cutover back."""
+    key = stack.old("SELECT id FROM contacts WHERE deleted = 0 LIMIT 1")[0][0]
+    legacy, new = stack.legacy.connect(), stack.postgres.connect()
+    old, cursor = legacy.cursor(), new.cursor()
+    title = "UPDATE {} SET title = 'bench {}' WHERE id = '{}'"
+    find = "SELECT 1 FROM {} WHERE id = '{}' AND title = 'bench {}'"
+
+    def one(c, sql):
+        c.execute(sql)
+        return c.fetchone()
+
+    there = waits_of(lambda i: old.execute(title.format("contacts", i, key)),
+                     lambda i: one(cursor, find.format("crm.contact", key, i)))
+    stack.wait_quiet()
+    if stack.cutover(force=True)["outcome"] != "done":
+        raise RuntimeError("the cutover failed")
+    back = waits_of(lambda i: cursor.execute(title.format("crm.contact", 1000 + i, key)),
+                    lambda i: one(old, find.format("contacts", key, 1000 + i)))
+    if stack.rollback(force=True)["outcome"] != "done":
+        raise RuntimeError("the rollback failed")
+    return [row(f"{stack.kind} {way}, {name} ms", [waits[at]], [], "-", None)
+            for way, waits in (("commit in legacy to visible in new", there), ("commit in new to visible in legacy", back))
+            for name, at in (("p50", 100), ("p99", 198))]
 
 
 def show():
@@ -235,7 +273,7 @@ def show():
 def main():
     rows = []
     for legacy in LEGACIES:
-        with Workdir() as work, Stack(work, legacy, rows=ROWS, step=lambda t: print("  " + t, flush=True),
+        with Workdir() as work, Stack(work, legacy, rows=ROWS[legacy], step=lambda t: print("  " + t, flush=True),
                                       ratios={"leads": 1.0, "opportunities": 0.1, "cases": 0.1, "notes": 0.1,
                                               "calls": 0.1, "contacts": 0.2},
                                       settings={"log.level": "info"}, allow=["."]) as stack:
@@ -243,7 +281,7 @@ def main():
             rows.append(bench_route(stack, work))
             rows += bench_latency(stack)
             if legacy == "mariadb":
-                rows.append(bench_snapshot(stack, work))
+                rows += bench_snapshot(stack, work)
             rows.append(bench_apply(stack, work))
             with open(OUT, "w", encoding="utf-8") as f:
                 json.dump(rows, f, indent=1)

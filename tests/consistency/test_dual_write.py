@@ -55,7 +55,12 @@ def test_dual_write(work, legacy, seed):
 
 
 def judge(stack, workload, told):
-    wait_for(lambda: not workload.unequal() or None, f"both stores to be equal; {told}", 60, interval=0.5)
+    def equal():
+        differs = workload.unequal()
+        if differs:
+            raise AssertionError(f"{len(differs)} differ: {differs[:5]}")
+        return True
+    wait_for(equal, f"both stores to be equal; {told}", 60, interval=0.5)
     proof = stack.reconcile()
     assert proof["equal"] and proof["complete"], (told, proof)
     assert stack.parked() == [], told

@@ -7,6 +7,7 @@ import threading
 
 import pytest
 
+from demo.clients import Form
 from harness import wait_for
 from harness.stack import GROUP, Refused, Stack
 from harness.workdir import Workdir
@@ -125,6 +126,86 @@ def test_a_killed_coordinator_is_taken_over(stack, step):
     assert owner == ("new" if outcome(stack, transfer) == "done" else "legacy")
     assert fences(stack) == {"legacy": owner == "legacy", "new": owner == "new"}
     wait_for(lambda: stack.new("SELECT 1 FROM crm.account WHERE id = %s", (key,)), "the write", 30)
+
+
+def test_an_abort_once_the_target_may_be_open_drains_its_way_back(stack):
+    """kill -9 with "opening" on record, then an abort: what the target may have accepted meanwhile
+    is in the legacy before that may be written again."""
+    settle_with(stack, "legacy")
+    transfer = request(stack, "new", "cutover")
+    wait_for(lambda: stack.new("SELECT 1 FROM ficus.transfer WHERE id = %s AND steps @>"
+                               " '[{\"step\": \"opening\"}]'", (transfer,)), "opening", 30, interval=0.001)
+    stack.sync.kill()
+    stack.new("UPDATE ficus.transfer SET options = options || '{\"abort\": true}' WHERE id = %s AND outcome IS NULL"
+              " RETURNING id", (transfer,))
+    flipped = stack.owner() == "new"
+    accepted = fences(stack)["new"]
+    if accepted:
+        insert_direct(stack, "new", "accepted-in-between")
+    stack.sync.start()
+    wait_for(lambda: outcome(stack, transfer), "the abort", 60)
+    assert outcome(stack, transfer) == ("done" if flipped else "aborted")
+    assert fences(stack) == {"legacy": not flipped, "new": flipped}
+    if accepted and not flipped:
+        assert stack.old("SELECT name FROM accounts WHERE id = 'accepted-in-between'") == [("direct",)]
+
+
+def test_a_request_for_an_unknown_group_is_refused_and_others_go_on(stack):
+    settle_with(stack, "legacy")
+    unknown = stack.new("INSERT INTO ficus.transfer (grp, target, kind, who) VALUES"
+                        " ('nosuch', 'new', 'cutover', 'test') RETURNING id")[0][0]
+    begun = stack.new("INSERT INTO ficus.transfer (grp, target, kind, who, step) VALUES"
+                      " ('gone', 'new', 'cutover', 'test', 'sealing') RETURNING id")[0][0]
+    wait_for(lambda: outcome(stack, unknown) == "refused", "the refusal", 30)
+    settle_with(stack, "new")
+    settle_with(stack, "legacy")
+    assert outcome(stack, begun) == "", "what has begun is not for a stranger to end"
+    stack.postgres.execute("DELETE FROM ficus.transfer WHERE id = %s", (begun,))
+
+
+def rewind(stack, direction):
+    """Every message of contacts is read again from its first, as after a restored position."""
+    def position():
+        if direction == "legacy":
+            return stack.new("SELECT sum(next) FROM ficus.position WHERE stream = 'legacy.contact'")[0][0]
+        return stack.old("SELECT sum(next) FROM ficus_position WHERE stream = 'new.contact'")[0][0]
+
+    before, back = position(), "SET next = 0, term = 0, through = 0 WHERE stream ="
+    stack.sync.stop()
+    if direction == "legacy":
+        stack.postgres.execute(f"UPDATE ficus.position {back} 'legacy.contact'")
+    else:
+        stack.legacy.execute(f"UPDATE ficus_position {back} 'new.contact'")
+    stack.sync.start()
+    wait_for(lambda: position() >= before, "the messages to be read again", 60)
+    stack.wait_quiet()
+
+
+def wait_title(stack, key, title):
+    def both():
+        return {stack.old("SELECT title FROM contacts WHERE id = ?", (key,))[0][0],
+                stack.new("SELECT title FROM crm.contact WHERE id = %s", (key,))[0][0]}
+    wait_for(lambda: both() == {title}, f"both stores to hold {title!r}", 20)
+
+
+def test_what_is_read_again_never_overwrites_the_owner(stack):
+    """A sync that was killed reads and sends again what it had not written down yet. After a
+    transfer the target has moved on; its newer rows must survive what comes late."""
+    settle_with(stack, "legacy")
+    form = Form(stack.url())
+    key = form.set("Contacts", last_name="replayed", title="by legacy")
+    stack.wait_quiet()
+    settle_with(stack, "new")
+    form.set("Contacts", id=key, title="by new")
+    stack.wait_quiet()
+    rewind(stack, "legacy")
+    wait_title(stack, key, "by new")
+    settle_with(stack, "legacy")
+    form.set("Contacts", id=key, title="by legacy again")
+    stack.wait_quiet()
+    rewind(stack, "new")
+    wait_title(stack, key, "by legacy again")
+    assert stack.parked() == []
 
 
 def test_an_abort_gives_the_group_back(stack):
