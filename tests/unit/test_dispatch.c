@@ -172,7 +172,8 @@ static void on_end(struct dispatch *d)
     w.order[w.ended++] = d;
 }
 
-static struct dispatch *run(enum operation_kind kind, const char *entity, const char *key)
+static struct dispatch *run_with(enum operation_kind kind, const char *entity, const char *key,
+                                 bool before_write)
 {
     struct dispatch *d = arena_alloc(w.arena, sizeof *d);
     struct operation *op = arena_alloc(w.arena, sizeof *op);
@@ -183,6 +184,7 @@ static struct dispatch *run(enum operation_kind kind, const char *entity, const 
     fields[1] = &en->fields[1];
     *k = value_set(str_of(key));
     *op = (struct operation){.kind = kind, .entity = en, .arena = w.arena, .request_line = "test"};
+    op->before_write = before_write;
     op->query = (struct query){.entity = en, .fields = fields, .nfields = 2, .limit = -1};
     if (operation_is_read(kind))
         op->query.key = k;
@@ -192,6 +194,11 @@ static struct dispatch *run(enum operation_kind kind, const char *entity, const 
     d->done = on_end;
     dispatch_run(w.d, d);
     return d;
+}
+
+static struct dispatch *run(enum operation_kind kind, const char *entity, const char *key)
+{
+    return run_with(kind, entity, key, false);
 }
 
 static unsigned long long outcome(const char *name)
@@ -229,6 +236,29 @@ static void test_the_stage_chooses_for_reads_the_owner_for_writes(void **state)
         assert_int_equal(w.legacy.asked, !rows[i].write_new);
         // Under the epoch of the table that it was routed by.
         assert_int_equal((rows[i].write_new ? &w.new_ : &w.legacy)->epochs[0], (long long)i);
+    }
+    stop();
+}
+
+// What a write is decided by must be what the owner holds, whatever the ladder says of reads.
+static void test_a_read_before_a_write_is_answered_by_the_owner(void **state)
+{
+    static const struct {
+        const char *stage, *owner;
+        bool read_new;
+    } rows[] = {{"legacy", "legacy", false},
+                {"canary", "legacy", false},
+                {"new", "legacy", false},
+                {"legacy", "new", true},
+                {"new", "new", true}};
+    (void)state;
+    start(10, 1000, false);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        use((long long)i + 1, rows[i].stage, 10000, rows[i].owner, (long long)i, "open");
+        w.legacy.asked = w.new_.asked = 0;
+        run_with(OPERATION_GET, "account", "k1", true);
+        assert_int_equal(w.new_.asked, rows[i].read_new);
+        assert_int_equal(w.legacy.asked, !rows[i].read_new);
     }
     stop();
 }
@@ -461,6 +491,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_stage_chooses_for_reads_the_owner_for_writes),
+        cmocka_unit_test(test_a_read_before_a_write_is_answered_by_the_owner),
         cmocka_unit_test(test_what_no_side_is_asked_for),
         cmocka_unit_test(test_a_create_gets_its_key_and_a_write_its_id),
         cmocka_unit_test(test_held_writes_go_on_in_order_to_the_new_owner),
