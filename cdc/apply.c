@@ -89,7 +89,8 @@ static void on_revoke(void *arg, const struct kafka_assignment *parts, size_t n)
 {
     struct applier *ap = arg;
     (void)parts, (void)n;
-    ap->nparts = 0; // nothing is in hand between batches
+    ap->nparts = 0; // nothing is in hand between batches but heartbeats, which come again
+    ap->pending_ns = 0;
 }
 
 int apply_stop_entity(struct applier *ap, size_t entity, const char *reason, struct err *e)
@@ -110,12 +111,15 @@ int apply_stop_entity(struct applier *ap, size_t entity, const char *reason, str
 // Pauses and resumes fetching as asked; a resumed partition is sought back to its position.
 static int follow_pauses(struct applier *ap, struct err *e)
 {
+    bool pending = false;
     for (size_t i = 0; i < ap->nparts; i++) {
         struct part *p = &ap->parts[i];
         struct stream_stat *st = &ap->s->streams[ap->from][p->entity];
         bool wanted = atomic_load(&st->paused);
-        if (wanted == p->paused && wanted == p->fetch_paused)
+        if (wanted == p->paused && wanted == p->fetch_paused) {
+            pending |= p->pending;
             continue;
+        }
         if (!wanted && kafka_consumer_seek(ap->consumer, st->topic, p->partition, p->next, e))
             return -1;
         if (kafka_consumer_pause(ap->consumer, st->topic, p->partition, wanted, e))
@@ -123,6 +127,8 @@ static int follow_pauses(struct applier *ap, struct err *e)
         p->paused = p->fetch_paused = wanted;
         p->pending = false; // it is read again from its position
     }
+    if (!pending)
+        ap->pending_ns = 0;
     return 0;
 }
 

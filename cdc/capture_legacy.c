@@ -17,14 +17,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define KEYS_A_READ     256 // a power of two: few distinct statements
-#define HEARTBEAT_MS    200
-#define SAVE_MS         100
-#define PING_MS         1000
-#define IDLE_MAX_MS     50
-#define BUSY_MS         250
-#define TRIM_KEEP       20000 // changelog rows behind the published position
-#define MARKERS_A_BLOCK 256
+#define KEYS_A_READ  256 // a power of two: few distinct statements
+#define HEARTBEAT_MS 200
+#define SAVE_MS      100
+#define PING_MS      1000
+#define IDLE_MAX_MS  50
+#define BUSY_MS      250
+#define TRIM_KEEP    20000 // changelog rows behind the published position
 
 struct slot {
     struct str key;
@@ -46,8 +45,8 @@ struct capture {
     struct keymap keys;
     struct slot *slots;
     size_t nslots;
-    struct str markers[MARKERS_A_BLOCK];
-    size_t nmarkers;
+    struct str *markers; // keys of marker rows, in the block's arena
+    size_t nmarkers, markers_max;
     long long beat_low, saved, trimmed;
     uint64_t beat_ns, busy_ns;
     unsigned idle_ms, idle_max;
@@ -55,27 +54,58 @@ struct capture {
 
 static const struct log_ctx ctx = {"capture.legacy", NULL, NULL};
 
+static int note_marker(struct capture *c, struct str marker, struct err *e)
+{
+    if (c->nmarkers == c->markers_max) {
+        size_t max = c->markers_max ? c->markers_max * 2 : 64;
+        struct str *more = realloc(c->markers, max * sizeof *more);
+        if (!more)
+            return err_memory(e);
+        c->markers = more;
+        c->markers_max = max;
+    }
+    c->markers[c->nmarkers++] = marker;
+    return 0;
+}
+
+// A key that no event can carry. Part -1: none was chosen.
+static int park_key(struct capture *c, const struct changelog_row *row, size_t at, const char *why,
+                    struct err *e)
+{
+    const struct stream_stat *st = &c->s->streams[SIDE_LEGACY][at];
+    struct log_ctx entity = {"capture.legacy", c->s->entities[at]->name, NULL};
+    char seq[24];
+    snprintf(seq, sizeof seq, "%lld", row->seq);
+    struct value v[] = {value_set(str_of(st->stream)), value_set(str_of(seq)),
+                        value_set(str_of(c->s->entities[at]->name)),
+                        value_set(park_text(row->key, 512, c->block)),
+                        value_set(park_text(str_of(why), 1000, c->block))};
+    log_warn(&entity, "changelog row %lld: parked (malformed): %s", row->seq, why);
+    metric_add(st->m_parked, 1);
+    return pg_exec(c->pg,
+                   STR("INSERT INTO ficus.parked (stream, part, offset_no, entity, k, reason,"
+                       " detail) VALUES ($1, -1, $2::bigint, $3, $4, 'malformed', $5)"
+                       " ON CONFLICT DO NOTHING"),
+                   v, 5, NULL, e);
+}
+
 static int note_row(struct capture *c, const struct changelog_row *row, struct err *e)
 {
-    static struct log_limit limit;
+    struct value parts[16];
+    struct err bad = {0};
     struct keymap_slot *k;
     bool added;
-    unsigned dropped;
-    if (row->entity.len == 0) {
-        if (c->nmarkers == MARKERS_A_BLOCK)
-            return err_set(e, ERR_LIMIT, "more than %d markers at once", MARKERS_A_BLOCK);
-        c->markers[c->nmarkers++] = row->key;
-        return 0;
-    }
+    if (row->entity.len == 0)
+        return note_marker(c, row->key, e);
     long entity = sync_entity(c->s, row->entity);
-    if (entity < 0) {
-        if (log_allowed(&limit, 60000, &dropped))
-            log_error(&ctx,
-                      "changelog names %.*s, which has no map: its changes are not carried"
-                      " (%u more held back)",
-                      (int)row->entity.len, row->entity.data, dropped);
-        return 0;
-    }
+    if (entity < 0) // passing over it would lose its change
+        return err_set(e, ERR_CONFIG,
+                       "changelog row %lld is of entity %.*s, which has no map here: restart with"
+                       " its map, or drop its triggers (ficus migrate up) and then its rows of"
+                       " ficus_changelog",
+                       row->seq, (int)row->entity.len, row->entity.data);
+    if (row->key.len == 0 || entity_key_split(c->s->entities[entity], row->key, parts, &bad))
+        return park_key(c, row, (size_t)entity, row->key.len ? bad.msg : "the key is empty", e);
     if (keymap_add(&c->keys, (uint32_t)entity, row->key, (uint32_t)c->nslots, &k, &added, e))
         return -1;
     if (added)
@@ -99,14 +129,7 @@ static int emit(struct capture *c, const struct slot *slot, const struct reader_
         c->values[r->fields[i]->index] = row->values[i];
     change.after = row->values ? c->values : NULL;
     desk_note(c->s->desks[SIDE_LEGACY], slot->entity, slot->key);
-    if (publish_change(&c->pub, slot->entity, &change, e) == 0)
-        return 0;
-    if (e->code != ERR_INVALID)
-        return -1;
-    // Only the key itself can be at fault here; no event could carry it.
-    struct log_ctx entity = {"capture.legacy", r->entity->name, NULL};
-    log_error(&entity, "changelog row %lld cannot be carried: %s", slot->seq, e->msg);
-    return 0;
+    return publish_change(&c->pub, slot->entity, &change, e);
 }
 
 // Present state of up to KEYS_A_READ keys of one entity, in slot order.
@@ -315,6 +338,7 @@ static void close_all(struct capture *c)
     arena_destroy(c->rows);
     free(c->readers);
     free(c->values);
+    free(c->markers);
     odbc_close(c->db);
     pg_close(c->pg);
 }

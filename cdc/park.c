@@ -39,8 +39,7 @@ int park_load(struct applier *ap, struct err *e)
     return result;
 }
 
-// The store's text must be UTF-8 without NUL; what is not is shown with U+FFFD.
-static struct str safe_text(struct str s, size_t max, struct arena *a)
+struct str park_text(struct str s, size_t max, struct arena *a)
 {
     struct buf b = BUF_INIT;
     size_t n = s.len < max ? s.len : max;
@@ -74,9 +73,9 @@ int park_write(struct applier *ap, const struct item *it, struct err *e)
     }
     snprintf(part, sizeof part, "%d", m->partition);
     snprintf(offset, sizeof offset, "%lld", (long long)m->offset);
-    struct str key = safe_text(it->event.change.key, 512, ap->arena);
-    struct str image = safe_text(m->value, IMAGE_MAX, ap->arena);
-    struct str detail = safe_text(it->detail, 1000, ap->arena);
+    struct str key = park_text(it->event.change.key, 512, ap->arena);
+    struct str image = park_text(m->value, IMAGE_MAX, ap->arena);
+    struct str detail = park_text(it->detail, 1000, ap->arena);
     struct value v[] = {value_set(str_of(st->stream)),
                         value_set(str_of(part)),
                         value_set(str_of(offset)),
@@ -106,7 +105,7 @@ static int settle(struct applier *ap, const struct parked *p, const char *state,
                   const struct err *why, struct err *e)
 {
     const char *reason = why ? sink_reason(why) : NULL;
-    struct str detail = why ? safe_text(str_of(why->msg), 1000, ap->arena) : STR("");
+    struct str detail = why ? park_text(str_of(why->msg), 1000, ap->arena) : STR("");
     struct value v[] = {value_set(str_of(state)), value_set(reason ? str_of(reason) : p->reason),
                         value_set(detail), value_set(why ? str_of(why->sqlstate) : STR("")), p->id};
     return sink_exec(ap->sink, SINK_PARKED_SET, v, 5, NULL, e);

@@ -68,16 +68,20 @@ static int key_params(const struct reader *r, struct str key, struct arena *a, s
 int reader_range(struct reader *r, const struct str *after, size_t limit, struct arena *a,
                  struct reader_row **out, size_t *n, struct err *e)
 {
-    struct value params[17];
+    struct value parts[16], params[32];
     struct rows rows;
     struct str sql;
     char text[24];
-    size_t nparams = 0;
+    size_t nkeys = r->entity->nkeys, nparams = 0;
     snprintf(text, sizeof text, "%zu", limit);
     if (query_read_range(r->entity, r->side, dbms_of(r), after == NULL, a, &sql, e) ||
-        (after && key_params(r, *after, a, params, e)))
+        (after && key_params(r, *after, a, parts, e)))
         return -1;
-    nparams = after ? r->entity->nkeys : 0;
+    for (size_t i = 0; after && i < nkeys; i++) { // all but the last twice, as the statement asks
+        params[nparams++] = parts[i];
+        if (i + 1 < nkeys)
+            params[nparams++] = parts[i];
+    }
     params[nparams++] = value_set(arena_str(a, str_of(text)));
     if (run(r, sql, params, nparams, a, &rows, e))
         return -1;

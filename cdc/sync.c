@@ -229,6 +229,8 @@ static int make_stream(struct sync *s, enum side side, size_t i, struct err *e)
     char labels[256];
     struct stream_stat *st = &s->streams[side][i];
     const struct entity *en = s->entities[i];
+    if (!en)
+        return err_set(e, ERR_INTERNAL, "entity %zu is not there", i);
     stream_name(en, side, st->stream, sizeof st->stream);
     topic_name(s->prefix, en, side, st->topic, sizeof st->topic);
     pthread_mutex_init(&st->lock, NULL);

@@ -68,6 +68,10 @@ int sync_open_pg(const struct sync *s, const char *what, struct pg_conn **out,
 // error is logged when it is new and then once a minute.
 void sync_supervise(struct sync *s, const char *name, int (*once)(struct sync *s, struct err *e));
 
+// The first `max` bytes of a text as a store takes it: UTF-8 without NUL, what is not shown with
+// U+FFFD. In the arena; empty when memory is out.
+struct str park_text(struct str s, size_t max, struct arena *a);
+
 int capture_legacy_once(struct sync *s, struct err *e) FICUS_MUST_CHECK;
 int capture_new_once(struct sync *s, struct err *e) FICUS_MUST_CHECK;
 int apply_new_once(struct sync *s, struct err *e) FICUS_MUST_CHECK;

@@ -297,9 +297,13 @@ struct sessions *sessions_open(struct pg_pool *pool, unsigned life_ms, struct er
 
 void sessions_close(struct sessions *s)
 {
+    struct entry *en, *next;
+
     if (!s)
         return;
-    while (s->cache)
-        forget(s, s->cache);
+    HASH_ITER(hh, s->cache, en, next)
+    {
+        forget(s, en);
+    }
     free(s);
 }

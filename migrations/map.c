@@ -189,7 +189,7 @@ static struct entity_set *map_build(struct entity_set *s, struct problems *p, un
     }
     if (en && s->list && s->n == s->ndocs)
         map_finish(s, en, p);
-    for (size_t i = 0; i < s->n && p->count == before; i++) {
+    for (size_t i = 0; s->list && i < s->n && p->count == before; i++) {
         struct err e;
         if (query_prepare(s->list[i], s->arena, &e) < 0)
             problems_addz(p, s->list[i]->name, "%s", e.msg);

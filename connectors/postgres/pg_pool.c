@@ -132,8 +132,10 @@ static void on_deadlines(evutil_socket_t fd, short what, void *arg)
 struct pg_pool *pg_pool_create(struct loop *loop, const struct pg_pool_options *o, struct err *e)
 {
     struct pg_pool *p = calloc(1, sizeof *p);
-    if (!p)
-        goto memory;
+    if (!p) {
+        err_memory(e);
+        return NULL;
+    }
     p->loop = loop;
     p->size = o->size ? o->size : 1;
     p->queue_max = o->queue_max;
@@ -142,16 +144,14 @@ struct pg_pool *pg_pool_create(struct loop *loop, const struct pg_pool_options *
     p->application = strdup(o->application ? o->application : "ficus");
     p->conns = calloc(p->size, sizeof *p->conns);
     p->deadlines = event_new(loop_base(loop), -1, 0, on_deadlines, p);
-    if (!p->conninfo || !p->application || !p->conns || !p->deadlines)
-        goto memory;
-    for (unsigned i = 0; i < p->size; i++)
-        if (pg_pool_conn_create(p, &p->conns[i], e))
-            goto memory;
+    int result = p->conninfo && p->application && p->conns && p->deadlines ? 0 : err_memory(e);
+    for (unsigned i = 0; result == 0 && i < p->size; i++)
+        result = pg_pool_conn_create(p, &p->conns[i], e);
+    if (result) {
+        pg_pool_destroy(p);
+        return NULL;
+    }
     return p;
-memory:
-    err_memory(e);
-    pg_pool_destroy(p);
-    return NULL;
 }
 
 void pg_pool_destroy(struct pg_pool *p)

@@ -15,9 +15,9 @@
 #include <unistd.h>
 
 #define CONNECTIONS_MAX 256
-#define REQUESTS_MAX 100000
-#define RESPONSE_MAX ((size_t)1 << 20)
-#define SAMPLES_MAX ((size_t)1 << 22)
+#define REQUESTS_MAX    100000
+#define RESPONSE_MAX    ((size_t)1 << 20)
+#define SAMPLES_MAX     ((size_t)1 << 22)
 
 struct request {
     char *text;
@@ -164,6 +164,7 @@ int main(int argc, char **argv)
     if (nsamples == 0)
         die("nothing answered");
     qsort(samples, nsamples, sizeof *samples, by_value);
-    printf("%zu %zu %.0f %.0f\n", nsamples, failed, (double)samples[nsamples / 2], (double)samples[nsamples * 99 / 100]);
+    printf("%zu %zu %.0f %.0f\n", nsamples, failed, (double)samples[nsamples / 2],
+           (double)samples[nsamples * 99 / 100]);
     return 0;
 }

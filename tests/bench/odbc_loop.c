@@ -12,7 +12,7 @@
 #include <sys/resource.h>
 #include <time.h>
 
-#define KEYS_MAX 100000
+#define KEYS_MAX    100000
 #define COLUMNS_MAX 128
 
 static SQLHENV env;

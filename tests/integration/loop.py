@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A small world for the sync engine: two entities, a legacy, a new store, a prefix of topics."""
+"""A small world for the sync engine: three entities, a legacy, a new store, a prefix of topics."""
 import json
 
 from harness import Daemon, ficus, free_port, wait_for
@@ -26,11 +26,19 @@ THING = {
         "color": {"type": "text", "length": 20, "legacy": {"extension": "things_more", "column": "color_c"}},
     },
 }
+PAIR = {
+    "entity": "pair", "plural": "pairs", "title": "Pair", "key": {"fields": ["left_id", "right_id"]},
+    "legacy": {"root": "pairs"}, "new": {"root": "crm.pair"},
+    "fields": {"left_id": {"type": "id", "length": 36}, "right_id": {"type": "id", "length": 36},
+               "note": {"type": "text", "length": 100}},
+}
 LEGACY = """
 CREATE TABLE boxes (id char(36) NOT NULL PRIMARY KEY, label varchar(100));
 CREATE TABLE things (id char(36) NOT NULL PRIMARY KEY, name varchar(200), n int, price decimal(12,2),
   ok tinyint(1), day date, made datetime, box_id char(36));
 CREATE TABLE things_more (id_c char(36) NOT NULL PRIMARY KEY, color_c varchar(20));
+CREATE TABLE pairs (left_id char(36) NOT NULL, right_id char(36) NOT NULL, note varchar(100),
+  PRIMARY KEY (left_id, right_id));
 """
 NEW = """
 CREATE SCHEMA IF NOT EXISTS crm;
@@ -38,8 +46,9 @@ CREATE TABLE crm.box (id text PRIMARY KEY, label text);
 CREATE TABLE crm.thing (id text PRIMARY KEY, name text, n integer CHECK (n IS NULL OR n >= 0),
   price numeric(12,2), ok boolean, day date, made timestamptz, box_id text REFERENCES crm.box,
   color text);
+CREATE TABLE crm.pair (left_id text, right_id text, note text, PRIMARY KEY (left_id, right_id));
 """
-NEW_DOWN = "DROP TABLE crm.thing; DROP TABLE crm.box;\n"
+NEW_DOWN = "DROP TABLE crm.pair; DROP TABLE crm.thing; DROP TABLE crm.box;\n"
 
 
 class Loop:
@@ -51,7 +60,7 @@ class Loop:
         self.options = options
         postgres.create_database(unique)
         self.port = free_port()
-        for entity in (BOX, THING):
+        for entity in (BOX, THING, PAIR):
             work.file(f"maps/{entity['entity']}.json", json.dumps(entity))
         work.file("sql/0001_things.up.sql", NEW)
         work.file("sql/0001_things.down.sql", NEW_DOWN)
@@ -109,9 +118,15 @@ class Loop:
         return [tuple(None if v is None else str(v) for v in r) for r in self.new(
             "SELECT id, name, n, price, box_id, color FROM crm.thing ORDER BY id")]
 
+    def pairs(self):
+        sql = "SELECT left_id, right_id, note FROM {} ORDER BY left_id, right_id"
+        return [tuple(r) for r in self.old(sql.format("pairs"))], [tuple(r) for r in self.new(sql.format("crm.pair"))]
+
     def wait_equal(self, timeout=30):
         def equal():
             old, new = self.old_things(), self.new_things()
+            if old == new:
+                old, new = self.pairs()
             if old != new:
                 only_old = [r for r in old if r not in new][:3]
                 only_new = [r for r in new if r not in old][:3]

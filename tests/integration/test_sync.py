@@ -78,7 +78,7 @@ def messages(loop, topic):
 
 def copied(loop):
     """The first copy is over: from here on only the stream brings changes."""
-    wait_for(lambda: loop.new("SELECT count(*) FROM ficus.snapshot WHERE state = 'done'")[0][0] == 2,
+    wait_for(lambda: loop.new("SELECT count(*) FROM ficus.snapshot WHERE state = 'done'")[0][0] == 3,
              "the snapshots", 60)
 
 
@@ -181,6 +181,75 @@ def test_a_value_that_may_not_cross_is_parked(loop):
         wait_for(lambda: len(parked(loop)) == 2, "the later event")
         loop.ficus("parked", "drop", parked(loop)[0]["id"], "--why", "mended at the source")
         loop.wait_equal()
+
+
+def test_a_key_of_several_columns(loop):
+    """Copied by pages in key order, changed, deleted and given another key, both ways."""
+    db = loop.legacy.connect()
+    cur = db.cursor()
+    mark = "?" if loop.dbms == "sqlite" else "%s"
+    cur.execute("BEGIN")
+    cur.executemany(f"INSERT INTO pairs (left_id, right_id, note) VALUES ({mark}, {mark}, {mark})",
+                    [(f"l{i % 7}", f"r{i:05}", f"note {i}") for i in range(3000)])
+    cur.execute("COMMIT")
+    db.close()
+    with loop.sync():
+        copied(loop)
+        loop.wait_equal()
+        assert len(loop.pairs()[1]) == 3000
+        loop.legacy.execute("UPDATE pairs SET note = 'seen' WHERE left_id = 'l3'")
+        loop.legacy.execute("UPDATE pairs SET right_id = 'moved' WHERE left_id = 'l1' AND right_id = 'r00001'")
+        loop.legacy.execute("DELETE FROM pairs WHERE left_id = 'l5'")
+        loop.wait_equal()
+        loop.write_new("UPDATE crm.pair SET note = 'back' WHERE left_id = 'l2'")
+        loop.write_new("UPDATE crm.pair SET left_id = 'other' WHERE left_id = 'l4' AND right_id = 'r00004'")
+        loop.write_new("DELETE FROM crm.pair WHERE left_id = 'l6'")
+        loop.wait_equal()
+        assert parked(loop) == []
+        done = loop.ficus("reconcile", "pair", "--json")
+        assert done.returncode == 0 and json.loads(done.stdout)["equal"], done.stderr
+
+
+def test_a_block_of_many_markers(loop):
+    """More markers at once than any block was made for: all are sent, and what stands between."""
+    with loop.sync():
+        copied(loop)
+        db = loop.legacy.connect()
+        cur = db.cursor()
+        cur.execute("BEGIN")
+        mark = "?" if loop.dbms == "sqlite" else "%s"
+        for i in range(700):
+            cur.execute(f"INSERT INTO ficus_changelog (entity, k) VALUES ('', {mark})", (f"many-{i}",))
+        cur.execute("INSERT INTO boxes (id, label) VALUES ('among', 'markers')")
+        cur.execute("COMMIT")
+        db.close()
+        loop.wait_equal()
+        wait_for(lambda: loop.new("SELECT count(DISTINCT marker) FROM ficus.marker WHERE marker LIKE 'many-%'"
+                                  " AND stream = 'legacy.box'")[0][0] == 700, "the markers")
+
+
+def test_a_changelog_row_that_no_event_can_carry_is_parked(loop):
+    with loop.sync():
+        copied(loop)
+        loop.legacy.execute("INSERT INTO ficus_changelog (entity, k) VALUES ('pair', ?)", ("one part",))
+        loop.legacy.execute("INSERT INTO pairs (left_id, right_id, note) VALUES ('l', 'r', 'x')")
+        loop.wait_equal()
+        wait_for(lambda: [(p["stream"], p["key"], p["reason"]) for p in parked(loop)]
+                 == [("legacy.pair", "one part", "malformed")], "the key to be parked")
+        dropped = loop.ficus("parked", "drop", parked(loop)[0]["id"], "--why", "written by hand")
+        assert dropped.returncode == 0, dropped.stderr
+        assert parked(loop) == []
+
+
+def test_a_changelog_row_without_a_map_stops_capture_until_it_is_gone(loop):
+    with loop.sync(allow=["stranger"]):
+        copied(loop)
+        loop.legacy.execute("INSERT INTO ficus_changelog (entity, k) VALUES ('stranger', 'k1')")
+        wait_for(lambda: "is of entity stranger, which has no map here" in daemon_log(loop), "the reason")
+        loop.legacy.execute("INSERT INTO boxes (id, label) VALUES ('b1', 'x')")
+        assert loop.new("SELECT count(*) FROM crm.box") == [(0,)]
+        loop.legacy.execute("DELETE FROM ficus_changelog WHERE entity = 'stranger'")
+        wait_for(lambda: loop.new("SELECT count(*) FROM crm.box") == [(1,)], "the row behind it")
 
 
 def test_child_before_parent_waits(loop):
