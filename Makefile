@@ -101,7 +101,7 @@ endif
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: all deps demo check check-unit check-int fuzz fuzz-build fuzz-replay asan tsan bench \
+.PHONY: all deps bench-deps demo check check-unit check-int fuzz fuzz-build fuzz-replay asan tsan bench \
 	lint format docs install clean help units run-units programs FORCE
 
 all: $(LIB) $(BIN) ## Build the library and the binary `ficus`
@@ -185,6 +185,8 @@ fuzz: fuzz-build ## Fuzz each harness for FUZZ_TIME seconds (default 60)
 # ---- everything that runs more than C units
 deps: ## Install what is missing: Debian packages, Kafka's jars, two CRM clients
 	$(Q)scripts/deps.sh
+bench-deps:
+	$(Q)scripts/deps.sh bench
 
 check-int: ## Integration tests on real servers (T=FILE or T="-k NAME" narrows)
 	$(Q)$(MAKE) all
@@ -200,7 +202,7 @@ demo: deps ## The whole loop on real parts in under five minutes (KEEP=1, DEMO_L
 	$(Q)$(MAKE) all
 	$(Q)$(PYTHON) tests/demo/main.py
 
-bench: deps ## Measure against real peers, write build/bench.json and print its table
+bench: bench-deps ## Measure against real peers, write build/bench.json and print its table
 	$(Q)$(MAKE) all
 	$(Q)$(PYTHON) tests/bench/main.py
 

@@ -181,6 +181,18 @@ def rewind(stack, direction):
     stack.wait_quiet()
 
 
+def test_a_copy_into_the_owner_is_refused(stack):
+    settle_with(stack, "new")
+    stack.run("sync", "snapshot", "contact")
+    told = wait_for(lambda: stack.new("SELECT error FROM ficus.snapshot WHERE entity = 'contact'"
+                                      " AND state = 'failed'"), "the refusal", 30)
+    assert "the new store owns group crm" in told[0][0]
+    settle_with(stack, "legacy")
+    stack.run("sync", "snapshot", "contact")
+    wait_for(lambda: stack.new("SELECT 1 FROM ficus.snapshot WHERE entity = 'contact' AND state = 'done'"),
+             "the copy", 60)
+
+
 def wait_title(stack, key, title):
     def both():
         return {stack.old("SELECT title FROM contacts WHERE id = ?", (key,))[0][0],
