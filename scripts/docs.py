@@ -2,10 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Writes the parts of docs/ that come from the program itself:
 
-    docs/configuration.md   from the option table    (ficus check options)
-    docs/commands.md        from the command tables  (ficus help COMMAND)
-    docs/schema/*.json      the JSON Schemas of maps and routes, as embedded
-    build/man/*.1           manual pages             (ficus help --man COMMAND)
+    docs/configuration.md       from the option table    (ficus check options)
+    docs/commands.md            from the command tables  (ficus help COMMAND)
+    docs/compatibility-v4_1.md  from the quirks that the tests run (compat.py)
+    docs/schema/*.json          the JSON Schemas of maps and routes, as embedded
+    build/man/*.1               manual pages             (ficus help --man COMMAND)
 
 With --man it writes the manual pages only; with --check nothing, and it fails when a file in docs/ is not what it would write.
 """
@@ -14,6 +15,8 @@ import os
 import re
 import subprocess
 import sys
+
+import compat
 
 BINARY = os.path.join(os.environ.get("BUILD", "build"), "ficus")
 
@@ -41,7 +44,8 @@ def commands_page():
 
 def wanted():
     note = "<!-- Made by `make docs` from the option table in base/conf_table.c; edit that. -->\n"
-    files = {"docs/configuration.md": note + ficus("check", "options"), "docs/commands.md": commands_page()}
+    files = {"docs/configuration.md": note + ficus("check", "options"), "docs/commands.md": commands_page(),
+             "docs/compatibility-v4_1.md": compat.page()}
     for path in glob.glob("migrations/**/*.schema.json", recursive=True) + glob.glob("routes/**/*.schema.json",
                                                                                     recursive=True):
         with open(path, encoding="utf-8") as f:
