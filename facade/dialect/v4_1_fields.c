@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// get_module_fields and get_available_modules of the v4_1 dialect: what the entity maps say, in
+// get_module_fields, its md5 and get_available_modules of the v4_1 dialect: what the entity maps say, in
 // the legacy's words. Needs no store. Thread: the loop of the mount.
 #include "facade/dialect/v4_1_int.h"
+
+#include <openssl/evp.h>
 
 static struct str hint_text(const json_t *hint, const char *key)
 {
@@ -130,12 +132,10 @@ static void add_link(struct buf *out, size_t *n, const struct relationship *rel,
     buf_addc(out, '}');
 }
 
-int v4_1_get_module_fields(struct v4_1_call *c)
+static void add_module_fields(struct buf *out, const struct dialect_mount *mount,
+                              const struct v4_1_module *m, const json_t *fields)
 {
-    const struct v4_1_module *m = c->module;
     const struct entity *en = m->entity;
-    const json_t *fields = c->args[2];
-    struct buf *out = &c->body;
     size_t n = 0;
 
     buf_addz(out, "{\"module_name\":");
@@ -152,11 +152,64 @@ int v4_1_get_module_fields(struct v4_1_call *c)
     n = 0;
     for (size_t i = 0; i < en->nrelationships; i++) {
         const struct relationship *rel = &en->relationships[i];
-        const struct v4_1_module *target = v4_1_module_of(c->mount, rel->target);
+        const struct v4_1_module *target = v4_1_module_of(mount, rel->target);
         if (target && is_wanted(fields, rel->name))
             add_link(out, &n, rel, target);
     }
     buf_addz(out, n == 0 ? "[]}" : "}}");
+}
+
+int v4_1_get_module_fields(struct v4_1_call *c)
+{
+    add_module_fields(&c->body, c->mount, c->module, c->args[2]);
+    return v4_1_reply(c);
+}
+
+// "Accounts":"<md5 of what get_module_fields answers>"; changes when the answer does.
+static int add_md5(struct v4_1_call *c, const struct v4_1_module *m)
+{
+    struct buf fields = BUF_INIT;
+    unsigned char md[EVP_MAX_MD_SIZE];
+    unsigned n = 0;
+
+    add_module_fields(&fields, c->mount, m, NULL);
+    bool ok = !fields.failed && EVP_Digest(fields.data, fields.len, md, &n, EVP_md5(), NULL) == 1;
+    buf_free(&fields);
+    if (!ok)
+        return -1;
+    buf_addc(&c->body, c->body.len == 0 ? '{' : ',');
+    buf_addjson_php(&c->body, str_of(m->name));
+    buf_addz(&c->body, ":\"");
+    for (unsigned i = 0; i < n; i++)
+        buf_printf(&c->body, "%02x", md[i]);
+    buf_addc(&c->body, '"');
+    return 0;
+}
+
+// One name, or a list of them; each module once, like the keys of PHP's array.
+int v4_1_get_module_fields_md5(struct v4_1_call *c)
+{
+    const json_t *names = c->args[1];
+    size_t n = json_is_array(names) ? json_array_size(names) : 1;
+    bool *done = arena_array(c->arena, c->mount->nmodules + 1, sizeof(*done));
+    struct str name;
+
+    if (!done)
+        return v4_1_reply_memory(c);
+    for (size_t i = 0; i < n; i++) {
+        const json_t *j = json_is_array(names) ? json_array_get(names, i) : names;
+        if (!v4_1_text(j, c->arena, &name) || name.len == 0)
+            return v4_1_reply_fault(c, V4_1_INVALID_DATA);
+        const struct v4_1_module *m = v4_1_module(c->mount, name);
+        if (!m)
+            return v4_1_reply_fault(c, V4_1_NO_MODULE);
+        if (done[m - c->mount->modules])
+            continue;
+        done[m - c->mount->modules] = true;
+        if (add_md5(c, m) < 0)
+            return v4_1_reply_memory(c);
+    }
+    buf_addz(&c->body, c->body.len == 0 ? "[]" : "}");
     return v4_1_reply(c);
 }
 

@@ -114,6 +114,7 @@ struct v4_1_call {
     struct v4_1_write *write;
     struct v4_1_relate *relate;
     struct v4_1_merge *merge;
+    struct v4_1_pairs *pairs;
 };
 
 // Runs `op` for the call; `next` is its next step. Always V4_1_WAIT.
@@ -262,10 +263,12 @@ void v4_1_add_echo(struct buf *out, const struct v4_1_record *r); // object, or 
 v4_1_step_fn v4_1_login, v4_1_logout, v4_1_get_user_id, v4_1_seamless_login,
     v4_1_get_server_info; // v4_1_login.c
 v4_1_step_fn v4_1_get_entry, v4_1_get_entries, v4_1_get_entry_list,
-    v4_1_get_entries_count;                                      // v4_1_read.c
-v4_1_step_fn v4_1_set_entry, v4_1_set_entries;                   // v4_1_write.c
-v4_1_step_fn v4_1_get_relationships, v4_1_set_relationship;      // v4_1_relate.c
-v4_1_step_fn v4_1_get_module_fields, v4_1_get_available_modules; // v4_1_fields.c
+    v4_1_get_entries_count;                                 // v4_1_read.c
+v4_1_step_fn v4_1_set_entry, v4_1_set_entries;              // v4_1_write.c
+v4_1_step_fn v4_1_get_relationships;                        // v4_1_relate.c
+v4_1_step_fn v4_1_set_relationship, v4_1_set_relationships; // v4_1_link.c
+v4_1_step_fn v4_1_get_module_fields, v4_1_get_module_fields_md5,
+    v4_1_get_available_modules; // v4_1_fields.c
 
 // Filter, order and page of a list from their arguments. V4_1_WAIT: go on.
 int v4_1_read_page(struct v4_1_call *c, const struct v4_1_module *m, const json_t *query,

@@ -293,6 +293,8 @@ int v4_1_get_entry_list(struct v4_1_call *c)
 
     if (v4_1_number(c->args[4], &offset) < 0 || v4_1_number(c->args[7], &limit) < 0)
         return v4_1_reply_fault(c, V4_1_INVALID_DATA);
+    if (offset == -1) // the only negative one that the legacy mends
+        offset = 0;
     if (!v4_1_empty(c->args[9])) // favourites are kept nowhere that an entity map reaches
         return v4_1_reply_fault(c, V4_1_UNSUPPORTED);
     if (start(c, c->args[5], c->args[6], &e) < 0)

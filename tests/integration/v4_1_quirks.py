@@ -416,14 +416,14 @@ def _(c):
         {"link_list": [{"name": "contacts", "records": [{"link_value": pair("id", contact)}]}]}]
 
 
-@quirk("get_entry_list", "next_offset is offset plus rows, unchecked")
+@quirk("get_entry_list", "next_offset is offset plus rows, unchecked; -1 is 0")
 def _(c):
     for _i in range(3):
         c.create("Accounts", name="offset")
 
     def next_of(offset):
         return c("get_entry_list", "Accounts", "accounts.name = 'offset'", "", offset, ["id"])["next_offset"]
-    assert [next_of(x) for x in (0, 1000, -5, "2", None, "")] == [3, 1000, -2, 3, 3, 3]
+    assert [next_of(x) for x in (0, 1000, -5, "2", None, "", -1)] == [3, 1000, -2, 3, 3, 3, 3]
 
 
 @quirk("get_entry_list", "an offset or limit that is no number is error 1001", "500 with an empty body")
@@ -843,6 +843,35 @@ def _(c):
     assert c("set_relationship", "Nosuch", "1", "contacts", ["1"]) == failed
 
 
+@quirk("set_relationships", "a call for each place of the lists; counts of all of them")
+def _(c):
+    one, two = c.create("Accounts", name="m1"), c.create("Accounts", name="m2")
+    contact, note = c.create("Contacts", last_name="M"), c.create("Notes", name="m")
+    reply = c("set_relationships", ["Accounts", "Accounts", "Accounts", "Nosuch"], [one, two, one, "1"],
+              ["contacts", "notes", "nosuch", "contacts"], [[contact], [note], ["1"], ["1"]])
+    assert reply == {"created": 2, "failed": 2, "deleted": 0}
+    for account, link, key in ((one, "contacts", contact), (two, "notes", note)):
+        found = c("get_relationships", "Accounts", account, link, "", ["id"])["entry_list"]
+        assert [e["id"] for e in found] == [key]
+
+
+@quirk("set_relationships", "a delete flag holds for the places after it that have none")
+def _(c):
+    account = c.create("Accounts", name="m")
+    contacts = [c.create("Contacts", last_name="M") for _i in range(3)]
+    lists = (["Accounts"] * 3, [account] * 3, ["contacts"] * 3, [[x] for x in contacts], [])
+    assert c("set_relationships", *lists) == {"created": 3, "failed": 0, "deleted": 0}
+    assert c("set_relationships", *lists, [0, 1]) == {"created": 1, "failed": 0, "deleted": 2}
+    found = c("get_relationships", "Accounts", account, "contacts", "", ["id"])["entry_list"]
+    assert [e["id"] for e in found] == contacts[:1]
+
+
+@quirk("set_relationships", "empty lists answer 1001")
+def _(c):
+    assert c("set_relationships", [], [], [], []) == fault(1001)
+    assert c("set_relationships", ["Accounts"], ["1"], ["contacts"], []) == fault(1001)
+
+
 # ---- what there is
 
 @quirk("get_module_fields", "module_name, table_name, module_fields, link_fields; required 0 or 1; options [] or object")
@@ -863,6 +892,24 @@ def _(c):
 def _(c):
     reply = c("get_module_fields", "Accounts", ["name", "nosuch"])
     assert list(reply["module_fields"]) == ["name"] and reply["link_fields"] == []
+
+
+@quirk("get_module_fields_md5", "an md5 by module, for one name or a list; unknown module 20")
+def _(c):
+    one = c("get_module_fields_md5", "Accounts")
+    assert list(one) == ["Accounts"] and re.fullmatch("[0-9a-f]{32}", one["Accounts"])
+    two = c("get_module_fields_md5", ["Contacts", "Accounts", "Contacts"])
+    assert list(two) == ["Contacts", "Accounts"] and two["Accounts"] == one["Accounts"] != two["Contacts"]
+    assert c("get_module_fields_md5", []) == []
+    assert c("get_module_fields_md5", ["Accounts", "Nosuch"]) == fault(20)
+    assert c.data("get_module_fields_md5", ["nosuch", "Accounts"]) == fault(11)
+
+
+@quirk("get_module_fields_md5", "the md5 is of our own answer, and changes when the map does",
+       "of its own field list, as PHP serialises it")
+def _(c):
+    text = c.raw("get_module_fields", [c.session, "Accounts"]).body
+    assert c("get_module_fields_md5", "Accounts")["Accounts"] == hashlib.md5(text).hexdigest()
 
 
 @quirk("get_available_modules", "the short list for default, the long one for anything else")
