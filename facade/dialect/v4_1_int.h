@@ -11,13 +11,14 @@
 
 #include <jansson.h>
 
-#define V4_1_ARGS_MAX  11
-#define V4_1_PAGE      20     // rows of a list when the client asks for none
-#define V4_1_PAGE_MAX  100000 // rows of a list, however many are asked for
-#define V4_1_IDS_MAX   10000  // ids in one call
-#define V4_1_KEYS_MAX  500    // ids in one operation
-#define V4_1_QUERY_MAX 16384  // bytes of a `query`
-#define V4_1_ORDER_MAX 16     // fields of an `order_by`
+#define V4_1_ARGS_MAX   12
+#define V4_1_PAGE       20     // rows of a list when the client asks for none
+#define V4_1_PAGE_MAX   100000 // rows of a list, however many are asked for
+#define V4_1_IDS_MAX    10000  // ids in one call
+#define V4_1_KEYS_MAX   500    // ids in one operation
+#define V4_1_QUERY_MAX  16384  // bytes of a `query`
+#define V4_1_SEARCH_MAX 1024   // bytes of a text that search_by_module looks for
+#define V4_1_ORDER_MAX  16     // fields of an `order_by`
 
 // ---- the mount -----------------------------------------------------------------------
 
@@ -115,6 +116,8 @@ struct v4_1_call {
     struct v4_1_relate *relate;
     struct v4_1_merge *merge;
     struct v4_1_pairs *pairs;
+    struct v4_1_search *search;
+    struct v4_1_upcoming *upcoming;
 };
 
 // Runs `op` for the call; `next` is its next step. Always V4_1_WAIT.
@@ -184,6 +187,14 @@ int v4_1_query(const struct v4_1_module *m, struct str text, struct arena *a, st
 int v4_1_order(const struct v4_1_module *m, struct str text, struct arena *a, struct order **out,
                size_t *n, struct err *e) FICUS_MUST_CHECK;
 
+// ---- filters (v4_1_search.c), pure; NULL: no memory -------------------------------------
+
+struct filter *v4_1_compare(struct arena *a, const struct field *f, enum text_match op,
+                            struct str text);
+// AND or OR of them; NULL too when one of them is.
+struct filter *v4_1_join(struct arena *a, enum filter_kind kind, struct filter *const *children,
+                         size_t n);
+
 // ---- records as JSON (v4_1_reply.c), pure ---------------------------------------------
 
 // What is shown of a record: a name and where in query.fields its values are.
@@ -220,12 +231,20 @@ int v4_1_columns_of_entry(const struct v4_1_module *m, const json_t *select, str
 // Link records: the client's order, unknown names shown as "".
 int v4_1_columns_of_link(const struct v4_1_module *m, const json_t *select, struct arena *a,
                          struct v4_1_columns *out, struct err *e) FICUS_MUST_CHECK;
+// The same of texts that are names.
+int v4_1_columns_named(const struct v4_1_module *m, const struct str *names, size_t n,
+                       struct arena *a, struct v4_1_columns *out, struct err *e) FICUS_MUST_CHECK;
 int v4_1_links_of(const struct dialect_mount *mount, const struct v4_1_module *m,
                   const json_t *wanted, struct arena *a, struct v4_1_links *out,
                   struct err *e) FICUS_MUST_CHECK;
 
 void v4_1_add_value(struct buf *out, const struct v4_1_module *m, const struct field *f,
                     struct value v);
+// A column of a record: its value, and "name":{"name":..,"value":..}.
+void v4_1_add_column_value(struct buf *out, const struct v4_1_columns *cols,
+                           const struct v4_1_column *col, const struct record *r);
+void v4_1_add_column(struct buf *out, const struct v4_1_columns *cols,
+                     const struct v4_1_column *col, const struct record *r);
 // {"id":..,"module_name":..,"name_value_list":..}
 void v4_1_add_entry(struct buf *out, const struct v4_1_columns *cols, const struct record *r);
 // The same for an id that is not there.
@@ -267,6 +286,9 @@ v4_1_step_fn v4_1_get_entry, v4_1_get_entries, v4_1_get_entry_list,
 v4_1_step_fn v4_1_set_entry, v4_1_set_entries;              // v4_1_write.c
 v4_1_step_fn v4_1_get_relationships;                        // v4_1_relate.c
 v4_1_step_fn v4_1_set_relationship, v4_1_set_relationships; // v4_1_link.c
+v4_1_step_fn v4_1_search_by_module;                         // v4_1_search.c
+v4_1_step_fn v4_1_get_upcoming_activities, v4_1_get_last_viewed,
+    v4_1_get_modified_relationships; // v4_1_activity.c
 v4_1_step_fn v4_1_get_module_fields, v4_1_get_module_fields_md5,
     v4_1_get_available_modules; // v4_1_fields.c
 

@@ -73,19 +73,6 @@ static int twins_read(struct v4_1_call *c)
     return go_on(c);
 }
 
-static struct filter *equals(struct arena *a, const struct field *f, struct str text)
-{
-    struct filter *out = arena_alloc(a, sizeof(*out));
-    struct value *v = arena_alloc(a, sizeof(*v));
-
-    if (!out || !v)
-        return NULL;
-    *v = value_set(text);
-    *out = (struct filter){
-        .kind = FILTER_COMPARE, .field = f, .op = MATCH_EQ, .values = v, .nvalues = 1};
-    return out;
-}
-
 static int read_twins(struct v4_1_call *c)
 {
     struct v4_1_merge *m = c->merge;
@@ -99,7 +86,7 @@ static int read_twins(struct v4_1_call *c)
     for (size_t i = 0; i < m->nsame && wanted; i++) {
         struct str text = str_trim(given(m, m->same[i]));
         wanted = text.len > 0;
-        if (wanted && !(parts[i] = equals(c->arena, m->same[i], text)))
+        if (wanted && !(parts[i] = v4_1_compare(c->arena, m->same[i], MATCH_EQ, text)))
             return v4_1_reply_memory(c);
     }
     if (!wanted)
@@ -173,7 +160,7 @@ static int read_parent(struct v4_1_call *c)
         op->query.key = &m->record->values[m->id->index];
     } else {
         op->query.limit = 1;
-        op->query.filter = equals(c->arena, m->parent_name, given(m, m->name));
+        op->query.filter = v4_1_compare(c->arena, m->parent_name, MATCH_EQ, given(m, m->name));
         if (!op->query.filter)
             return v4_1_reply_memory(c);
     }

@@ -123,6 +123,21 @@ static bool has_column(const struct v4_1_columns *cols, struct str name)
     return false;
 }
 
+static void add_named(struct v4_1_columns *cols, struct str name, struct arena *a)
+{
+    const struct v4_1_module *m = cols->module;
+    const struct field *f = entity_field(m->entity, name);
+
+    if (has_column(cols, name))
+        return;
+    if (f)
+        add_field(cols, f);
+    else if (m->parts && str_eqz(name, "name"))
+        add_composed(cols);
+    else
+        add_unknown(cols, name, a);
+}
+
 int v4_1_columns_of_link(const struct v4_1_module *m, const json_t *select, struct arena *a,
                          struct v4_1_columns *out, struct err *e)
 {
@@ -136,17 +151,19 @@ int v4_1_columns_of_link(const struct v4_1_module *m, const json_t *select, stru
         return -1;
     json_array_foreach(select, i, v)
     {
-        struct str name = str_n(json_string_value(v), json_string_length(v));
-        if (!json_is_string(v) || out->n == max || has_column(out, name))
-            continue;
-        const struct field *f = entity_field(m->entity, name);
-        if (f)
-            add_field(out, f);
-        else if (m->parts && str_eqz(name, "name"))
-            add_composed(out);
-        else
-            add_unknown(out, name, a);
+        if (json_is_string(v) && out->n < max)
+            add_named(out, str_n(json_string_value(v), json_string_length(v)), a);
     }
+    return 0;
+}
+
+int v4_1_columns_named(const struct v4_1_module *m, const struct str *names, size_t n,
+                       struct arena *a, struct v4_1_columns *out, struct err *e)
+{
+    if (columns_init(m, n, a, out, e) < 0)
+        return -1;
+    for (size_t i = 0; i < n; i++)
+        add_named(out, names[i], a);
     return 0;
 }
 
@@ -265,16 +282,22 @@ static void add_composed_value(struct buf *out, const struct v4_1_column *col,
     buf_free(&text);
 }
 
-static void add_column(struct buf *out, const struct v4_1_columns *cols,
-                       const struct v4_1_column *col, const struct record *r)
+void v4_1_add_column_value(struct buf *out, const struct v4_1_columns *cols,
+                           const struct v4_1_column *col, const struct record *r)
 {
-    v4_1_add_pair(out, str_n(col->name, col->name_len));
     if (col->nat == 0)
         buf_addz(out, "\"\"");
     else if (!col->field)
         add_composed_value(out, col, r);
     else
         v4_1_add_value(out, cols->module, col->field, r->values[col->at[0]]);
+}
+
+void v4_1_add_column(struct buf *out, const struct v4_1_columns *cols,
+                     const struct v4_1_column *col, const struct record *r)
+{
+    v4_1_add_pair(out, str_n(col->name, col->name_len));
+    v4_1_add_column_value(out, cols, col, r);
     buf_addc(out, '}');
 }
 
@@ -303,7 +326,7 @@ static void add_name_values(struct buf *out, const struct v4_1_columns *cols,
         if (entry && is_missing(&cols->list[i], r))
             continue;
         buf_addc(out, n++ == 0 ? '{' : ',');
-        add_column(out, cols, &cols->list[i], r);
+        v4_1_add_column(out, cols, &cols->list[i], r);
     }
     buf_addz(out, n == 0 ? "[]" : "}");
 }

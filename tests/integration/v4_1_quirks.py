@@ -872,6 +872,122 @@ def _(c):
     assert c("set_relationships", ["Accounts"], ["1"], ["contacts"], []) == fault(1001)
 
 
+# ---- searching
+
+def searched(c, text, modules, *more):
+    reply = c("search_by_module", text, modules, *more)
+    return reply if "number" in reply else {m["name"]: m["records"] for m in reply["entry_list"]}
+
+
+@quirk("search_by_module", "a list of modules with records, only the fields asked for and no link_value")
+def _(c):
+    account, lead = c.create("Accounts", name="Findling"), c.create("Leads", last_name="Findlinger")
+    assert c("search_by_module", "findling", ["Leads", "Accounts", "Notes"], 0, 5, "", ["id"]) == {"entry_list": [
+        {"name": "Accounts", "records": [pair("id", account)]}, {"name": "Leads", "records": [pair("id", lead)]},
+        {"name": "Notes", "records": []}]}
+
+
+@quirk("search_by_module", "the text is the beginning of a name, an e-mail address or a telephone number")
+def _(c):
+    key = c.create("Contacts", first_name="Ottilie", last_name="Quast", phone_mobile="0170-quast", assistant="Xaver",
+                   email1="otti@quast.example")
+    for text in ("ottil", "Quast", "0170-q", "otti@qu", "Ottilie Qu", "Quast Otti", "%ilie", "xav"):
+        assert searched(c, text, ["Contacts"], 0, 5, "", ["id"])["Contacts"] == [pair("id", key)], text
+    for text in ("tilie", "Ottilie X", "nobody"):
+        assert searched(c, text, ["Contacts"], 0, 5, "", ["id"])["Contacts"] == [], text
+
+
+@quirk("search_by_module", "without select_fields those of the list view; what is NULL is left out")
+def _(c):
+    key = c.create("Accounts", name="Listview", phone_office="1")
+    record = searched(c, "listview", ["Accounts"], 0, 5)["Accounts"][0]
+    assert list(record) == ["name", "phone_office", "date_entered", "id"]
+    assert record["id"]["value"] == key
+
+
+@quirk("search_by_module", "max_results gives one row more; -1 is the default page; offset counts")
+def _(c):
+    c("set_entries", "Notes", [{"name": f"pages {i:02}"} for i in range(30)])
+
+    def rows(offset, limit):
+        return len(searched(c, "pages", ["Notes"], offset, limit, "", ["id"])["Notes"])
+    assert [rows(0, 5), rows(0, 0), rows(0, -1), rows(0, -99), rows(28, 5)] == [6, 1, 21, 30, 2]
+
+
+@quirk("search_by_module", "assigned_user_id narrows to that user's records")
+def _(c):
+    c.create("Accounts", name="Assigned one", assigned_user_id="1")
+    two = c.create("Accounts", name="Assigned two", assigned_user_id="2")
+    assert searched(c, "assigned", ["Accounts"], 0, 5, "2", ["id"])["Accounts"] == [pair("id", two)]
+
+
+@quirk("search_by_module", "an empty text finds nothing; an unknown session answers 10")
+def _(c):
+    assert c("search_by_module", "", ["Accounts"], 0, 5) == {"entry_list": []}
+    assert c.data("search_by_module", ["nosuch", "x", ["Accounts"], 0, 5]) == fault(10)
+
+
+@quirk("search_by_module", "an unknown module and Users answer 1001", "500 with an empty body")
+def _(c):
+    for module in ("Nosuch", "Users"):
+        assert c("search_by_module", "x", ["Accounts", module], 0, 5) == fault(1001)
+
+
+# ---- activities
+
+@quirk("get_upcoming_activities", "one's own planned calls and dated opportunities to come, by date, at most ten")
+def _(c):
+    mine = {"assigned_user_id": "2"}
+    late = c.create("Calls", name="late", date_start="2091-01-02 10:00:00", status="Planned", **mine)
+    soon = c.create("Opportunities", name="o'n", date_closed="2091-01-02", sales_stage="Prospecting", **mine)
+    c.create("Calls", name="held", date_start="2091-01-01 10:00:00", status="Held", **mine)
+    c.create("Calls", name="past", date_start="2001-01-01 10:00:00", status="Planned", **mine)
+    c.create("Calls", name="hers", date_start="2091-01-01 10:00:00", status="Planned", assigned_user_id="1")
+    assert c.other("get_upcoming_activities") == [
+        {"id": soon, "module": "Opportunities", "date_due": "2091-01-02", "summary": "o&#039;n"},
+        {"id": late, "module": "Calls", "date_due": "2091-01-02 10:00:00", "summary": "late"}]
+    for i in range(12):
+        c.create("Calls", name=str(i), date_start=f"2090-01-01 10:00:{i:02}", status="Planned", **mine)
+    assert [a["summary"] for a in c.other("get_upcoming_activities")] == [str(i) for i in range(10)]
+    assert c.data("get_upcoming_activities", ["nosuch"]) == fault(10)
+
+
+@quirk("get_upcoming_activities", "of the modules whose maps say so", "meetings and tasks too, which have no map")
+def _(c):
+    assert {a["module"] for a in c.other("get_upcoming_activities")} <= {"Calls", "Opportunities"}
+
+
+@quirk("get_last_viewed", "answers 30", "what the user looked at last, from the tracker, which has no map")
+def _(c):
+    assert c("get_last_viewed", ["Accounts"]) == c("get_last_viewed", ["Home"]) == fault(30)
+
+
+@quirk("get_last_viewed", "no module, or unknown ones only: []; an unknown session answers 10")
+def _(c):
+    assert c("get_last_viewed", []) == c("get_last_viewed", ["Nosuch"]) == []
+    assert c.data("get_last_viewed", ["nosuch", ["Accounts"]]) == fault(10)
+
+
+@quirk("get_modified_relationships", "without a date, or with an unknown related module: the error beside no rows")
+def _(c):
+    def error(*args):
+        reply = c("get_modified_relationships", "Users", *args)
+        assert (reply["result_count"], reply["next_offset"], reply["entry_list"]) == (0, 0, [])
+        return reply["error"]
+    assert error("Calls", "", "2024-01-01", 0, 5)["name"] == \
+        "An Undefined Error - invalid_call_error, missing from_date occurred"
+    assert error("Calls", "2024-01-01", "", 0, 5)["number"] == "-1"
+    assert error("Nosuch", "2024-01-01", "2024-01-02", 0, 5)["number"] == 20
+
+
+@quirk("get_modified_relationships", "error 31 beside no rows", "rows of the users' link tables, which have no map")
+def _(c):
+    reply = c("get_modified_relationships", "Users", "Calls", "2024-01-01", "2024-01-02", 0, 5, 0, "1", ["id"])
+    assert reply == {"result_count": 0, "next_offset": 0, "field_list": ["id"], "entry_list": [], "error": {
+        "number": 31, "name": "Relationship Not Supported",
+        "description": "This module does not support this relationship"}}
+
+
 # ---- what there is
 
 @quirk("get_module_fields", "module_name, table_name, module_fields, link_fields; required 0 or 1; options [] or object")
