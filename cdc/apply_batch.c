@@ -313,6 +313,8 @@ static void count(struct applier *ap)
         if (it->reason) {
             ap->nparked++;
             ap->nwaiting += strcmp(it->reason, "waits") == 0;
+            atomic_fetch_add(&st->parked, 1);
+            metric_set(st->m_open, (double)atomic_load(&st->parked));
             metric_add(st->m_parked, 1);
             continue;
         }

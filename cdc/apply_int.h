@@ -59,6 +59,7 @@ struct applier {
     struct keymap keys;       // (entity, key) -> item, of the batch
     struct keymap parked;     // (entity, key): has parked events
     size_t nparked, nwaiting; // open parked events, and those waiting for a parent
+    long long retried;        // waiting keys up to this id had their turn
     struct arena *arena;
     bool applied; // rows, since the last retry
     bool careful; // row faults are looked for

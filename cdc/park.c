@@ -9,14 +9,37 @@
 #include <stdio.h>
 
 #define IMAGE_MAX (8u << 20) // bytes of an image that are kept
+#define DUE_MAX   500        // keys a round, as in SINK_PARKED_DUE
 
 static const struct log_ctx ctx = {"park", NULL, NULL};
+
+// What is open of every entity, for status and metrics.
+static int note_counts(struct applier *ap, const struct rows *rows, struct arena *a, struct err *e)
+{
+    long long *totals = arena_array(a, ap->s->nentities + 1, sizeof *totals);
+    long long n;
+    if (!totals)
+        return err_memory(e);
+    for (size_t i = 0; i < rows->nrows; i++) {
+        long entity = sync_entity(ap->s, value_str(*rows_at(rows, i, 0)));
+        if (entity >= 0 && str_to_int(value_str(*rows_at(rows, i, 2)), 0, INT64_MAX, &n))
+            totals[entity] += n;
+    }
+    for (size_t i = 0; i < ap->s->nentities; i++) {
+        struct stream_stat *st = &ap->s->streams[ap->from][i];
+        atomic_store(&st->parked, totals[i]);
+        metric_set(st->m_open, (double)totals[i]);
+    }
+    return 0;
+}
 
 int park_load(struct applier *ap, struct err *e)
 {
     struct rows rows;
     struct arena *a = arena_create(0);
     int result = a ? sink_query(ap->sink, SINK_PARKED_KEYS, NULL, 0, a, &rows, e) : err_memory(e);
+    if (result == 0)
+        result = note_counts(ap, &rows, a, e);
     keymap_reset(&ap->parked);
     ap->nparked = ap->nwaiting = 0;
     for (size_t i = 0; result == 0 && i < rows.nrows; i++) {
@@ -237,12 +260,21 @@ static int retry_one(struct applier *ap, struct str stream, struct str key, unsi
     return ap->sink->ops->commit(ap->sink, e);
 }
 
+// Keys asked for are always among those due; those that wait take turns, a block a round, so
+// that many whose parent never comes do not keep the others from theirs.
 int park_retry(struct applier *ap, struct err *e)
 {
     struct rows rows;
     unsigned done = 0;
+    char from[24];
     struct arena *a = arena_create(0);
-    int result = a ? sink_query(ap->sink, SINK_PARKED_DUE, NULL, 0, a, &rows, e) : err_memory(e);
+    snprintf(from, sizeof from, "%lld", ap->retried);
+    struct value after = value_set(str_of(from));
+    int result = a ? sink_query(ap->sink, SINK_PARKED_DUE, &after, 1, a, &rows, e) : err_memory(e);
+    if (result == 0 &&
+        (rows.nrows < DUE_MAX ||
+         !str_to_int(value_str(*rows_at(&rows, rows.nrows - 1, 2)), 0, INT64_MAX, &ap->retried)))
+        ap->retried = 0;
     for (size_t i = 0; result == 0 && i < rows.nrows && !sync_stopping(ap->s); i++) {
         const struct value *c = rows_at(&rows, i, 0);
         arena_reset(ap->arena);

@@ -16,7 +16,7 @@ enum sink_statement {
     SINK_MARKER,        // once: (marker, stream, part)
     SINK_PARK,          // once: (stream, part, offset, entity, k, reason, detail, sqlstate, image)
     SINK_PARKED_KEYS,   // () -> entity, k, count, waits: keys that are parked
-    SINK_PARKED_DUE,    // () -> stream, k: asked to be retried, or waiting for a parent
+    SINK_PARKED_DUE,    // (id) -> stream, k, id: asked to be retried, or waiting and beyond `id`
     SINK_PARKED_OF_KEY, // (stream, k) -> id, part, offset, image, state, reason, in order
     SINK_PARKED_SET,    // (state, reason, detail, sqlstate, id)
     SINK_STATEMENTS,

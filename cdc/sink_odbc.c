@@ -32,10 +32,13 @@ static const char *const sql[SINK_STATEMENTS] = {
     [SINK_PARKED_KEYS] = "SELECT entity, k, COUNT(*), SUM(CASE WHEN reason = 'waits' THEN 1"
                          " ELSE 0 END) FROM ficus_parked WHERE state IN ('parked','retry')"
                          " GROUP BY entity, k",
-    [SINK_PARKED_DUE] = "SELECT stream, k FROM ficus_parked WHERE state IN ('parked','retry')"
-                        " GROUP BY stream, k HAVING SUM(CASE WHEN state = 'retry' OR"
-                        " reason = 'waits' THEN 1 ELSE 0 END) > 0 OR SUM(CASE WHEN"
-                        " reason <> 'behind' THEN 1 ELSE 0 END) = 0 ORDER BY MIN(id) LIMIT 500",
+    [SINK_PARKED_DUE] = "SELECT stream, k, MIN(id) FROM ficus_parked WHERE state IN"
+                        " ('parked','retry') GROUP BY stream, k HAVING"
+                        " SUM(CASE WHEN state = 'retry' THEN 1 ELSE 0 END) > 0 OR (MIN(id) >"
+                        " CAST(? AS DECIMAL(18,0))"
+                        " AND (SUM(CASE WHEN reason = 'waits' THEN 1 ELSE 0 END) > 0 OR"
+                        " SUM(CASE WHEN reason <> 'behind' THEN 1 ELSE 0 END) = 0))"
+                        " ORDER BY MIN(id) LIMIT 500",
     [SINK_PARKED_OF_KEY] = "SELECT id, part, offset_no, after_image, state, reason"
                            " FROM ficus_parked WHERE stream = ? AND k = ?"
                            " AND state IN ('parked','retry') ORDER BY part, offset_no",

@@ -33,10 +33,12 @@ static const char *const sql[SINK_STATEMENTS] = {
     [SINK_PARKED_KEYS] = "SELECT entity, k, count(*), count(*) FILTER (WHERE reason = 'waits')"
                          " FROM ficus.parked WHERE state IN ('parked','retry')"
                          " AND stream LIKE 'legacy.%' GROUP BY 1, 2",
-    [SINK_PARKED_DUE] = "SELECT stream, k FROM ficus.parked WHERE state IN ('parked','retry')"
-                        " AND stream LIKE 'legacy.%' GROUP BY 1, 2"
-                        " HAVING bool_or(state = 'retry' OR reason = 'waits')"
-                        " OR bool_and(reason = 'behind') ORDER BY min(id) LIMIT 500",
+    [SINK_PARKED_DUE] =
+        "SELECT stream, k, min(id) FROM ficus.parked WHERE state IN ('parked','retry')"
+        " AND stream LIKE 'legacy.%' GROUP BY 1, 2"
+        " HAVING bool_or(state = 'retry') OR (min(id) > $1::bigint AND"
+        " (bool_or(reason = 'waits') OR bool_and(reason = 'behind')))"
+        " ORDER BY min(id) LIMIT 500",
     [SINK_PARKED_OF_KEY] = "SELECT id, part, offset_no, after_image, state, reason"
                            " FROM ficus.parked WHERE stream = $1 AND k = $2"
                            " AND state IN ('parked','retry') ORDER BY part, offset_no",

@@ -119,10 +119,10 @@ static int tell_stop(struct stream_stat *st, struct pg_conn *pg, struct err *e)
 static int write_stream(struct sync *s, enum side side, size_t i, struct pg_conn *pg, struct err *e)
 {
     struct stream_stat *st = &s->streams[side][i];
-    char n[5][24];
-    atomic_llong *const numbers[] = {&st->captured, &st->published, &st->applied, &st->lag_events,
-                                     &st->lag_ms};
-    for (int k = 0; k < 5; k++)
+    char n[6][24];
+    atomic_llong *const numbers[] = {&st->captured,   &st->published, &st->applied,
+                                     &st->lag_events, &st->lag_ms,    &st->parked};
+    for (int k = 0; k < 6; k++)
         snprintf(n[k], sizeof n[k], "%lld", atomic_load(numbers[k]));
     const char *p[] = {st->stream,
                        n[0],
@@ -130,20 +130,23 @@ static int write_stream(struct sync *s, enum side side, size_t i, struct pg_conn
                        n[2],
                        n[3],
                        n[4],
+                       n[5],
                        desk_leads(s->desks[side]) ? "t" : "f",
                        atomic_load(&st->owned) > 0 ? "t" : "f"};
     return pg_execz(
         pg,
         "INSERT INTO ficus.stream_state AS s (stream, captured, published, applied, lag_events,"
-        " lag_ms) VALUES ($1, $2::bigint, $3::bigint, $4::bigint, $5::bigint, $6::bigint)"
+        " lag_ms, parked) VALUES ($1, $2::bigint, $3::bigint, $4::bigint, $5::bigint, $6::bigint,"
+        " $7::bigint)"
         " ON CONFLICT (stream) DO UPDATE SET"
-        " captured = CASE WHEN $7::boolean THEN excluded.captured ELSE s.captured END,"
-        " published = CASE WHEN $7::boolean THEN excluded.published ELSE s.published END,"
-        " applied = CASE WHEN $8::boolean THEN excluded.applied ELSE s.applied END,"
-        " lag_events = CASE WHEN $8::boolean THEN excluded.lag_events ELSE s.lag_events END,"
-        " lag_ms = CASE WHEN $8::boolean THEN excluded.lag_ms ELSE s.lag_ms END,"
-        " at = CASE WHEN $8::boolean THEN now() ELSE s.at END",
-        p, 8, NULL, e);
+        " captured = CASE WHEN $8::boolean THEN excluded.captured ELSE s.captured END,"
+        " published = CASE WHEN $8::boolean THEN excluded.published ELSE s.published END,"
+        " applied = CASE WHEN $9::boolean THEN excluded.applied ELSE s.applied END,"
+        " lag_events = CASE WHEN $9::boolean THEN excluded.lag_events ELSE s.lag_events END,"
+        " lag_ms = CASE WHEN $9::boolean THEN excluded.lag_ms ELSE s.lag_ms END,"
+        " parked = CASE WHEN $9::boolean THEN excluded.parked ELSE s.parked END,"
+        " at = CASE WHEN $9::boolean THEN now() ELSE s.at END",
+        p, 9, NULL, e);
 }
 
 static int report(struct sync *s, struct pg_conn *pg, struct arena *a, struct err *e)
@@ -238,11 +241,13 @@ static int make_stream(struct sync *s, enum side side, size_t i, struct err *e)
     st->m_captured = metrics_counter("ficus_captured_total", "Events captured.", labels);
     st->m_applied = metrics_counter("ficus_applied_total", "Events applied.", labels);
     st->m_parked = metrics_counter("ficus_parked_total", "Events parked.", labels);
+    st->m_open = metrics_gauge("ficus_parked_open", "Parked events that wait for someone.", labels);
     st->m_refused = metrics_counter("ficus_refused_total",
                                     "Changes not taken because the target owns the group.", labels);
     st->m_lag = metrics_seconds("ficus_lag_seconds",
                                 "From the commit at the source to the commit at the sink.", labels);
-    return st->m_captured && st->m_applied && st->m_parked && st->m_refused && st->m_lag
+    return st->m_captured && st->m_applied && st->m_parked && st->m_open && st->m_refused &&
+                   st->m_lag
                ? 0
                : err_memory(e);
 }

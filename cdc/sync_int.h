@@ -23,10 +23,11 @@ struct stream_stat {
     atomic_llong captured, published, applied, lag_events, lag_ms;
     atomic_bool paused;   // asked for (ficus sync pause) or stopped by apply
     atomic_llong owned;   // partitions that this process applies
+    atomic_llong parked;  // open parked events, of all processes
     pthread_mutex_t lock; // of the next two
     bool stop_asked;      // apply stopped by itself: to be told to the control store
     char reason[400];
-    struct metric *m_captured, *m_applied, *m_lag, *m_parked, *m_refused;
+    struct metric *m_captured, *m_applied, *m_lag, *m_parked, *m_open, *m_refused;
 };
 
 struct sync {

@@ -42,8 +42,7 @@ static const struct section sections[] = {
      "nothing captured yet"},
     {"streams",
      "SELECT s.stream, s.captured, s.published, s.applied, s.lag_events, s.lag_ms,"
-     " (SELECT count(*) FROM ficus.parked p WHERE p.stream = s.stream AND p.state IN"
-     " ('parked','retry')) AS parked, CASE WHEN paused THEN 'paused: ' || reason"
+     " s.parked, CASE WHEN paused THEN 'paused: ' || reason"
      " WHEN at < now() - interval '10 seconds' THEN 'silent' ELSE 'running' END AS state"
      " FROM ficus.stream_state s ORDER BY 1",
      {"STREAM", "CAPTURED", "PUBLISHED", "APPLIED", "LAG", "LAG MS", "PARKED", "STATE"},

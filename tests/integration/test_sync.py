@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The sync engine on real stores and a real broker: both directions, snapshots, parking, kills."""
 import json
+import urllib.request
 import uuid
 from random import Random
 
@@ -170,6 +171,52 @@ def test_poison_row_is_parked_and_the_rest_flows(loop):
         assert dropped.returncode == 0, dropped.stderr
         loop.wait_equal()
         assert parked(loop) == []
+
+
+def metric(loop, name, **labels):
+    """One value of /metrics; 0 when it is not there."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{loop.port}/metrics", timeout=10) as answer:
+        for line in answer.read().decode().splitlines():
+            if line.startswith(name + "{") and all(f'{k}="{v}"' in line for k, v in labels.items()):
+                return float(line.split()[-1])
+    return 0
+
+
+def test_a_parked_event_is_edited_and_its_key_replayed_in_order(loop):
+    with loop.sync():
+        copied(loop)
+        loop.legacy.execute("INSERT INTO things (id, name, n) VALUES ('p', 'first', -1)")
+        wait_for(lambda: len(parked(loop)) == 1, "the first to be parked")
+        loop.legacy.execute("UPDATE things SET name = 'second', n = -2 WHERE id = 'p'")
+        wait_for(lambda: len(parked(loop)) == 2, "the second behind it")
+        loop.legacy.execute("UPDATE things SET name = 'third', n = 3 WHERE id = 'p'")
+        wait_for(lambda: len(parked(loop)) == 3, "the third behind it")
+        wait_for(lambda: metric(loop, "ficus_parked_open", entity="thing", side="legacy") == 3, "the metric")
+        first, second, third = [x["id"] for x in parked(loop)]
+        shown = json.loads(loop.ficus("parked", "show", first, "--json").stdout)[0]
+        assert (shown["reason"], shown["sqlstate"], shown["new_now"]) == ("constraint", "23514", "none")
+        assert json.loads(shown["legacy_now"])["name"] == "third"
+        assert json.loads(shown["event"])["after"]["n"] == -1
+        for words, said in [((first, "n:=1"), "--why is needed"), ((first, "n=x", "--why", "w"), "n:not_a_number"),
+                            ((first, "nn=1", "--why", "w"), "no synced field 'nn'"),
+                            ((first, "id=q", "--why", "w"), "the key is not the row's key"),
+                            (("new:999999", "n:=1", "--why", "w"), "no open parked event")]:
+            refused = loop.ficus("parked", "edit", *words)
+            assert refused.returncode in (1, 2) and said in refused.stderr, (words, refused.stderr)
+        assert loop.ficus("parked", "edit", first, "n:=1", "--why", "a sign too many").returncode == 0
+        assert loop.ficus("parked", "retry", first).returncode == 0
+        # The first is applied, the second refused for its own sake, the third waits behind it.
+        wait_for(lambda: [(x["id"], x["reason"]) for x in parked(loop)]
+                 == [(second, "constraint"), (third, "behind")], "the second to be refused")
+        assert [r[1:3] for r in loop.new_things()] == [("first", "1")]
+        done = json.loads(loop.ficus("parked", "show", first, "--json").stdout)[0]
+        assert (done["state"], done["why"]) == ("applied", "a sign too many")
+        status = json.loads(loop.ficus("status", "--json").stdout)
+        wait_for(lambda: {x["stream"]: x["parked"] for x in json.loads(loop.ficus("status", "--json").stdout)
+                          ["streams"]}["legacy.thing"] in (2, "2"), f"the count in the status {status['streams']}")
+        assert loop.ficus("parked", "drop", second, "--why", "never valid").returncode == 0
+        loop.wait_equal()  # the third follows by itself
+        wait_for(lambda: metric(loop, "ficus_parked_open", entity="thing", side="legacy") == 0, "the metric")
 
 
 def test_a_value_that_may_not_cross_is_parked(loop):
