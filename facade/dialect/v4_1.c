@@ -7,7 +7,8 @@
 // string, jsoncallback in the query string. Options of a mount:
 //   {"users": {"entity", "name", "hash", "admin", "status", "deleted", "group", "portal",
 //              "external"},                         fields of the login; default: the map's hint
-//    "flavor": "CE", "version": "6.5.25", "suitecrm_version": "7.14.6"}   of get_server_info
+//    "flavor": "CE", "version": "6.5.25", "suitecrm_version": "7.14.6",   of get_server_info
+//    "api": "v4_1"}                                  or a sibling: v2, v2_1, v3, v3_1, v4
 #include "facade/dialect/v4_1_int.h"
 #include "facade/http/form.h"
 #include "facade/sessions.h"
@@ -172,6 +173,11 @@ static struct dialect_mount *mount(const struct dialect_env *env, const struct m
     }
     m->env = *env;
     m->arena = a;
+    m->api = v4_1_api(str_of(hint_z(def->options, "api", "v4_1")));
+    if (!m->api) {
+        (void)err_set(e, ERR_CONFIG, "v4_1: \"api\": one of v2, v2_1, v3, v3_1, v4, v4_1");
+        goto fail;
+    }
     m->flavor = hint_z(def->options, "flavor", "CE");
     m->version = hint_z(def->options, "version", "6.5.25");
     m->suitecrm_version = hint_z(def->options, "suitecrm_version", "7.14.6");
@@ -340,12 +346,12 @@ static void on_request(struct dialect_mount *m, struct http_request *r)
         if (!str_eqz(form_get(&form, "input_type"), "JSON") ||
             !str_eqz(form_get(&form, "response_type"), "JSON")) {
             c->step = unsupported_type;
-        } else if (!c->method) {
+        } else if (!c->method || v4_1_lacks(m->api, c->method)) {
             c->step = unknown_method;
         } else {
             http_exchange_label(r->exchange, c->method->name);
             c->data = v4_1_decode(form_get(&form, "rest_data"));
-            c->nargs = v4_1_bind(c->method, c->data, c->args);
+            c->nargs = v4_1_bind(m->api, c->method, c->data, c->args);
             c->step = begin;
         }
     }

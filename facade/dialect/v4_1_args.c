@@ -118,25 +118,17 @@ json_t *v4_1_decode(struct str text)
     return j;
 }
 
-static size_t method_nargs(const struct v4_1_method *m)
-{
-    size_t n = 0;
-
-    while (m->args[n])
-        n++;
-    return n;
-}
-
-static size_t arg_named(const struct v4_1_method *m, const char *key)
+// `max` when none of the arguments has that name.
+static size_t arg_named(const struct v4_1_method *m, size_t max, const char *key)
 {
     size_t i = 0;
 
-    while (m->args[i] && strcmp(m->args[i], key) != 0)
+    while (i < max && strcmp(m->args[i], key) != 0)
         i++;
     return i;
 }
 
-static bool all_canonical(const struct v4_1_method *m, json_t *object)
+static bool all_canonical(const struct v4_1_method *m, size_t max, json_t *object)
 {
     const char *key;
     json_t *value;
@@ -144,14 +136,15 @@ static bool all_canonical(const struct v4_1_method *m, json_t *object)
     json_object_foreach(object, key, value)
     {
         (void)value;
-        if (!m->args[arg_named(m, key)])
+        if (arg_named(m, max, key) == max)
             return false;
     }
     return true;
 }
 
 // By name; returns one more than the last argument that was given.
-static size_t bind_names(const struct v4_1_method *m, json_t *object, const json_t **args)
+static size_t bind_names(const struct v4_1_method *m, size_t max, json_t *object,
+                         const json_t **args)
 {
     const char *key;
     json_t *value;
@@ -159,7 +152,7 @@ static size_t bind_names(const struct v4_1_method *m, json_t *object, const json
 
     json_object_foreach(object, key, value)
     {
-        size_t i = arg_named(m, key);
+        size_t i = arg_named(m, max, key);
         args[i] = value;
         if (i + 1 > n)
             n = i + 1;
@@ -167,9 +160,10 @@ static size_t bind_names(const struct v4_1_method *m, json_t *object, const json
     return n;
 }
 
-size_t v4_1_bind(const struct v4_1_method *m, const json_t *data, const json_t **args)
+size_t v4_1_bind(const struct v4_1_api *api, const struct v4_1_method *m, const json_t *data,
+                 const json_t **args)
 {
-    size_t max = method_nargs(m), n = 0, i;
+    size_t max = v4_1_nargs(api, m), n = 0, i;
     const char *key;
     json_t *value;
 
@@ -188,8 +182,8 @@ size_t v4_1_bind(const struct v4_1_method *m, const json_t *data, const json_t *
             args[n++] = data ? data : json_null();
         return n;
     }
-    if (all_canonical(m, (json_t *)data))
-        return bind_names(m, (json_t *)data, args);
+    if (all_canonical(m, max, (json_t *)data))
+        return bind_names(m, max, (json_t *)data, args);
     json_object_foreach((json_t *)data, key, value)
     {
         if (n < max)

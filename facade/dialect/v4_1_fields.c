@@ -42,7 +42,7 @@ static void add_option(struct buf *out, size_t *n, struct str key, struct str la
     buf_addc(out, '}');
 }
 
-static void add_options(struct buf *out, const struct field *f)
+static void add_options(struct buf *out, const struct field *f, unsigned has)
 {
     json_t *options = json_object_get(v4_1_field_hint(f), "options");
     const char *key;
@@ -50,7 +50,7 @@ static void add_options(struct buf *out, const struct field *f)
     size_t n = 0;
 
     buf_addz(out, ",\"options\":");
-    if (f->type == TYPE_BOOLEAN) {
+    if (f->type == TYPE_BOOLEAN && (has & V4_1_HAS_FIELD_TABLE)) {
         add_option(out, &n, STR(""), STR(""));
         add_option(out, &n, STR("1"), STR("Yes"));
         add_option(out, &n, STR("2"), STR("No"));
@@ -63,31 +63,48 @@ static void add_options(struct buf *out, const struct field *f)
     buf_addz(out, n == 0 ? "[]" : "}");
 }
 
-static void add_head(struct buf *out, size_t *n, struct str name, struct str type)
+static void add_head(struct buf *out, size_t *n, struct str name, struct str type, unsigned has)
 {
     buf_addc(out, (*n)++ == 0 ? '{' : ',');
     buf_addjson_php(out, name);
     buf_addz(out, ":{\"name\":");
     buf_addjson_php(out, name);
     add_text(out, "type", type);
-    buf_addz(out, ",\"group\":\"\",\"id_name\":\"\"");
+    if (has & V4_1_HAS_FIELD_GROUPS)
+        buf_addz(out, ",\"group\":\"\",\"id_name\":\"\"");
+}
+
+static void add_length(struct buf *out, const struct field *f)
+{
+    buf_addz(out, ",\"len\":");
+    if (f && f->type == TYPE_TEXT && f->length > 0)
+        buf_printf(out, "\"%u\"", f->length);
+    else
+        buf_addz(out, "\"\"");
+}
+
+// What follows the options; f is NULL for a composed name.
+static void add_tail(struct buf *out, const struct field *f, unsigned has)
+{
+    if (has & V4_1_HAS_FIELD_GROUPS)
+        buf_addz(out, ",\"related_module\":\"\"");
+    if (has & V4_1_HAS_FIELD_TABLE)
+        buf_addz(out, ",\"calculated\":false");
+    if (has & V4_1_HAS_FIELD_LEN)
+        add_length(out, f);
 }
 
 static void add_field(struct buf *out, size_t *n, const struct v4_1_module *m,
-                      const struct field *f)
+                      const struct field *f, unsigned has)
 {
     const json_t *hint = v4_1_field_hint(f);
     struct str label = hint_text(hint, "label");
 
-    add_head(out, n, str_of(f->name), str_of(v4_1_field_type(f)));
+    add_head(out, n, str_of(f->name), str_of(v4_1_field_type(f)), has);
     add_text(out, "label", label.len > 0 ? label : str_of(f->name));
     buf_printf(out, ",\"required\":%d", json_is_true(json_object_get(hint, "required")));
-    add_options(out, f);
-    buf_addz(out, ",\"related_module\":\"\",\"calculated\":false,\"len\":");
-    if (f->type == TYPE_TEXT && f->length > 0)
-        buf_printf(out, "\"%u\"", f->length);
-    else
-        buf_addz(out, "\"\"");
+    add_options(out, f, has);
+    add_tail(out, f, has);
     if (f->fallback.state == VALUE_SET) {
         buf_addz(out, ",\"default_value\":");
         v4_1_add_value(out, m, f, f->fallback);
@@ -95,11 +112,12 @@ static void add_field(struct buf *out, size_t *n, const struct v4_1_module *m,
     buf_addc(out, '}');
 }
 
-static void add_composed(struct buf *out, size_t *n)
+static void add_composed(struct buf *out, size_t *n, unsigned has)
 {
-    add_head(out, n, STR("name"), STR("name"));
-    buf_addz(out, ",\"label\":\"Name:\",\"required\":0,\"options\":[],\"related_module\":\"\","
-                  "\"calculated\":false,\"len\":\"\"}");
+    add_head(out, n, STR("name"), STR("name"), has);
+    buf_addz(out, ",\"label\":\"Name:\",\"required\":0,\"options\":[]");
+    add_tail(out, NULL, has);
+    buf_addc(out, '}');
 }
 
 static bool is_wanted(const json_t *fields, const char *name)
@@ -118,14 +136,14 @@ static bool is_wanted(const json_t *fields, const char *name)
 }
 
 static void add_link(struct buf *out, size_t *n, const struct relationship *rel,
-                     const struct v4_1_module *target)
+                     const struct v4_1_module *target, unsigned has)
 {
     const json_t *hint = json_object_get(rel->dialects, "v4_1");
     struct str name = hint_text(hint, "relationship"), bean = hint_text(target->hint, "bean");
 
     if (name.len == 0 && rel->through)
         name = str_of(rel->through->sides[SIDE_LEGACY].root);
-    add_head(out, n, str_of(rel->name), STR("link"));
+    add_head(out, n, str_of(rel->name), STR("link"), has);
     add_text(out, "relationship", name);
     add_text(out, "module", str_of(target->name));
     add_text(out, "bean_name", bean.len > 0 ? bean : str_of(target->entity->title));
@@ -136,25 +154,27 @@ static void add_module_fields(struct buf *out, const struct dialect_mount *mount
                               const struct v4_1_module *m, const json_t *fields)
 {
     const struct entity *en = m->entity;
+    unsigned has = mount->api->has;
     size_t n = 0;
 
     buf_addz(out, "{\"module_name\":");
     buf_addjson_php(out, str_of(m->name));
-    add_text(out, "table_name", str_of(m->table));
+    if (has & V4_1_HAS_FIELD_TABLE)
+        add_text(out, "table_name", str_of(m->table));
     buf_addz(out, ",\"module_fields\":");
     for (size_t i = 0; i < en->nfields; i++) {
         if (is_wanted(fields, en->fields[i].name))
-            add_field(out, &n, m, &en->fields[i]);
+            add_field(out, &n, m, &en->fields[i], has);
         if (en->fields[i].key && m->parts && is_wanted(fields, "name"))
-            add_composed(out, &n);
+            add_composed(out, &n, has);
     }
     buf_addz(out, n == 0 ? "[],\"link_fields\":" : "},\"link_fields\":");
     n = 0;
     for (size_t i = 0; i < en->nrelationships; i++) {
         const struct relationship *rel = &en->relationships[i];
         const struct v4_1_module *target = v4_1_module_of(mount, rel->target);
-        if (target && is_wanted(fields, rel->name))
-            add_link(out, &n, rel, target);
+        if (target && (has & V4_1_HAS_FIELD_LINKS) && is_wanted(fields, rel->name))
+            add_link(out, &n, rel, target, has);
     }
     buf_addz(out, n == 0 ? "[]}" : "}}");
 }
@@ -213,14 +233,20 @@ int v4_1_get_module_fields_md5(struct v4_1_call *c)
     return v4_1_reply(c);
 }
 
-static void add_module(struct buf *out, const struct v4_1_module *m)
+static void add_module(struct buf *out, const struct v4_1_module *m, unsigned has)
 {
     static const char *const actions[] = {"edit", "delete", "list", "view", "import", "export"};
 
+    if (!(has & V4_1_HAS_MODULE_ACLS)) {
+        buf_addjson_php(out, str_of(m->name));
+        return;
+    }
     buf_addz(out, "{\"module_key\":");
     buf_addjson_php(out, str_of(m->name));
     add_text(out, "module_label", str_of(m->label));
-    buf_addz(out, ",\"favorite_enabled\":false,\"acls\":[");
+    if (has & V4_1_HAS_MODULE_FAVORITES)
+        buf_addz(out, ",\"favorite_enabled\":false");
+    buf_addz(out, ",\"acls\":[");
     for (size_t i = 0; i < sizeof(actions) / sizeof(actions[0]); i++)
         buf_printf(out, "%s{\"action\":\"%s\",\"access\":true}", i > 0 ? "," : "", actions[i]);
     buf_addz(out, "]}");
@@ -241,7 +267,7 @@ int v4_1_get_available_modules(struct v4_1_call *c)
             continue;
         if (n++ > 0)
             buf_addc(&c->body, ',');
-        add_module(&c->body, m);
+        add_module(&c->body, m, mount->api->has);
     }
     buf_addz(&c->body, "]}");
     return v4_1_reply(c);

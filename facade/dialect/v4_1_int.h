@@ -20,6 +20,38 @@
 #define V4_1_SEARCH_MAX 1024   // bytes of a text that search_by_module looks for
 #define V4_1_ORDER_MAX  16     // fields of an `order_by`
 
+// ---- versions (v4_1_api.c), pure; Thread: any ------------------------------------------
+
+// What a version of the API has, of what is not in all of them.
+enum v4_1_has {
+    V4_1_HAS_SUITE_VERSION = 1,      // get_server_info: suitecrm_version
+    V4_1_HAS_USER_FORMATS = 2,       // login: user_is_admin to user_default_timeformat
+    V4_1_HAS_USER_NUMBERS = 4,       // login: separators and mobile limits
+    V4_1_HAS_ECHO = 8,               // set_entry: entry_list
+    V4_1_HAS_TOTAL = 16,             // get_entry_list: total_count
+    V4_1_HAS_LIST_LINKS = 32,        // get_entry_list: link_list and link_value
+    V4_1_HAS_ENTRIES_LINKS = 64,     // get_entries: the same
+    V4_1_HAS_ALL_DELETED = 128,      // get_entry_list: deleted 1 is all rows, not deleted ones only
+    V4_1_HAS_MODULE_ACLS = 256,      // get_available_modules: objects, not names
+    V4_1_HAS_MODULE_FAVORITES = 512, // .. with favorite_enabled
+    V4_1_HAS_FIELD_GROUPS = 1024,    // get_module_fields: group, id_name, related_module
+    V4_1_HAS_FIELD_LINKS = 2048,     // .. link_fields are filled
+    V4_1_HAS_FIELD_TABLE = 4096,     // .. table_name, calculated, options of a bool
+    V4_1_HAS_FIELD_LEN = 8192,       // .. len
+};
+
+struct v4_1_api {
+    const char *name; // as in its path: "v3_1"
+    unsigned number;  // 31
+    unsigned has;     // enum v4_1_has
+};
+struct v4_1_method;
+
+const struct v4_1_api *v4_1_api(struct str name); // NULL
+// How many arguments the version's method takes.
+size_t v4_1_nargs(const struct v4_1_api *api, const struct v4_1_method *m);
+bool v4_1_lacks(const struct v4_1_api *api, const struct v4_1_method *m);
+
 // ---- the mount -----------------------------------------------------------------------
 
 // A map's entity under its name in this dialect.
@@ -43,6 +75,7 @@ struct v4_1_users {
 
 struct dialect_mount {
     struct dialect_env env;
+    const struct v4_1_api *api;
     struct arena *arena;         // owned; everything the mount points to
     struct v4_1_module *modules; // in the order of the entities' names
     size_t nmodules;
@@ -143,7 +176,8 @@ int v4_1_reply_memory(struct v4_1_call *c);
 // rest_data as PHP decodes it; NULL when it is no JSON. Owned by the caller.
 json_t *v4_1_decode(struct str text);
 // Positional or by name (see the file). Returns how many were given.
-size_t v4_1_bind(const struct v4_1_method *m, const json_t *data, const json_t **args);
+size_t v4_1_bind(const struct v4_1_api *api, const struct v4_1_method *m, const json_t *data,
+                 const json_t **args);
 const struct v4_1_method *v4_1_method(struct str name); // any case; NULL
 // A scalar as PHP turns it into text; false for a list, an object, or no memory.
 bool v4_1_text(const json_t *j, struct arena *a, struct str *out);
@@ -252,6 +286,10 @@ void v4_1_add_missing(struct buf *out, const struct v4_1_module *m, struct str i
 // [{"name":..,"records":[..]}]; `wrapped`: {"link_list":[..]} with a link_value a record.
 void v4_1_add_links(struct buf *out, const struct v4_1_links *links, const struct record *r,
                     bool wrapped);
+static inline bool v4_1_has(const struct v4_1_call *c, enum v4_1_has part)
+{
+    return (c->mount->api->has & part) != 0;
+}
 void v4_1_add_pair(struct buf *out, struct str name); // "name":{"name":"name","value":
 
 // ---- writing (v4_1_value.c), pure ------------------------------------------------------

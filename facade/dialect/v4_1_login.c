@@ -125,8 +125,11 @@ static void add_known(struct buf *out, const char *name, const char *json)
     buf_addc(out, '}');
 }
 
-static void add_user(struct buf *out, const struct principal *p)
+static void add_user(struct v4_1_call *c)
 {
+    const struct principal *p = &c->login->principal;
+    struct buf *out = &c->body;
+
     v4_1_add_pair(out, STR("user_id"));
     buf_addjson_php(out, p->user_id);
     buf_addz(out, "},");
@@ -135,14 +138,18 @@ static void add_user(struct buf *out, const struct principal *p)
     buf_addc(out, '}');
     add_known(out, "user_language", "\"en_us\"");
     add_known(out, "user_currency_id", "null");
-    add_known(out, "user_is_admin", p->is_admin ? "true" : "false");
-    add_known(out, "user_default_team_id", "null");
-    add_known(out, "user_default_dateformat", "\"m\\/d\\/Y\"");
-    add_known(out, "user_default_timeformat", "\"H:i\"");
-    add_known(out, "user_number_separator", "\",\"");
-    add_known(out, "user_decimal_separator", "\".\"");
-    add_known(out, "mobile_max_list_entries", "null");
-    add_known(out, "mobile_max_subpanel_entries", "null");
+    if (v4_1_has(c, V4_1_HAS_USER_FORMATS)) {
+        add_known(out, "user_is_admin", p->is_admin ? "true" : "false");
+        add_known(out, "user_default_team_id", "null");
+        add_known(out, "user_default_dateformat", "\"m\\/d\\/Y\"");
+        add_known(out, "user_default_timeformat", "\"H:i\"");
+    }
+    if (v4_1_has(c, V4_1_HAS_USER_NUMBERS)) {
+        add_known(out, "user_number_separator", "\",\"");
+        add_known(out, "user_decimal_separator", "\".\"");
+        add_known(out, "mobile_max_list_entries", "null");
+        add_known(out, "mobile_max_subpanel_entries", "null");
+    }
     add_known(out, "user_currency_name", "\"US Dollar\"");
 }
 
@@ -160,7 +167,7 @@ static int welcome(struct v4_1_call *c)
     buf_addz(&c->body, "{\"id\":");
     buf_addjson_php(&c->body, c->session);
     buf_addz(&c->body, ",\"module_name\":\"Users\",\"name_value_list\":{");
-    add_user(&c->body, &c->login->principal);
+    add_user(c);
     buf_addz(&c->body, "}}");
     return v4_1_reply(c);
 }
@@ -369,8 +376,10 @@ int v4_1_get_server_info(struct v4_1_call *c)
     buf_addjson_php(&c->body, str_of(m->flavor));
     buf_addz(&c->body, ",\"version\":");
     buf_addjson_php(&c->body, str_of(m->version));
-    buf_addz(&c->body, ",\"suitecrm_version\":");
-    buf_addjson_php(&c->body, str_of(m->suitecrm_version));
+    if (v4_1_has(c, V4_1_HAS_SUITE_VERSION)) {
+        buf_addz(&c->body, ",\"suitecrm_version\":");
+        buf_addjson_php(&c->body, str_of(m->suitecrm_version));
+    }
     buf_printf(&c->body, ",\"gmt_time\":\"%s\"}", now);
     return v4_1_reply(c);
 }

@@ -177,7 +177,7 @@ static int read_block(struct v4_1_call *c)
     struct v4_1_read *r = c->read;
 
     if (r->next == r->nids)
-        return reply_entries(c, true);
+        return reply_entries(c, v4_1_has(c, V4_1_HAS_ENTRIES_LINKS));
     struct operation *op = read_operation(c, OPERATION_LIST);
     struct value *keys = arena_array(c->arena, 2 * V4_1_KEYS_MAX, sizeof(*keys));
     size_t n = 0;
@@ -268,8 +268,10 @@ static int list_done(struct v4_1_call *c)
 
     if (res->status != RESULT_OK)
         return v4_1_reply_result(c, res);
-    buf_printf(out, "{\"result_count\":%zu,\"total_count\":", set->n);
-    buf_printf(out, res->total > 0 ? "\"%lld\"" : "%lld", res->total > 0 ? res->total : 0LL);
+    buf_printf(out, "{\"result_count\":%zu", set->n);
+    if (v4_1_has(c, V4_1_HAS_TOTAL))
+        buf_printf(out, res->total > 0 ? ",\"total_count\":\"%lld\"" : ",\"total_count\":%lld",
+                   res->total > 0 ? res->total : 0LL);
     buf_printf(out, ",\"next_offset\":%lld,\"entry_list\":[", r->offset + (long long)set->n);
     for (size_t i = 0; i < set->n; i++) {
         if (i > 0)
@@ -280,10 +282,24 @@ static int list_done(struct v4_1_call *c)
     for (size_t i = 0; i < set->n && r->links.n > 0; i++) {
         if (i > 0)
             buf_addc(out, ',');
-        v4_1_add_links(out, &r->links, &set->rows[i], true);
+        v4_1_add_links(out, &r->links, &set->rows[i], v4_1_has(c, V4_1_HAS_LIST_LINKS));
     }
     buf_addz(out, "]}");
     return v4_1_reply(c);
+}
+
+// Before v4 a 1 was "deleted ones only"; what is neither 0 nor 1 has always been "all".
+static enum deleted_mode wanted_deleted(const struct v4_1_call *c)
+{
+    const json_t *j = c->args[8];
+    long long n = 0;
+
+    if (!v4_1_wants_deleted(j))
+        return DELETED_NO;
+    if (!v4_1_has(c, V4_1_HAS_ALL_DELETED) &&
+        (json_is_true(j) || (v4_1_number(j, &n) == 0 && n == 1)))
+        return DELETED_ONLY;
+    return DELETED_ANY;
 }
 
 int v4_1_get_entry_list(struct v4_1_call *c)
@@ -304,10 +320,10 @@ int v4_1_get_entry_list(struct v4_1_call *c)
         return v4_1_reply_memory(c);
     if (v4_1_read_page(c, c->module, c->args[2], c->args[3], &op->query) == V4_1_REPLIED)
         return V4_1_REPLIED;
-    op->query.deleted = v4_1_wants_deleted(c->args[8]) ? DELETED_ANY : DELETED_NO;
+    op->query.deleted = wanted_deleted(c);
     op->query.offset = offset > 0 ? offset : 0;
     op->query.limit = limit <= 0 ? V4_1_PAGE : limit > V4_1_PAGE_MAX ? V4_1_PAGE_MAX : limit;
-    op->want_total = true;
+    op->want_total = v4_1_has(c, V4_1_HAS_TOTAL);
     c->read->offset = offset;
     return v4_1_run(c, op, list_done);
 }

@@ -41,8 +41,10 @@ static int record_done(struct v4_1_call *c)
     }
     buf_addz(out, "{\"id\":");
     buf_addjson_php(out, w->record.id);
-    buf_addz(out, ",\"entry_list\":");
-    v4_1_add_echo(out, &w->record);
+    if (v4_1_has(c, V4_1_HAS_ECHO)) {
+        buf_addz(out, ",\"entry_list\":");
+        v4_1_add_echo(out, &w->record);
+    }
     buf_addc(out, '}');
     return v4_1_reply(c);
 }

@@ -82,10 +82,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         const struct v4_1_method *m = v4_1_method(str_of(names[i]));
-        if (v4_1_bind(m, j, args) > V4_1_ARGS_MAX)
+        if (v4_1_bind(v4_1_api(STR("v4_1")), m, j, args) > V4_1_ARGS_MAX)
             abort();
     }
-    (void)v4_1_bind(v4_1_method(STR("set_entry")), j, args);
+    (void)v4_1_bind(v4_1_api(STR("v4_1")), v4_1_method(STR("set_entry")), j, args);
     for (size_t i = 0; i < sizeof(modules) / sizeof(modules[0]); i++)
         write_record(modules[i], args[2], a);
     struct v4_1_links links;

@@ -35,6 +35,12 @@ class Client:
             self.data("login", [{"user_name": name, "password": MD5}])["id"] for name in ("jim", "sally"))
         return self
 
+    def at(self, version):
+        """The same sessions, at a sibling's path."""
+        there = Client(self.crm, self.side, f"/service/{version}/rest.php")
+        there.session, there.other_session = self.session, self.other_session
+        return there
+
     def form(self, method, data):
         return {"method": method, "input_type": "JSON", "response_type": "JSON", "rest_data": json.dumps(data)}
 

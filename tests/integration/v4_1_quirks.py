@@ -300,7 +300,8 @@ def _(c):
     account, contact = c.create("Accounts", name="shape"), c.create("Contacts", last_name="Shape")
     c("set_relationship", "Accounts", account, "contacts", [contact])
     reply = c("get_entry", "Accounts", account, ["name"], [{"name": "contacts", "value": ["id"]}])
-    assert reply == {"entry_list": [{"id": account, "module_name": "Accounts", "name_value_list": pair("name", "shape")}],
+    assert reply == {"entry_list": [{"id": account, "module_name": "Accounts",
+                                     "name_value_list": pair("name", "shape")}],
                      "relationship_list": [[{"name": "contacts", "records": [pair("id", contact)]}]]}
 
 
@@ -492,13 +493,15 @@ BAD_QUERIES = ["sleep(1)=0", "1=1", "x OR 1=1", "name = 'a' OR 1=1", "id in (sel
                "if(1,1,1)", "name REGEXP 'a'", "accounts.name = 'a' LIMIT 1", "load_file('x') = 1", "`name` = `name`"]
 
 
-@quirk("get_entry_list", "a query outside of the allow-list answers 40", "a block-list that leaks: `sleep(1)=0` and `x OR 1=1` run as SQL")
+@quirk("get_entry_list", "a query outside of the allow-list answers 40",
+       "a block-list that leaks: `sleep(1)=0` and `x OR 1=1` run as SQL")
 def _(c):
     for query in BAD_QUERIES:
         assert c("get_entry_list", "Accounts", query) == fault(40), query
 
 
-@quirk("get_entries_count", "a query outside of the allow-list answers 40", 'what leaks runs; what fails is 200 with `{"result_count":null}`')
+@quirk("get_entries_count", "a query outside of the allow-list answers 40",
+       'what leaks runs; what fails is 200 with `{"result_count":null}`')
 def _(c):
     for query in BAD_QUERIES:
         assert c("get_entries_count", "Accounts", query, 0) == fault(40), query
@@ -990,7 +993,8 @@ def _(c):
 
 # ---- what there is
 
-@quirk("get_module_fields", "module_name, table_name, module_fields, link_fields; required 0 or 1; options [] or object")
+@quirk("get_module_fields",
+       "module_name, table_name, module_fields, link_fields; required 0 or 1; options [] or object")
 def _(c):
     reply = c("get_module_fields", "Accounts")
     assert list(reply) == ["module_name", "table_name", "module_fields", "link_fields"]
@@ -1043,3 +1047,125 @@ def _(c):
 @quirk("get_available_modules", "an unknown session answers 10, not 11")
 def _(c):
     assert c.data("get_available_modules", ["nosuch"]) == fault(10)
+
+
+# ---- siblings, at paths of their own; everything else is as in v4_1
+
+OLD, ALL = ("v2", "v2_1", "v3", "v3_1", "v4"), ("v2", "v2_1", "v3", "v3_1", "v4", "v4_1")
+
+
+@quirk("v2 to v4", "one session serves all versions")
+def _(c):
+    for version in OLD:
+        assert c.at(version)("get_user_id") == "1"
+
+
+@quirk("v2 to v4", "login: 5 values in v2 and v2_1, 9 in v3, 13 from v3_1 on")
+def _(c):
+    full = list(c.data("login", [PLAIN])["name_value_list"])
+    middle = [k for k in full if k not in ("user_number_separator", "user_decimal_separator",
+                                           "mobile_max_list_entries", "mobile_max_subpanel_entries")]
+    for version, want in zip(ALL, (full[:4] + full[-1:], full[:4] + full[-1:], middle, full, full, full)):
+        assert list(c.at(version).data("login", [PLAIN])["name_value_list"]) == want, version
+
+
+@quirk("v2 to v4", "get_server_info: suitecrm_version from v3 on")
+def _(c):
+    for version in ALL:
+        info = c.at(version).data("get_server_info", [])
+        assert ("suitecrm_version" in info) is (version not in ("v2", "v2_1")), version
+
+
+@quirk("v2 to v4", "set_entry: only the id before v3_1")
+def _(c):
+    for version in ALL:
+        reply = c.at(version)("set_entry", "Accounts", {"name": "old"})
+        assert list(reply) == (["id"] if version in ("v2", "v2_1", "v3") else ["id", "entry_list"]), version
+
+
+@quirk("v2 to v4", "get_entry_list: total_count from v3_1 on")
+def _(c):
+    for version in ALL:
+        reply = c.at(version)("get_entry_list", "Accounts", "", "", 0, ["id"], [], 1)
+        assert ("total_count" in reply) is (version in ("v3_1", "v4", "v4_1")), version
+
+
+@quirk("v2 to v4", "links: link_list in lists of v2_1 and from v3_1 on, in get_entries from v4 on, in get_entry never")
+def _(c):
+    account, contact = c.create("Accounts", name="links of old"), c.create("Contacts", last_name="O")
+    c("set_relationship", "Accounts", account, "contacts", [contact])
+    link = [{"name": "contacts", "value": ["id"]}]
+    bare = [[{"name": "contacts", "records": [pair("id", contact)]}]]
+    full = [{"link_list": [{"name": "contacts", "records": [{"link_value": pair("id", contact)}]}]}]
+    for version in ALL:
+        old = c.at(version)
+        lists = old("get_entry_list", "Accounts", "accounts.name = 'links of old'", "", 0, ["id"], link, 5)
+        assert lists["relationship_list"] == (bare if version in ("v2", "v3") else full), version
+        entries = old("get_entries", "Accounts", [account], ["id"], link)
+        assert entries["relationship_list"] == (full if version in ("v4", "v4_1") else bare), version
+        assert old("get_entry", "Accounts", account, ["id"], link)["relationship_list"] == bare
+
+
+@quirk("v2 to v4", "get_entry_list: deleted 1 is the deleted rows only before v4; any other text is all rows")
+def _(c):
+    one, two = c.create("Accounts", name="dead of old"), c.create("Accounts", name="dead of old")
+    c("set_entry", "Accounts", {"id": one, "deleted": 1})
+    for version in ALL:
+        def ids(deleted, old=c.at(version)):
+            reply = old("get_entry_list", "Accounts", "accounts.name = 'dead of old'", "", 0, ["id"], [], 5, deleted)
+            return {e["id"] for e in reply["entry_list"]}
+        assert ids(0) == {two} and ids("x") == {one, two}
+        for deleted in (1, "1", True):
+            assert ids(deleted) == ({one, two} if version in ("v4", "v4_1") else {one}), version
+
+
+@quirk("v2 to v4", "get_available_modules: names before v3_1, favorite_enabled from v4 on; v2 knows no filter")
+def _(c):
+    for version in ALL:
+        brief, full = (c.at(version)("get_available_modules", f)["modules"] for f in ("default", "all"))
+        if version in ("v2", "v2_1", "v3"):
+            assert "Users" in full and ("Users" in brief) is (version != "v3")
+        else:
+            assert ("favorite_enabled" in brief[0]) is (version != "v3_1") and "acls" in brief[0]
+
+
+@quirk("v2 to v4", "get_module_fields: more of a field with every version; no link_fields in v3")
+def _(c):
+    names = {"v2": ["name", "type", "label", "required", "options"]}
+    names["v2_1"] = names["v2"]
+    names["v3"] = ["name", "type", "group", "id_name", "label", "required", "options", "related_module"]
+    names["v3_1"] = names["v3"] + ["calculated"]
+    names["v4"] = names["v4_1"] = names["v3_1"] + ["len"]
+    for version in ALL:
+        reply = c.at(version)("get_module_fields", "Accounts")
+        assert list(reply["module_fields"]["name"]) == names[version], version
+        assert ("table_name" in reply) is (version in ("v3_1", "v4", "v4_1"))
+        assert (reply["link_fields"] == []) is (version == "v3")
+        assert (reply["module_fields"]["deleted"]["options"] == []) is (version in ("v2", "v2_1", "v3"))
+
+
+@quirk("v2 to v4", "methods that a version does not have yet answer -1")
+def _(c):
+    since = {"get_module_fields_md5": ALL[2:], "get_last_viewed": ALL[2:], "get_upcoming_activities": ALL[2:],
+             "get_modified_relationships": ALL[5:]}
+    for method, versions in since.items():
+        for version in ALL:
+            reply = c.at(version)(method, "Users", "Calls", "", "", 0, 0)
+            there = not isinstance(reply, dict) or reply.get("number") != "-1"
+            assert there is (version in versions), (method, version)
+
+
+@quirk("v2 to v4", "arguments that a version does not have yet are ignored")
+def _(c):
+    account = c.create("Accounts", name="args of old")
+    contacts = [c.create("Contacts", last_name=x) for x in "ba"]
+    c("set_relationship", "Accounts", account, "contacts", contacts)
+
+    def seen(version):
+        reply = c.at(version)("get_relationships", "Accounts", account, "contacts", "", ["last_name"], [], 0,
+                              "last_name", 0, 1)
+        return [e["name_value_list"]["last_name"]["value"] for e in reply["entry_list"]]
+    assert sorted(seen("v2")) == seen("v3") == seen("v4") == ["a", "b"] and seen("v4_1") == ["a"]
+    assert "entry_list" in c.at("v3")("get_entry_list", "Accounts", "", "", 0, ["id"], [], 1, 0, True)
+    found = c.at("v2")("search_by_module", "args of", ["Accounts"], 0, 5, "", ["id"])["entry_list"][0]["records"][0]
+    assert "name" in found

@@ -19,7 +19,7 @@ static void bound(const char *method, const char *data, const char *expect)
 
     assert_non_null(m);
     json_t *j = v4_1_decode(str_of(data));
-    size_t n = v4_1_bind(m, j, args);
+    size_t n = v4_1_bind(v4_1_api(STR("v4_1")), m, j, args);
     buf_printf(&out, "%zu:", n);
     for (size_t i = 0; m->args[i]; i++) {
         char *text = args[i] ? json_dumps(args[i], JSON_ENCODE_ANY | JSON_COMPACT) : NULL;
