@@ -4,11 +4,10 @@
 #include "base/clock.h"
 #include "cdc/event.h"
 #include "cdc/marker.h"
-#include "cdc/transfer.h"
+#include "cdc/transfer_int.h"
 
 #include <stdio.h>
 
-#define ALIVE        "interval '10 seconds'"
 #define ROUNDTRIP_MS 10000
 #define INSTANCES_MS 3000
 
@@ -82,7 +81,7 @@ static int guard_sync(struct look *l, struct err *e)
     long long n[2];
     if (numbers(l,
                 STR("SELECT (SELECT count(*) FROM ficus.instance WHERE kind = 'sync'"
-                    " AND heartbeat > now() - " ALIVE "),"
+                    " AND heartbeat > now() - " TRANSFER_ALIVE "),"
                     " (SELECT count(*) FROM ficus.capture WHERE stopped <> '')"),
                 NULL, 0, n, 2, e))
         return -1;
@@ -99,7 +98,7 @@ static int guard_lag(struct look *l, struct err *e)
     struct value p = names(l, side_other(l->to), true);
     if (numbers(l,
                 STR("SELECT coalesce(sum(lag_events), 0), count(*),"
-                    " coalesce(sum(CASE WHEN paused OR at < now() - " ALIVE
+                    " coalesce(sum(CASE WHEN paused OR at < now() - " TRANSFER_ALIVE
                     " THEN 1 ELSE 0 END), 0)"
                     " FROM ficus.stream_state WHERE stream = ANY($1::text[])"),
                 &p, 1, n, 3, e))
@@ -177,7 +176,7 @@ static int guard_instances(struct look *l, struct err *e)
         if (numbers(l,
                     STR("SELECT count(*), count(*) FILTER (WHERE table_version <"
                         " (SELECT version FROM ficus.version)) FROM ficus.instance"
-                        " WHERE kind = 'serve' AND heartbeat > now() - " ALIVE),
+                        " WHERE kind = 'serve' AND heartbeat > now() - " TRANSFER_ALIVE),
                     NULL, 0, n, 2, e))
             return -1;
     }

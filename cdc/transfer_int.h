@@ -7,6 +7,9 @@
 #include "connectors/odbc/odbc.h"
 
 // One attempt to finish one row of ficus.transfer. Lives on the coordinator's stack.
+// How young a heartbeat makes an instance count as alive.
+#define TRANSFER_ALIVE "interval '5 seconds'"
+
 struct attempt {
     const struct conf *conf;
     struct control *control;

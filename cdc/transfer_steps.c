@@ -13,6 +13,7 @@
 #include <stdlib.h>
 
 #define BEAT_NS    500000000ull
+#define CONFIRM_MS 1500
 #define STEPS_KEPT "300" // of an attempt that is tried again and again; then only what decides
 
 static int epoch_text(const struct attempt *t, char out[24], struct err *e)
@@ -178,6 +179,67 @@ static int hold(struct attempt *t, struct err *e)
                  p, 3, &changed, e))
         return -1;
     return changed == 1 ? 0 : stale(t, e);
+}
+
+// Facades that have not told yet that they go by the table in which the group is held.
+static int unconfirmed(struct attempt *t, struct str version, long long *n, struct err *e)
+{
+    struct rows rows;
+    struct value v = value_set(version);
+    struct pg_conn *pg = control_pg(t->control, e);
+    struct arena *a = pg ? arena_create(0) : NULL;
+    if (!pg)
+        return -1;
+    if (!a)
+        return err_memory(e);
+    int result = pg_query(pg,
+                          STR("SELECT count(*) FROM ficus.instance WHERE kind = 'serve' AND"
+                              " heartbeat > now() - " TRANSFER_ALIVE
+                              " AND table_version < $1::bigint"),
+                          &v, 1, a, &rows, e);
+    if (result == 0 && (rows.nrows != 1 || !str_to_int(value_str(rows.cells[0]), 0, INT64_MAX, n)))
+        result = err_set(e, ERR_INTERNAL, "instances cannot be counted");
+    arena_destroy(a);
+    return result;
+}
+
+static int version_now(struct attempt *t, char out[24], struct err *e)
+{
+    struct rows rows;
+    struct pg_conn *pg = control_pg(t->control, e);
+    struct arena *a = pg ? arena_create(0) : NULL;
+    if (!pg)
+        return -1;
+    if (!a)
+        return err_memory(e);
+    int result = pg_query(pg, STR("SELECT version FROM ficus.version"), NULL, 0, a, &rows, e);
+    if (result == 0 && (rows.nrows != 1 || str_copy(out, 24, value_str(rows.cells[0]))))
+        result = err_set(e, ERR_INTERNAL, "the table's version cannot be read");
+    arena_destroy(a);
+    return result;
+}
+
+// Before a store is opened that was not the owner's, every facade holds the group: else one
+// would still read from the old owner what a client has written to the new one through another.
+static int confirm(struct attempt *t, struct err *e)
+{
+    char version[24];
+    long long n;
+    uint64_t end = clock_mono_ms() + CONFIRM_MS;
+    if (version_now(t, version, e))
+        return -1;
+    for (;;) {
+        if (unconfirmed(t, str_of(version), &n, e) || attempt_beat(t, e))
+            return -1;
+        if (n == 0)
+            return 0;
+        if (clock_mono_ms() > end)
+            return err_set(e, ERR_TIMEOUT,
+                           "%lld facades have not confirmed that they hold the group; is one of"
+                           " them stuck, or just ended? (ficus status)",
+                           n);
+        clock_sleep_ms(2);
+    }
 }
 
 static int flip(struct attempt *t, enum side to, struct err *e)
@@ -362,7 +424,8 @@ static int sequences_follow(struct attempt *t, struct err *e)
 int transfer_give(struct attempt *t, enum side to, bool must_drain, struct err *e)
 {
     enum side from = side_other(to);
-    if (attempt_step(t, "holding", "facades queue new writes", e) || hold(t, e))
+    if (attempt_step(t, "holding", "facades queue new requests", e) || hold(t, e) ||
+        (t->group->owner != to && confirm(t, e)))
         return -1;
     if (attempt_step(t, "sealing", side_name(from), e) || fence(t, from, false, e))
         return -1;

@@ -14,6 +14,11 @@ struct execution {
     const struct operation *operation;
     const struct route *route; // for the URL of http backends and for metrics
     enum side side;
+    // A read that the new side is to answer, put to the legacy first: it answers only when a
+    // change of what the read looks at stands in its changelog beyond `after` (see tail.h),
+    // else the result is RESULT_CURRENT. Backend odbc only.
+    bool guarded;
+    long long after;
     uint64_t deadline_ns;
     struct result result;
     // The arena must outlive `done`; on client disconnect the owner keeps it until then.

@@ -2,8 +2,9 @@
 // Takes an operation to the side that must answer it.
 //
 //   reads    owner new: new. Otherwise the ladder: legacy | shadow (legacy, then compare) |
-//            canary by key | new; with the owner while a pin holds (pins.h), and whenever a
-//            write follows from the read
+//            canary by key | new; with the owner while a change has not arrived (pins.h,
+//            guarded reads in backend.h), and whenever a write follows from the read. During a
+//            switch they wait too: another facade may have the new owner's table already
 //   writes   the owner of the entity's group, under its epoch
 //
 //            +------------- newer table -------------+
@@ -13,6 +14,7 @@
 //            |  +----------+ done             |
 //            +---- group is holding ----------+
 //
+// At a bound a held write is answered busy; a held read is answered by the table it has.
 // A fenced write did nothing: the store refused it inside its transaction. It waits in the
 // same queue as the writes that arrive during a switch and is tried again by a newer table.
 // Thread: the loop's, all of it.
@@ -31,6 +33,8 @@
 
 #define ATTEMPTS_MAX 50
 #define TICK_US      10000
+#define GUARD_MS     1000 // longest that a read waits for the legacy's changelog
+#define READ_HOLD_MS 1000 // longest that a read waits for a switch of owner
 
 struct dispatcher {
     struct dispatcher_options o;
@@ -40,12 +44,13 @@ struct dispatcher {
     struct event *tick;
     struct request_stats *stats;
     bool closed;
-    struct metric *held_total, *held_refused, *fenced_total;
+    struct metric *held_total, *held_refused, *fenced_total, *kept_total, *unguarded_total;
 };
 
 static const struct log_ctx log_ctx = {"dispatch", NULL, NULL};
 
 static void choose(struct dispatcher *p, struct dispatch *d);
+static void choose_read(struct dispatcher *p, struct dispatch *d);
 
 // ---------------------------------------------------------------- ending
 
@@ -85,12 +90,23 @@ static void hold(struct dispatcher *p, struct dispatch *d)
     }
     metric_add(p->held_total, 1);
     d->held_since_ns = clock_mono_ns();
+    unsigned ms = p->o.hold_ms;
+    if (operation_is_read(d->operation->kind) && ms > READ_HOLD_MS)
+        ms = READ_HOLD_MS;
     if (d->held_until_ns == 0)
-        d->held_until_ns = d->held_since_ns + (uint64_t)p->o.hold_ms * 1000000u;
+        d->held_until_ns = d->held_since_ns + ms * 1000000ull;
     d->next_held = NULL;
     *p->held_last = d;
     p->held_last = &d->next_held;
     atomic_fetch_add(&p->nheld, 1);
+}
+
+// Waiting for a switch of owner is bounded by hold_ms and leaves the deadline of the work
+// itself as it was: a request must not fail because its wait used up its time.
+static void give_time_back(struct dispatch *d, uint64_t now)
+{
+    if (d->deadline_ns)
+        d->deadline_ns += now - d->held_since_ns;
 }
 
 static struct dispatch *take_held(struct dispatcher *p)
@@ -113,6 +129,11 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
         return;
     for (d = take_held(p); d; d = next) {
         next = d->next_held;
+        if (now >= d->held_until_ns && operation_is_read(d->operation->kind)) {
+            give_time_back(d, now);
+            choose_read(p, d);
+            continue;
+        }
         if (now >= d->held_until_ns) {
             metric_add(p->held_refused, 1);
             fail(p, d, RESULT_BUSY, "the switch of owner took longer than facade.hold_ms");
@@ -127,10 +148,28 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 
 // ---------------------------------------------------------------- executing
 
+static void execute(struct dispatcher *p, struct dispatch *d, enum side side);
+
+// The new side may answer: the owner said so, or cannot be asked. Then what this process knows
+// (pins.h) was enough to come here.
+static bool guard_passed(struct dispatcher *p, enum result_status s)
+{
+    bool unknown = s == RESULT_UNAVAILABLE || s == RESULT_TIMEOUT || s == RESULT_BUSY;
+    if (unknown)
+        metric_add(p->unguarded_total, 1);
+    else if (s != RESULT_CURRENT)
+        metric_add(p->kept_total, 1);
+    return unknown || s == RESULT_CURRENT;
+}
+
 static void on_executed(struct execution *x)
 {
     struct dispatch *d = (struct dispatch *)((char *)x - offsetof(struct dispatch, execution));
     struct dispatcher *p = d->dispatcher;
+    if (x->guarded && guard_passed(p, x->result.status)) {
+        execute(p, d, SIDE_NEW);
+        return;
+    }
     if (x->result.status != RESULT_FENCED || p->o.service) {
         d->result = x->result;
         end(p, d);
@@ -151,12 +190,9 @@ static void on_executed(struct execution *x)
         hold(p, d);
 }
 
-// Waiting for a switch of owner is bounded by hold_ms and leaves the deadline of the work
-// itself as it was: a write must not fail because its wait used up its time.
 static void release(struct dispatcher *p, struct dispatch *d)
 {
-    if (d->deadline_ns)
-        d->deadline_ns += clock_mono_ns() - d->held_since_ns;
+    give_time_back(d, clock_mono_ns());
     route_table_unref(d->table);
     route_table_ref(d->table = p->table);
     choose(p, d);
@@ -178,6 +214,22 @@ static void execute(struct dispatcher *p, struct dispatch *d, enum side side)
     backend_execute(b, &d->execution);
 }
 
+// A read for the new side while the legacy owns: first asked of the legacy's changelog.
+static void execute_guarded(struct dispatcher *p, struct dispatch *d)
+{
+    uint64_t latest = clock_mono_ns() + GUARD_MS * 1000000ull;
+    d->execution = (struct execution){
+        .operation = d->operation,
+        .route = d->route,
+        .side = SIDE_LEGACY,
+        .guarded = true,
+        .after = pins_arrived(p->o.pins, d->route->group),
+        .deadline_ns = d->deadline_ns && d->deadline_ns < latest ? d->deadline_ns : latest,
+        .done = on_executed,
+        .result = {.total = -1}};
+    backend_execute(p->o.backends[BACKEND_ODBC], &d->execution);
+}
+
 static enum side read_side(struct dispatcher *p, const struct dispatch *d)
 {
     const struct operation *op = d->operation;
@@ -193,6 +245,24 @@ static enum side read_side(struct dispatcher *p, const struct dispatch *d)
     if (s == SIDE_NEW && r->group && p->o.pins && pins_hold(p->o.pins, op, r->group))
         return SIDE_LEGACY;
     return s;
+}
+
+static void choose_read(struct dispatcher *p, struct dispatch *d)
+{
+    enum side s = p->o.service ? SIDE_NEW : read_side(p, d);
+    const struct group *g = d->route ? d->route->group : NULL;
+    if (s == SIDE_NEW && g && g->owner == SIDE_LEGACY && p->o.pins && !p->o.service &&
+        d->route->backend[SIDE_LEGACY] == BACKEND_ODBC && p->o.backends[BACKEND_ODBC])
+        execute_guarded(p, d);
+    else
+        execute(p, d, s);
+}
+
+// Reads take no more than half of the queue: a write that finds no room fails.
+static bool must_wait(struct dispatcher *p, const struct dispatch *d)
+{
+    return !p->o.service && d->route && d->route->group && d->route->group->holding &&
+           atomic_load(&p->nheld) < p->o.hold_max / 2;
 }
 
 static void choose_write(struct dispatcher *p, struct dispatch *d)
@@ -230,10 +300,12 @@ static void choose(struct dispatcher *p, struct dispatch *d)
         fail(p, d, RESULT_UNSUPPORTED, "no route serves this operation");
     else if (!p->o.service && d->route->stage == STAGE_RETIRED)
         fail(p, d, RESULT_RETIRED, "this route is retired");
-    else if (operation_is_read(op->kind))
-        execute(p, d, p->o.service ? SIDE_NEW : read_side(p, d));
-    else
+    else if (!operation_is_read(op->kind))
         choose_write(p, d);
+    else if (must_wait(p, d))
+        hold(p, d);
+    else
+        choose_read(p, d);
 }
 
 // ---------------------------------------------------------------- public
@@ -307,6 +379,14 @@ struct dispatcher *dispatcher_create(const struct dispatcher_options *o, struct 
                                     "Writes that waited for a switch of owner.", "");
     p->held_refused = metrics_counter("ficus_held_refused_total",
                                       "Held writes answered busy at a bound.", "");
+    p->kept_total = metrics_counter("ficus_reads_kept_total",
+                                    "Reads for the new side that the owner answered: a change had"
+                                    " not arrived there.",
+                                    "");
+    p->unguarded_total = metrics_counter("ficus_reads_unguarded_total",
+                                         "Reads that went to the new side while the legacy's"
+                                         " changelog could not be asked.",
+                                         "");
     p->fenced_total = metrics_counter("ficus_fenced_writes_total",
                                       "Writes refused by a fence and tried again.", "");
     return p;

@@ -6,9 +6,9 @@
 
 static const char *const operation_names[] = {"get",    "list",   "count", "create",
                                               "update", "delete", "relate"};
-static const char *const status_names[] = {"ok",      "not_found", "conflict",    "invalid",
-                                           "denied",  "fenced",    "busy",        "unavailable",
-                                           "timeout", "retired",   "unsupported", "error"};
+static const char *const status_names[] = {
+    "ok",   "not_found",   "conflict", "invalid", "denied",      "fenced", "current",
+    "busy", "unavailable", "timeout",  "retired", "unsupported", "error"};
 
 const char *operation_name(enum operation_kind k)
 {

@@ -72,6 +72,7 @@ enum result_status {
     RESULT_INVALID,  // the values cannot be stored
     RESULT_DENIED,
     RESULT_FENCED,      // inside dispatch only: retried on the owner, never seen by dialects
+    RESULT_CURRENT,     // inside dispatch only: a guarded read may go to the other side
     RESULT_BUSY,        // shed: nothing was done; Retry-After
     RESULT_UNAVAILABLE, // the side that must answer is down; nothing was done
     RESULT_TIMEOUT,     // reads: no answer in time. Writes: outcome unknown

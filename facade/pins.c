@@ -73,11 +73,11 @@ static uint64_t pin_id(const struct entity *en, const struct value *key)
     return h;
 }
 
-// Everything up to this number has reached the new store, in every stream of the group: one
-// transaction may have written several of its tables.
-static long long arrived(const struct pins *p, const struct group *g)
+// One transaction may have written several tables of the group, hence all its streams.
+long long pins_arrived(struct pins *p, const struct group *g)
 {
     long long least = INT64_MAX;
+    live_want_through(p->live, true);
     for (size_t i = 0; i < g->nentities; i++) {
         long long n = live_through(p->live, g->entities[i]);
         least = n < least ? n : least;
@@ -187,7 +187,7 @@ bool pins_hold(struct pins *p, const struct operation *op, const struct group *g
     long long wanted = looks_at(p, op);
     if (wanted == 0)
         return false;
-    long long through = arrived(p, g);
+    long long through = pins_arrived(p, g);
     if (wanted <= through)
         return false;
     bool one = op->kind == OPERATION_GET && op->query.key && op->nexpansions == 0;

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Read-your-writes. An acknowledged legacy write stands in the legacy's changelog up to the
+// Read-your-writes, as far as this process knows without asking: it spares the question to the
+// changelog (backend/tail.h), which knows the writes of every process, and stands in for it
+// while the legacy cannot be asked. An acknowledged legacy write stands in the legacy's changelog up to the
 // number that its transaction saw. Until sync reports that everything up to that number has
 // been applied, reads of that record, and lists of its entity, stay with the owner. No clock
 // decides. One table a process, shared by its loops; bounded: beyond the bound the whole
@@ -16,6 +18,10 @@ struct pins *pins_create(const struct entity_set *set, struct live *live, struct
 void pins_destroy(struct pins *p);
 // After a legacy write was acknowledged. Thread: any.
 void pins_note(struct pins *p, const struct operation *op, long long through);
+// Everything that the legacy committed up to this changelog number has reached the new store,
+// in every stream of the group; -1 unknown. A lower bound, refreshed while it is asked for.
+// Thread: any.
+long long pins_arrived(struct pins *p, const struct group *g);
 // True: this read must be answered by the owner. Thread: any.
 bool pins_hold(struct pins *p, const struct operation *op, const struct group *g);
 

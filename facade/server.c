@@ -15,6 +15,8 @@
 #define HASHERS    2
 #define HASH_QUEUE 64
 
+#define LOOPS_WAIT_MS 1000
+
 static const struct log_ctx log_ctx = {"server", NULL, NULL};
 
 // ---------------------------------------------------------------- tables to loops
@@ -29,8 +31,19 @@ static void on_table_mail(struct mail *m)
 {
     struct table_mail *t = (struct table_mail *)m;
     dispatcher_set_table(t->to->dispatcher, t->table);
+    atomic_store(&t->to->table_version, route_table_version(t->table));
     route_table_unref(t->table);
     free(t);
+}
+
+// The next heartbeat tells the control store that this instance goes by the table: not before
+// each of its loops does.
+static void wait_for_loops(struct server *s, long long version)
+{
+    uint64_t end = clock_mono_ms() + LOOPS_WAIT_MS;
+    for (unsigned i = 0; atomic_load(&s->started) && i < s->nloops; i++)
+        while (atomic_load(&s->loops[i].table_version) < version && clock_mono_ms() < end)
+            clock_sleep_ms(1);
 }
 
 static void on_table(void *ctx, struct route_table *table)
@@ -46,6 +59,7 @@ static void on_table(void *ctx, struct route_table *table)
         route_table_ref(table);
         mailbox_post(loop_mailbox(s->loops[i].loop), &t->mail);
     }
+    wait_for_loops(s, route_table_version(table));
 }
 
 static json_t *on_heartbeat(void *ctx)

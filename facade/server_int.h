@@ -40,6 +40,7 @@ struct server_loop {
     struct mounted *mounts;
     size_t nmounts;
     atomic_bool drained;
+    atomic_llong table_version; // that this loop goes by
 };
 
 struct server {

@@ -101,37 +101,6 @@ static int use_state(struct live *l, const json_t *state, struct err *e)
     return 0;
 }
 
-static int refresh(struct live *l, struct err *e)
-{
-    json_t *state = control_state(l->control, e);
-    if (!state)
-        return -1;
-    int result = 0;
-    long long version = json_integer_value(json_object_get(state, "version"));
-    struct route_table *now = live_table(l);
-    bool same = route_table_version(now) == version && !atomic_exchange(&l->reload, false);
-    route_table_unref(now);
-    if (!same) {
-        result = use_state(l, state, e);
-        if (result == 0) {
-            log_info(&log_ctx, "route table version %lld", version);
-            save_state(l, state);
-            l->heartbeat_ms = 0; // others wait to see this instance on the new table
-        }
-    }
-    json_decref(state);
-    l->refresh_ms = clock_mono_ms();
-    return result;
-}
-
-// ---------------------------------------------------------------- the control store
-
-static int listen_on(struct live *l, struct err *e)
-{
-    struct pg_conn *pg = control_pg(l->control, e);
-    return pg ? pg_script(pg, STR("LISTEN ficus"), e) : -1;
-}
-
 static int beat(struct live *l, struct err *e)
 {
     uint64_t now = clock_mono_ms();
@@ -152,6 +121,38 @@ static int beat(struct live *l, struct err *e)
     int result = control_heartbeat(l->control, &i, e);
     json_decref(i.detail);
     return result;
+}
+
+static int refresh(struct live *l, struct err *e)
+{
+    json_t *state = control_state(l->control, e);
+    if (!state)
+        return -1;
+    int result = 0;
+    long long version = json_integer_value(json_object_get(state, "version"));
+    struct route_table *now = live_table(l);
+    bool same = route_table_version(now) == version && !atomic_exchange(&l->reload, false);
+    route_table_unref(now);
+    if (!same) {
+        result = use_state(l, state, e);
+        if (result == 0) {
+            log_info(&log_ctx, "route table version %lld", version);
+            l->heartbeat_ms = 0; // a transfer waits to see this instance on the new table
+            result = beat(l, e);
+            save_state(l, state);
+        }
+    }
+    json_decref(state);
+    l->refresh_ms = clock_mono_ms();
+    return result;
+}
+
+// ---------------------------------------------------------------- the control store
+
+static int listen_on(struct live *l, struct err *e)
+{
+    struct pg_conn *pg = control_pg(l->control, e);
+    return pg ? pg_script(pg, STR("LISTEN ficus"), e) : -1;
 }
 
 static size_t position_of(const struct entity_set *set, struct str name)

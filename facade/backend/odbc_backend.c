@@ -10,6 +10,7 @@
 #include "base/metrics.h"
 #include "connectors/odbc/odbc.h"
 #include "facade/backend/plan.h"
+#include "facade/backend/tail.h"
 
 #include <stdatomic.h>
 #include <stddef.h>
@@ -54,6 +55,8 @@ struct job {
     long long epoch; // -1: entity without a group
     char write_id[37];
     bool want_through;
+    bool guarded;
+    long long after;
     struct result result; // memory of the job's arena
 };
 
@@ -106,6 +109,18 @@ static int run_read(struct odbc_conn *c, struct job *j, struct err *e)
         if (query(c, j, &p->expansions[i], &rows, e) ||
             plan_take_expansion(p, i, &rows, &j->result, e))
             return -1;
+    return 0;
+}
+
+// The owner answers what has not arrived on the other side; the rest is not its to answer.
+static int run_guarded(struct odbc_conn *c, struct job *j, struct err *e)
+{
+    bool touched;
+    if (tail_touches(c, &j->plan.op, j->after, j->arena, &touched, e))
+        return -1;
+    if (touched)
+        return run_read(c, j, e);
+    j->result.status = RESULT_CURRENT;
     return 0;
 }
 
@@ -198,6 +213,7 @@ static void on_run(struct worker_job *base, unsigned number, void *state)
     if (!s)
         err_memory(&e);
     int failed = !c                                   ? -1
+                 : j->guarded                         ? run_guarded(c, j, &e)
                  : operation_is_read(j->plan.op.kind) ? run_read(c, j, &e)
                                                       : run_write(s, c, j, &e);
     if (failed)
@@ -285,6 +301,8 @@ static struct job *job_create(struct odbc_backend *b, struct execution *x, struc
     j->epoch = x->route && x->route->group ? op->epoch : -1;
     // Whatever this route's stage: the write may touch entities of further routes.
     j->want_through = x->route && x->route->group;
+    j->guarded = x->guarded;
+    j->after = x->after;
     j->result.total = -1;
     memcpy(j->write_id, op->write_id, sizeof j->write_id);
     if (plan_make(&j->plan, op, SIDE_LEGACY, b->workers->dbms, j->arena, e)) {

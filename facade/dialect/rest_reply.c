@@ -96,6 +96,7 @@ static unsigned status_of(enum result_status s)
     case RESULT_TIMEOUT: return 504;
     case RESULT_RETIRED: return 410;
     case RESULT_UNSUPPORTED: return 501;
+    case RESULT_CURRENT: // dispatch keeps it to itself
     case RESULT_ERROR: break;
     }
     return 500;

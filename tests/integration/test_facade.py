@@ -109,7 +109,7 @@ def test_writes_wait_for_the_switch_and_none_fails(crm):
             t.start()
         wait_for(lambda: crm.metric("ficus_held_requests") == 8, "eight writes to be held")
         assert statuses == []
-        assert crm.api("GET", f"/accounts/{first}").status == 200  # reads go on
+        assert crm.api("GET", f"/accounts/{first}").status == 200  # reads wait a moment, then go on
         crm.own("new", 3)
         for t in threads:
             t.join()

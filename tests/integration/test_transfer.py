@@ -78,7 +78,8 @@ def test_a_dry_run_changes_nothing_and_names_what_refuses(stack):
 def test_guards_pass_once_mended_and_writes_move_there_and_back(stack):
     climb(stack)
     assert stack.reconcile("--group", GROUP)["equal"]
-    assert all(g["passed"] for g in stack.guards()), stack.guards()
+    refusing = [g for g in stack.guards() if not g["passed"]]
+    assert refusing == []
     receipt = stack.cutover()
     assert receipt["outcome"] == "done" and receipt["pause_ms"] > 0
     assert fences(stack) == {"legacy": False, "new": True}
@@ -147,7 +148,7 @@ def test_an_abort_once_the_target_may_be_open_drains_its_way_back(stack):
     assert outcome(stack, transfer) == ("done" if flipped else "aborted")
     assert fences(stack) == {"legacy": not flipped, "new": flipped}
     if accepted and not flipped:
-        assert stack.old("SELECT name FROM accounts WHERE id = 'accepted-in-between'") == [("direct",)]
+        assert stack.old("SELECT name FROM accounts WHERE id = 'accepted-in-between'") in ([("direct",)], (("direct",),))
 
 
 def test_a_request_for_an_unknown_group_is_refused_and_others_go_on(stack):

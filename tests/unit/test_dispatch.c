@@ -345,6 +345,34 @@ static void test_a_wait_does_not_use_up_the_deadline(void **state)
     stop();
 }
 
+// Another facade may have the new owner's table already, and a client its write there.
+static void test_reads_wait_for_the_switch_but_not_for_ever(void **state)
+{
+    (void)state;
+    start(10, 1, false);
+    use(1, "new", 0, "new", 1, "holding");
+    struct dispatch *first = run(OPERATION_GET, "account", "k1");
+    assert_int_equal(dispatcher_held(w.d), 1);
+    use(2, "new", 0, "legacy", 2, "open");
+    assert_int_equal(first->result.status, RESULT_OK);
+    assert_int_equal(first->result.served_by, SIDE_NEW); // the stage, now that legacy owns
+    use(3, "legacy", 0, "legacy", 2, "holding");
+    struct dispatch *second = run(OPERATION_GET, "account", "k1");
+    uint64_t end = clock_mono_ms() + 10000;
+    while (w.ended < 2 && clock_mono_ms() < end)
+        event_base_loop(loop_base(w.loop), EVLOOP_ONCE);
+    assert_int_equal(second->result.status, RESULT_OK);
+    assert_int_equal(second->result.served_by, SIDE_LEGACY);
+    assert_int_equal(dispatcher_held(w.d), 0);
+    // Reads leave room for writes.
+    for (int i = 0; i < 9; i++)
+        run(OPERATION_GET, "account", "k1");
+    assert_int_equal(dispatcher_held(w.d), 5);
+    use(4, "legacy", 0, "legacy", 2, "open");
+    assert_int_equal(w.ended, 11);
+    stop();
+}
+
 static void test_bounds_of_holding(void **state)
 {
     (void)state;
@@ -410,10 +438,10 @@ static void test_closing_answers_everyone(void **state)
 {
     (void)state;
     start(10, 10000, false);
-    use(1, "legacy", 0, "legacy", 1, "holding");
-    struct dispatch *held = run(OPERATION_UPDATE, "account", "k");
     w.legacy.keeps = true;
     struct dispatch *busy = run(OPERATION_GET, "account", "k");
+    use(1, "legacy", 0, "legacy", 1, "holding");
+    struct dispatch *held = run(OPERATION_UPDATE, "account", "k");
     dispatcher_close(w.d);
     assert_int_equal(held->result.status, RESULT_BUSY);
     assert_int_equal(run(OPERATION_GET, "account", "k")->result.status, RESULT_BUSY);
@@ -496,6 +524,7 @@ int main(void)
         cmocka_unit_test(test_a_create_gets_its_key_and_a_write_its_id),
         cmocka_unit_test(test_held_writes_go_on_in_order_to_the_new_owner),
         cmocka_unit_test(test_a_wait_does_not_use_up_the_deadline),
+        cmocka_unit_test(test_reads_wait_for_the_switch_but_not_for_ever),
         cmocka_unit_test(test_bounds_of_holding),
         cmocka_unit_test(test_a_fenced_write_waits_for_the_next_table),
         cmocka_unit_test(test_a_table_that_came_while_the_write_was_fenced),
