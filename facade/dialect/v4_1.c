@@ -343,8 +343,8 @@ static void on_request(struct dialect_mount *m, struct http_request *r)
     if (form_parse_request(r, &form, &e) == 0) {
         struct str name = form_get(&form, "method");
         c->method = v4_1_method(name);
-        if (!str_eqz(form_get(&form, "input_type"), "JSON") ||
-            !str_eqz(form_get(&form, "response_type"), "JSON")) {
+        if (!str_eq_nocase(form_get(&form, "input_type"), STR("JSON")) ||
+            !str_eq_nocase(form_get(&form, "response_type"), STR("JSON"))) {
             c->step = unsupported_type;
         } else if (!c->method || v4_1_lacks(m->api, c->method)) {
             c->step = unknown_method;

@@ -7,7 +7,9 @@
 //   object with canonical keys only        by name, whatever their order
 //   any other object                       by position, in the order of its keys
 //   anything else (also: no JSON at all)   the one and only argument
-// Arguments beyond the method's own are ignored.
+// Arguments beyond the method's own are ignored. Anywhere in it an object whose names are all
+// numbers is a list, as PHP's arrays know no difference: PHP clients send {"1":..,"3":..} for
+// an array that has lost a member.
 #include "facade/dialect/v4_1_int.h"
 
 #include <math.h>
@@ -104,6 +106,61 @@ const struct v4_1_method *v4_1_method(struct str name)
     return NULL;
 }
 
+static bool is_index(const char *key)
+{
+    size_t n = strspn(key, "0123456789");
+
+    return n > 0 && n < 19 && key[n] == '\0' && (key[0] != '0' || n == 1);
+}
+
+static json_t *to_list(json_t *object)
+{
+    const char *key;
+    json_t *value, *list;
+
+    json_object_foreach(object, key, value)
+    {
+        if (!is_index(key))
+            return NULL;
+    }
+    if (json_object_size(object) == 0 || !(list = json_array()))
+        return NULL;
+    json_object_foreach(object, key, value)
+    {
+        if (json_array_append(list, value) < 0) {
+            json_decref(list);
+            return NULL;
+        }
+    }
+    return list;
+}
+
+// Lists in the place of objects with numbers for names, all the way down; the parser limits how
+// far that is. Takes `j`, returns what stands for it.
+static json_t *as_php(json_t *j)
+{
+    size_t i;
+    json_t *v;
+
+    json_array_foreach(j, i, v)
+    {
+        if (json_is_array(v) || json_is_object(v))
+            (void)json_array_set_new(j, i, as_php(json_incref(v)));
+    }
+    if (!json_is_object(j))
+        return j;
+    for (void *at = json_object_iter(j); at; at = json_object_iter_next(j, at)) {
+        v = json_object_iter_value(at);
+        if (json_is_array(v) || json_is_object(v))
+            (void)json_object_iter_set_new(j, at, as_php(json_incref(v)));
+    }
+    json_t *list = to_list(j);
+    if (!list)
+        return j;
+    json_decref(j);
+    return list;
+}
+
 // Integers beyond 64 bits become doubles, as in PHP.
 json_t *v4_1_decode(struct str text)
 {
@@ -115,7 +172,7 @@ json_t *v4_1_decode(struct str text)
     json_t *j = json_loadb(text.data, text.len, flags, &why);
     if (!j && json_error_code(&why) == json_error_numeric_overflow)
         j = json_loadb(text.data, text.len, flags | JSON_DECODE_INT_AS_REAL, NULL);
-    return j;
+    return j ? as_php(j) : NULL;
 }
 
 // `max` when none of the arguments has that name.

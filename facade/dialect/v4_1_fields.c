@@ -42,15 +42,14 @@ static void add_option(struct buf *out, size_t *n, struct str key, struct str la
     buf_addc(out, '}');
 }
 
-static void add_options(struct buf *out, const struct field *f, unsigned has)
+static void add_options(struct buf *out, json_t *options, bool boolean, unsigned has)
 {
-    json_t *options = json_object_get(v4_1_field_hint(f), "options");
     const char *key;
     json_t *label;
     size_t n = 0;
 
     buf_addz(out, ",\"options\":");
-    if (f->type == TYPE_BOOLEAN && (has & V4_1_HAS_FIELD_TABLE)) {
+    if (boolean && (has & V4_1_HAS_FIELD_TABLE)) {
         add_option(out, &n, STR(""), STR(""));
         add_option(out, &n, STR("1"), STR("Yes"));
         add_option(out, &n, STR("2"), STR("No"));
@@ -83,7 +82,7 @@ static void add_length(struct buf *out, const struct field *f)
         buf_addz(out, "\"\"");
 }
 
-// What follows the options; f is NULL for a composed name.
+// What follows the options; f is NULL for what no field is behind.
 static void add_tail(struct buf *out, const struct field *f, unsigned has)
 {
     if (has & V4_1_HAS_FIELD_GROUPS)
@@ -103,7 +102,7 @@ static void add_field(struct buf *out, size_t *n, const struct v4_1_module *m,
     add_head(out, n, str_of(f->name), str_of(v4_1_field_type(f)), has);
     add_text(out, "label", label.len > 0 ? label : str_of(f->name));
     buf_printf(out, ",\"required\":%d", json_is_true(json_object_get(hint, "required")));
-    add_options(out, f, has);
+    add_options(out, json_object_get(hint, "options"), f->type == TYPE_BOOLEAN, has);
     add_tail(out, f, has);
     if (f->fallback.state == VALUE_SET) {
         buf_addz(out, ",\"default_value\":");
@@ -133,6 +132,27 @@ static bool is_wanted(const json_t *fields, const char *name)
             return true;
     }
     return false;
+}
+
+// What the map's "flags" put behind a field.
+static void add_flags(struct buf *out, size_t *n, const struct v4_1_module *m, const char *behind,
+                      const json_t *fields, unsigned has)
+{
+    const char *name;
+    json_t *flag;
+
+    json_object_foreach(json_object_get(m->hint, "flags"), name, flag)
+    {
+        struct str label = hint_text(flag, "label");
+        if (!str_eqz(hint_text(flag, "after"), behind) || !is_wanted(fields, name))
+            continue;
+        add_head(out, n, str_of(name), STR("bool"), has);
+        add_text(out, "label", label.len > 0 ? label : str_of(name));
+        buf_addz(out, ",\"required\":0");
+        add_options(out, NULL, true, has);
+        add_tail(out, NULL, has);
+        buf_addc(out, '}');
+    }
 }
 
 static void add_link(struct buf *out, size_t *n, const struct relationship *rel,
@@ -167,6 +187,7 @@ static void add_module_fields(struct buf *out, const struct dialect_mount *mount
             add_field(out, &n, m, &en->fields[i], has);
         if (en->fields[i].key && m->parts && is_wanted(fields, "name"))
             add_composed(out, &n, has);
+        add_flags(out, &n, m, en->fields[i].name, fields, has);
     }
     buf_addz(out, n == 0 ? "[],\"link_fields\":" : "},\"link_fields\":");
     n = 0;

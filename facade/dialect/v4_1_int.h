@@ -237,7 +237,8 @@ struct v4_1_column {
     size_t name_len;
     const struct field *field; // NULL: composed, or unknown
     size_t at[4];
-    size_t nat; // 0: always ""
+    size_t nat;         // 0: always ""
+    const json_t *flag; // of the map's "flags": true or false, by the field at at[0]
 };
 struct v4_1_columns {
     struct v4_1_column *list;

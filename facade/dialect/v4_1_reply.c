@@ -2,6 +2,10 @@
 // Records as the v4_1 dialect shows them: which columns, in which order, and the JSON of
 // entries and of their links. Owns nothing; pure functions, any thread.
 //
+// dialects.v4_1.flags of a map: {NAME: {"after": F, "of": F, "label": TEXT}}, what the legacy
+// shows as true or false and no column holds: whether `of` is set and neither 0 nor -1; without
+// `of` it is false.
+//
 // A map without members is [] in PHP's JSON, so an empty name_value_list is an array.
 #include "facade/dialect/v4_1_int.h"
 
@@ -52,6 +56,45 @@ static void add_composed(struct v4_1_columns *cols)
         col->at[col->nat++] = read_at(cols, cols->module->parts[i]);
 }
 
+static void add_flag(struct v4_1_columns *cols, const char *name, const json_t *flag)
+{
+    struct v4_1_column *col = &cols->list[cols->n++];
+    const char *of = json_string_value(json_object_get(flag, "of"));
+    const struct field *f = of ? entity_field(cols->module->entity, str_of(of)) : NULL;
+
+    *col = (struct v4_1_column){.name = name, .name_len = strlen(name), .flag = flag};
+    if (f && !f->secret)
+        col->at[col->nat++] = read_at(cols, f);
+}
+
+static bool names_text(const json_t *select, const char *name)
+{
+    size_t i;
+    json_t *v;
+
+    json_array_foreach(select, i, v)
+    {
+        if (json_is_string(v) && strcmp(json_string_value(v), name) == 0)
+            return true;
+    }
+    return false;
+}
+
+// The flags whose place is behind `f`.
+static void add_flags(struct v4_1_columns *cols, const struct field *f, const json_t *select,
+                      bool all)
+{
+    const char *name;
+    json_t *flag;
+
+    json_object_foreach(json_object_get(cols->module->hint, "flags"), name, flag)
+    {
+        const char *after = json_string_value(json_object_get(flag, "after"));
+        if (after && strcmp(after, f->name) == 0 && (all || names_text(select, name)))
+            add_flag(cols, name, flag);
+    }
+}
+
 static int columns_init(const struct v4_1_module *m, size_t nlist, struct arena *a,
                         struct v4_1_columns *out, struct err *e)
 {
@@ -94,7 +137,9 @@ int v4_1_columns_of_entry(const struct v4_1_module *m, const json_t *select, str
     bool all = !json_is_array(select) || json_array_size(select) == 0;
     bool *wanted = arena_array(a, en->nfields + 1, sizeof(*wanted));
 
-    if (!wanted || columns_init(m, en->nfields + 1, a, out, e) < 0)
+    size_t flags = json_object_size(json_object_get(m->hint, "flags"));
+
+    if (!wanted || columns_init(m, en->nfields + 1 + flags, a, out, e) < 0)
         return err_memory(e);
     if (!all)
         mark(m, select, wanted);
@@ -103,6 +148,7 @@ int v4_1_columns_of_entry(const struct v4_1_module *m, const json_t *select, str
             add_field(out, &en->fields[i]);
         if (en->fields[i].key && m->parts && (all || wanted[en->nfields]))
             add_composed(out);
+        add_flags(out, &en->fields[i], select, all);
     }
     return 0;
 }
@@ -127,9 +173,19 @@ static void add_named(struct v4_1_columns *cols, struct str name, struct arena *
 {
     const struct v4_1_module *m = cols->module;
     const struct field *f = entity_field(m->entity, name);
+    json_t *flags = json_object_get(m->hint, "flags");
+    const char *known;
+    json_t *flag;
 
     if (has_column(cols, name))
         return;
+    json_object_foreach(flags, known, flag)
+    {
+        if (str_eqz(name, known)) {
+            add_flag(cols, known, flag);
+            return;
+        }
+    }
     if (f)
         add_field(cols, f);
     else if (m->parts && str_eqz(name, "name"))
@@ -282,10 +338,20 @@ static void add_composed_value(struct buf *out, const struct v4_1_column *col,
     buf_free(&text);
 }
 
+static bool flag_is_on(const struct v4_1_column *col, const struct record *r)
+{
+    struct value v = col->nat > 0 ? r->values[col->at[0]] : value_null();
+
+    return v.state == VALUE_SET && v.len > 0 && !str_eqz(value_str(v), "0") &&
+           !str_eqz(value_str(v), "-1");
+}
+
 void v4_1_add_column_value(struct buf *out, const struct v4_1_columns *cols,
                            const struct v4_1_column *col, const struct record *r)
 {
-    if (col->nat == 0)
+    if (col->flag)
+        buf_addz(out, flag_is_on(col, r) ? "true" : "false");
+    else if (col->nat == 0)
         buf_addz(out, "\"\"");
     else if (!col->field)
         add_composed_value(out, col, r);

@@ -102,6 +102,15 @@ def _(c):
     assert c.post(body, "?jsoncallback=" + urllib.parse.quote("alert(1)//")).body == b'"1"'
 
 
+@quirk("every method",
+       "input_type and response_type in any case; parameters in the query string or the body, which wins")
+def _(c):
+    fields = {**c.form("get_user_id", [c.session]), "input_type": "json", "response_type": "Json"}
+    assert c.post(urllib.parse.urlencode(fields).encode()).body == b'"1"'
+    data = urllib.parse.urlencode({"rest_data": fields.pop("rest_data")}).encode()
+    assert c.post(data, "?rest_data=x&" + urllib.parse.urlencode(fields)).body == b'"1"'
+
+
 @quirk("every method", "without input_type=JSON: 500, text/html, no body")
 def _(c):
     for fields in ({"input_type": ""}, {"input_type": "Serialize"}):
@@ -163,6 +172,19 @@ def _(c):
     assert reply["entry_list"][0]["name_value_list"] == pair("name", "byorder")
     assert c.data("login", {"user_auth": PLAIN, "application": "x"})["module_name"] == "Users"
     assert c.data("login", {"user_auth": PLAIN, "application_name": "x", "name_value_list": []})["id"]
+
+
+@quirk("every method", "an object with numbers for names is a list, at any depth, as PHP clients send one with gaps")
+def _(c):
+    key = c.create("Accounts", name="gaps")
+    assert c.data("get_user_id", {"0": c.session}) == "1"
+    assert list(c.entry("Accounts", key, {"0": "name", "3": "id"})) == ["id", "name"]
+    link = {"2": {"name": "contacts", "value": {"1": "id"}}}
+    reply = c("get_entries", "Accounts", {"5": key}, {"1": "id"}, link)
+    assert [e["id"] for e in reply["entry_list"]] == [key]
+    assert reply["relationship_list"] == [{"link_list": [{"name": "contacts", "records": []}]}]
+    key = c("set_entry", "Accounts", {"1": {"name": "name", "value": "numbered"}})["id"]
+    assert c.entry("Accounts", key, ["name"]) == pair("name", "numbered")
 
 
 @quirk("every method", "a missing argument is error 1001", "500 with an empty body")
@@ -366,6 +388,20 @@ def _(c):
 def _(c):
     key = c.create("Contacts", last_name="alone")
     assert list(c.entry("Contacts", key, ["account_name", "account_id", "last_name"])) == ["last_name"]
+
+
+@quirk("get_entry", "show_preview, reminder_checked and email_reminder_checked are JSON true or false")
+def _(c):
+    call, note = c.create("Calls", name="f"), c.create("Notes", name="f")
+    names = ["parent_id", "reminder_checked", "email_reminder_checked", "reminder_time"]
+    got = c.entry("Calls", call, names)
+    assert list(got) == ["parent_id", "reminder_checked", "reminder_time", "email_reminder_checked"]
+    assert (got["reminder_checked"]["value"], got["email_reminder_checked"]["value"]) == (False, False)
+    assert c.entry("Notes", note, ["show_preview"]) == pair("show_preview", False)
+    call = c.create("Calls", name="f", reminder_time=60)
+    assert c.entry("Calls", call, ["reminder_checked"]) == pair("reminder_checked", True)
+    assert "show_preview" in c.entry("Notes", note, [])
+    assert c("get_module_fields", "Notes", ["show_preview"])["module_fields"]["show_preview"]["type"] == "bool"
 
 
 @quirk("get_entry", "user_hash always reads \"\"")
