@@ -151,6 +151,7 @@ struct v4_1_call {
     struct v4_1_pairs *pairs;
     struct v4_1_search *search;
     struct v4_1_upcoming *upcoming;
+    struct v4_1_attach *attach;
 };
 
 // Runs `op` for the call; `next` is its next step. Always V4_1_WAIT.
@@ -328,6 +329,8 @@ v4_1_step_fn v4_1_set_relationship, v4_1_set_relationships; // v4_1_link.c
 v4_1_step_fn v4_1_search_by_module;                         // v4_1_search.c
 v4_1_step_fn v4_1_get_upcoming_activities, v4_1_get_last_viewed,
     v4_1_get_modified_relationships; // v4_1_activity.c
+v4_1_step_fn v4_1_get_note_attachment, v4_1_set_note_attachment,
+    v4_1_not_supported; // v4_1_attach.c
 v4_1_step_fn v4_1_get_module_fields, v4_1_get_module_fields_md5,
     v4_1_get_available_modules; // v4_1_fields.c
 

@@ -1027,6 +1027,45 @@ def _(c):
         "description": "This module does not support this relationship"}}
 
 
+# ---- files, which lie beside the legacy application
+
+@quirk("get_note_attachment", "a note without a file, or an unknown one: an empty file, the parent, the id as sent")
+def _(c):
+    account = c.create("Accounts", name="a")
+    note = c.create("Notes", name="n", parent_type="Accounts", parent_id=account)
+    assert c("get_note_attachment", note) == {"note_attachment": {
+        "id": note, "filename": "", "file": "", "related_module_id": account, "related_module_name": "Accounts"}}
+    assert c("get_note_attachment", "nosuch") == {"note_attachment": {
+        "id": "nosuch", "filename": "", "file": "", "related_module_id": None, "related_module_name": None}}
+    assert c.data("get_note_attachment", ["nosuch", note]) == fault(11)
+
+
+@quirk("get_note_attachment", "a note with a file answers 30", "the file, which no database holds")
+def _(c):
+    note = c.create("Notes", name="n", filename="a.txt")
+    assert c("get_note_attachment", note) == fault(30)
+
+
+@quirk("set_note_attachment", "an unknown note, or none, answers the id \"-1\"")
+def _(c):
+    for note in ({"id": "nosuch", "filename": "a", "file": "YQ=="}, {"filename": "a"}, {}, []):
+        assert c("set_note_attachment", note) == {"id": "-1"}
+    assert c("set_note_attachment", {"id": "x", "related_module_id": "1", "related_module_name": "Nosuch"}) == fault(20)
+
+
+@quirk("set_note_attachment", "for a note that there is: 30, and nothing is written", "the file is stored")
+def _(c):
+    note = c.create("Notes", name="n")
+    assert c("set_note_attachment", {"id": note, "filename": "a.txt", "file": "YQ=="}) == fault(30)
+    assert c.entry("Notes", note, ["filename"]) == pair("filename", "")
+
+
+@quirk("get_document_revision", "30", "the file, or error 51; documents have no map")
+def _(c):
+    assert c("get_document_revision", "1") == c("set_document_revision", {"id": "1"}) == fault(30)
+    assert c.data("get_document_revision", ["nosuch", "1"]) == fault(11)
+
+
 # ---- what there is
 
 @quirk("get_module_fields",
