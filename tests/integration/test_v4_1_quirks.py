@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every quirk of v4_1_quirks.py, whichever side owns the records; one facade for all of them."""
+"""Every quirk of v4_1_quirks.py, whichever store owns the records; one facade a store for all of them."""
+import contextlib
 import hashlib
 import json
 import re
@@ -10,6 +11,7 @@ import pytest
 
 from crm import Crm, call
 from harness import Sqlite, Workdir
+from test_facade import Database
 from v4_1_quirks import QUIRKS
 
 MD5 = hashlib.md5(b"secret").hexdigest()
@@ -82,6 +84,21 @@ class Client:
     def entry(self, module, key, fields):
         return self("get_entry", module, key, fields)["entry_list"][0]["name_value_list"]
 
+    @contextlib.contextmanager
+    def without_table(self, table):
+        """Its store fails every statement on that table for a while."""
+        def rename(old, new):
+            if self.side == "legacy":
+                self.crm.legacy.execute(f"ALTER TABLE {old} RENAME TO {new}")
+            else:
+                self.crm.postgres.execute(f"ALTER TABLE crm.{old[:-1]} RENAME TO {new[:-1]}",
+                                          database=self.crm.database)
+        rename(table, "hiddens")
+        try:
+            yield
+        finally:
+            rename("hiddens", table)
+
     def legacy_or_new(self, module, key, *columns):
         """Columns of a row in the store that owns it."""
         table, names = module.lower(), ", ".join(columns)
@@ -96,15 +113,25 @@ def insert_users(legacy):
                        " external_auth_only) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", user)
 
 
-@pytest.fixture(scope="module", params=["legacy", "new"])
+@contextlib.contextmanager
+def legacy_store(dbms, request):
+    if dbms == "mariadb":
+        yield Database(request.getfixturevalue("mariadb"), "quirks")
+    else:
+        with Workdir() as work, Sqlite(work) as store:
+            yield store
+
+
+@pytest.fixture(scope="module", params=["legacy-sqlite", "legacy-mariadb", "new"])
 def client(request, postgres):
-    with Workdir() as work, Sqlite(work) as legacy:
-        crm = Crm(work, "sqlite", legacy, postgres, f"quirks_{request.param}")
+    side, dbms = (request.param + "-sqlite").split("-")[:2]
+    with Workdir() as work, legacy_store(dbms, request) as legacy:
+        crm = Crm(work, dbms, legacy, postgres, f"quirks_{side}_{dbms}")
         insert_users(legacy)
         with crm.running():
-            if request.param == "new":
+            if side == "new":
                 crm.own("new", 7)
-            yield Client(crm, request.param)
+            yield Client(crm, side)
 
 
 def label(quirk):

@@ -147,6 +147,14 @@ def _(c):
     assert not bad.headers["Set-Cookie"] and not bad.headers["Cache-Control"]
 
 
+@quirk("every method", "a failure of the database is 500, text/html, in the legacy's words")
+def _(c):
+    with c.without_table("leads"):
+        reply = c.raw("get_entry_list", [c.session, "Leads"])
+    assert (reply.status, reply.headers["Content-Type"], reply.body) == (
+        500, "text/html; charset=UTF-8", b"Database failure. Please refer to suitecrm.log for details.")
+
+
 # ---- arguments
 
 @quirk("every method", "an array is arguments by position, those too many ignored")
@@ -419,6 +427,16 @@ def _(c):
         "name": "contacts", "records": [pairs(nosuch="", last_name="L")]}]]
 
 
+@quirk("get_entry", "the link email_addresses has no records; email1 has the primary address",
+       "every address, with its opt-out")
+def _(c):
+    key = c.create("Accounts", name="mail", email1="a@example.com")
+    link = [{"name": "email_addresses", "value": ["email_address", "opt_out"]}]
+    reply = c("get_entry", "Accounts", key, ["email1"], link)
+    assert reply["relationship_list"] == [[{"name": "email_addresses", "records": []}]]
+    assert reply["entry_list"][0]["name_value_list"] == pair("email1", "a@example.com")
+
+
 @quirk("get_entries", "an unknown id takes no slot in relationship_list")
 def _(c):
     one, two = c.create("Accounts", name="one"), c.create("Accounts", name="two")
@@ -523,7 +541,8 @@ def _(c):
 
 BAD_QUERIES = ["sleep(1)=0", "1=1", "x OR 1=1", "name = 'a' OR 1=1", "id in (select id from users)",
                "name = 'a'; DROP TABLE accounts", "name = 'a' -- ", "name = 'a' /* x */", "user_hash = 'x'",
-               "accounts.id in (select eabr.bean_id from users)", "name = 'a' UNION SELECT 1", "users.user_name = 'jim'",
+               "accounts.id in (select eabr.bean_id from users)", "name = 'a' UNION SELECT 1",
+               "users.user_name = 'jim'",
                "nosuch = 1", "accounts.nosuch = 1", "benchmark(9,md5(1))=0", "name = name", "name = @@version",
                "name LIKE 'a' ESCAPE '!'", "exists (select 1)", "(name = 'a'", "name =", "name = 'a", "name = 0x61",
                "if(1,1,1)", "name REGEXP 'a'", "accounts.name = 'a' LIMIT 1", "load_file('x') = 1", "`name` = `name`"]
@@ -547,7 +566,8 @@ def _(c):
 def _(c):
     key = c.create("Accounts", name="submail", email1="sub@mail.example")
     query = ("accounts.id in (select eabr.bean_id from email_addr_bean_rel eabr INNER JOIN email_addresses ea on"
-             " eabr.email_address_id = ea.id where eabr.bean_module = 'Accounts' and ea.email_address LIKE '%@MAIL.e%')")
+             " eabr.email_address_id = ea.id where eabr.bean_module = 'Accounts' and"
+             " ea.email_address LIKE '%@MAIL.e%')")
     assert [e["id"] for e in c("get_entry_list", "Accounts", query)["entry_list"]] == [key]
 
 
@@ -630,6 +650,18 @@ def _(c):
 def _(c):
     key = c.create("Accounts", name="ä" * 151)
     assert c.legacy_or_new("Accounts", key, "name") == ("ä" * 150,)
+
+
+@quirk("set_entry", "text without a length is cut at 65535 bytes, between characters")
+def _(c):
+    key = c.create("Accounts", description="ä" * 40000)
+    assert c.legacy_or_new("Accounts", key, "description") == ("ä" * 32767,)
+
+
+@quirk("set_entry", "an emoji is kept where the store can hold it", "`????`, its connection being utf8mb3")
+def _(c):
+    key = c.create("Accounts", name="a😀b")
+    assert c.entry("Accounts", key, ["name"]) == pair("name", "a😀b")
 
 
 @quirk("set_entry", "every cut is counted in ficus_v4_1_text_cut_total", "cuts in silence")
