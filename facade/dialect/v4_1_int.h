@@ -309,6 +309,8 @@ struct v4_1_record {
 };
 int v4_1_record_decode(const struct v4_1_module *m, const json_t *list, struct arena *a,
                        struct v4_1_record *out, struct err *e) FICUS_MUST_CHECK;
+// set_entries only: a label of an enum stands for its key.
+void v4_1_record_codes(struct v4_1_record *r);
 // set_entries only: finds or makes the record's parent and looks for a twin of it; `then` is
 // the next step.
 int v4_1_merge(struct v4_1_call *c, struct v4_1_record *r, v4_1_step_fn *then);

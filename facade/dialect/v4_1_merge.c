@@ -5,9 +5,10 @@
 // Thread: the loop of the mount.
 //
 // "merge": {"parent": {"entity": E, "id": F, "name": F, "field": NAME, "owner": OWNER},
-//           "same": [F, ..]}
+//           "same": [F, ..], "update": false}
 //   id and name are fields of the record, field and owner of the parent. `same`: all of them
-//   equal to the byte, and the parent's name where one is given.
+//   equal to the byte, and the parent's name where one is given. `update`: the row that is
+//   there takes what is written, instead of standing for it.
 //
 //   parent -> (make) -> twin -> then
 #include "facade/dialect/v4_1_int.h"
@@ -65,10 +66,11 @@ static int twins_read(struct v4_1_call *c)
 
     if (res->status != RESULT_OK)
         return v4_1_reply_result(c, res);
-    for (size_t i = 0; i < res->records.n && !m->record->twin; i++)
+    for (size_t i = 0; i < res->records.n; i++)
         if (is_twin(m, &res->records.rows[i])) {
-            m->record->twin = true;
+            m->record->twin = !json_is_true(json_object_get(m->rule, "update"));
             m->record->id = value_str(res->records.rows[i].values[0]);
+            break;
         }
     return go_on(c);
 }

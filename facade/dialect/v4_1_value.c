@@ -317,6 +317,33 @@ int v4_1_record_decode(const struct v4_1_module *m, const json_t *list, struct a
     return 0;
 }
 
+static void take_code(const struct field *f, struct value *v)
+{
+    json_t *options = json_object_get(v4_1_field_hint(f), "options");
+    const char *key, *found = NULL;
+    json_t *label;
+
+    json_object_foreach(options, key, label)
+    {
+        if (str_eqz(value_str(*v), key))
+            return;
+        if (!found && json_is_string(label) && str_eqz(value_str(*v), json_string_value(label)))
+            found = key;
+    }
+    if (found)
+        *v = value_set(str_of(found));
+}
+
+void v4_1_record_codes(struct v4_1_record *r)
+{
+    const struct entity *en = r->module->entity;
+
+    for (size_t i = 0; i < en->nfields; i++)
+        if (en->fields[i].type == TYPE_TEXT && r->values[i].state == VALUE_SET &&
+            strcmp(v4_1_field_type(&en->fields[i]), "enum") == 0)
+            take_code(&en->fields[i], &r->values[i]);
+}
+
 // ---- what the legacy adds or leaves out
 
 static void drop_auto(struct v4_1_record *r, const struct field *f, bool create)

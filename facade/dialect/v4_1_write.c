@@ -195,7 +195,10 @@ static int save(struct v4_1_call *c, const json_t *list)
     if (w->record.bad_id)
         return v4_1_reply_text(c, "null");
     w->lowered = false;
-    return w->lists ? v4_1_merge(c, &w->record, save_record) : save_record(c);
+    if (!w->lists)
+        return save_record(c);
+    v4_1_record_codes(&w->record);
+    return v4_1_merge(c, &w->record, save_record);
 }
 
 // Users are written by administrators only.

@@ -834,6 +834,24 @@ def _(c):
     assert c("get_entries_count", "Accounts", "name = 'Twins'", 0) == {"result_count": "1"}
 
 
+@quirk("set_entries", "a label of an enum stands for its key, unlike in set_entry")
+def _(c):
+    one = c("set_entries", "Cases", [{"name": "k", "priority": "High"}])["ids"][0]
+    assert c.entry("Cases", one, ["priority"]) == pair("priority", "P1")
+    two = c.create("Cases", name="k", priority="High")
+    assert c.entry("Cases", two, ["priority"]) == pair("priority", "High")
+    odd = c("set_entries", "Cases", [{"name": "k", "priority": "None of them"}])["ids"][0]
+    assert c.entry("Cases", odd, ["priority"]) == pair("priority", "None of them")
+
+
+@quirk("set_entries", "on Calls a known outlook_id updates the call that has it")
+def _(c):
+    one = c("set_entries", "Calls", [{"name": "first", "outlook_id": "O-1"}])["ids"][0]
+    two = c("set_entries", "Calls", [{"name": "second", "outlook_id": "O-1"}, {"name": "third"}])["ids"]
+    assert two[0] == one != two[1]
+    assert c.entry("Calls", one, ["name"]) == pair("name", "second")
+
+
 # ---- relationships
 
 @quirk("get_relationships", "entry_list and relationship_list, links in get_entry's shape")
