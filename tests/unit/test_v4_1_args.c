@@ -51,6 +51,47 @@ static void arguments_bind_by_position_or_name(void **state)
     assert_null(v4_1_method(STR("")));
 }
 
+static void numbers_for_names_make_a_list(void **state)
+{
+    (void)state;
+    bound("get_entries_count", "{\"0\":\"s\",\"2\":{\"1\":[{\"5\":1}]}}", "2: \"s\" [[[1]]] - -");
+    bound("get_entries_count", "[{\"0\":1,\"a\":2},{\"01\":1},{}]",
+          "3: {\"0\":1,\"a\":2} {\"01\":1} {} -");
+    bound("get_entries_count", "{\"3\":1,\"0\":2}", "2: 1 2 - -");
+}
+
+static void versions_differ_by_table(void **state)
+{
+    static const struct {
+        const char *version, *method;
+        size_t nargs;
+    } rows[] = {
+        {"v2", "get_relationships", 8},
+        {"v3", "get_relationships", 9},
+        {"v4", "get_relationships", 9},
+        {"v4_1", "get_relationships", 11},
+        {"v2_1", "search_by_module", 5},
+        {"v3", "search_by_module", 7},
+        {"v3_1", "search_by_module", 8},
+        {"v4", "search_by_module", 9},
+        {"v3", "get_entry_list", 9},
+        {"v3_1", "get_entry_list", 10},
+        {"v2", "login", 3},
+        {"v4", "get_modified_relationships", 0},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        const struct v4_1_api *api = v4_1_api(str_of(rows[i].version));
+        const struct v4_1_method *m = v4_1_method(str_of(rows[i].method));
+        assert_non_null(api);
+        assert_int_equal(v4_1_nargs(api, m), rows[i].nargs);
+        assert_int_equal(v4_1_lacks(api, m), rows[i].nargs == 0);
+    }
+    assert_false(v4_1_lacks(v4_1_api(STR("v2")), v4_1_method(STR("get_server_info"))));
+    assert_null(v4_1_api(STR("v5")));
+}
+
 static void scalars_read_as_in_php(void **state)
 {
     static const struct {
@@ -114,6 +155,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(arguments_bind_by_position_or_name),
+        cmocka_unit_test(numbers_for_names_make_a_list),
+        cmocka_unit_test(versions_differ_by_table),
         cmocka_unit_test(scalars_read_as_in_php),
         cmocka_unit_test(capital_guids_are_known),
     };
