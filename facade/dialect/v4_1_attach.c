@@ -14,6 +14,7 @@ struct v4_1_attach {
     struct value key;
 };
 
+// What only the legacy application itself knows: files, layouts, language packs.
 int v4_1_not_supported(struct v4_1_call *c)
 {
     return v4_1_reply_fault(c, V4_1_UNSUPPORTED);

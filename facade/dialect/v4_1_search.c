@@ -17,7 +17,7 @@ struct v4_1_search {
     struct str owner; // assigned user; len 0: any
     long long offset, limit;
     const struct v4_1_module *modules[MODULES_MAX];
-    size_t n, next;
+    size_t n, next, shown;
     struct v4_1_columns columns; // of the module at work
 };
 
@@ -145,9 +145,11 @@ static int found(struct v4_1_call *c)
     const struct result *res = &c->dispatch->result;
     struct buf *out = &c->body;
 
+    if (res->status == RESULT_DENIED)
+        return search_next(c); // a closed module is left out
     if (res->status != RESULT_OK)
         return v4_1_reply_result(c, res);
-    buf_addz(out, s->next > 1 ? ",{\"name\":" : "{\"name\":");
+    buf_addz(out, s->shown++ > 0 ? ",{\"name\":" : "{\"name\":");
     buf_addjson_php(out, str_of(s->columns.module->name));
     buf_addz(out, ",\"records\":[");
     for (size_t i = 0; i < res->records.n; i++) {

@@ -584,6 +584,24 @@ def _(c):
     assert c("get_entries_count", "Accounts", "accounts.name = 'never'", 0) == {"result_count": "0"}
 
 
+@quirk("get_entries_count", "deleted: 0, \"0\", false and null count live rows; anything else counts all")
+def _(c):
+    one, _two = c.create("Accounts", name="halfcount"), c.create("Accounts", name="halfcount")
+    c("set_entry", "Accounts", {"id": one, "deleted": 1})
+    for deleted, want in ((0, "1"), ("0", "1"), (False, "1"), (None, "1"), (1, "2"), (True, "2"), ("", "2"),
+                          ("false", "2")):
+        assert c("get_entries_count", "Accounts", "name = 'halfcount'", deleted) == {"result_count": want}, deleted
+
+
+@quirk("set_entry", "a delete takes the e-mail addresses with it")
+def _(c):
+    key = c.create("Accounts", name="mailed", email1="gone@example.com")
+    c("set_entry", "Accounts", {"id": key, "deleted": 1})
+    if c.side == "legacy":
+        assert list(c.crm.legacy.query("SELECT deleted FROM email_addr_bean_rel WHERE bean_id = ?", (key,))) == [(1,)]
+    assert c("get_entries_count", "Accounts", "name = 'mailed'", 0) == {"result_count": "0"}
+
+
 # ---- writing
 
 @quirk("set_entry", "reply: the id and what was given, in the module's order")
@@ -1155,6 +1173,17 @@ def _(c):
 def _(c):
     text = c.raw("get_module_fields", [c.session, "Accounts"]).body
     assert c("get_module_fields_md5", "Accounts")["Accounts"] == hashlib.md5(text).hexdigest()
+
+
+@quirk("get_language_definition, get_module_layout", "30; an unknown session answers 10 and 11",
+       "language packs and layouts, which the application holds and no database")
+def _(c):
+    layout = [["Accounts"], ["default"], ["list"]]
+    calls = (("get_language_definition", [["Accounts"]], 10), ("get_module_layout", layout, 11),
+             ("get_module_layout_md5", layout, 11))
+    for method, args, unknown in calls:
+        assert c(method, *args) == fault(30), method
+        assert c.data(method, ["nosuch", *args]) == fault(unknown), method
 
 
 @quirk("get_available_modules", "the short list for default, the long one for anything else")
