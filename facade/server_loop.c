@@ -30,9 +30,32 @@ static bool under(struct str path, const char *mount)
            (path.len == n || path.data[n] == '/' || (n > 0 && mount[n - 1] == '/'));
 }
 
+// Methods that a dialect may know (RFC 9110, 9.3; RFC 5789); their case matters. What one of
+// them does with a method that is not for it is its own affair.
+static bool is_known(struct str method)
+{
+    static const char *const known[] = {"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"};
+
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
+        if (str_eqz(method, known[i]))
+            return true;
+    return false;
+}
+
+static void not_implemented(struct http_request *r)
+{
+    http_reply(r->exchange, &(struct http_response){.status = 501,
+                                                    .content_type = STR("text/plain"),
+                                                    .body = STR("unknown method\n")});
+}
+
 static void on_request(void *ctx, struct http_request *r)
 {
     struct server_loop *sl = ctx;
+    if (!is_known(r->method)) {
+        not_implemented(r);
+        return;
+    }
     bool admin_here = !*conf_str(sl->server->o.conf, "facade.admin_listen") ||
                       sl->server->o.service;
     if (admin_here && server_admin(sl->server, r))

@@ -252,13 +252,14 @@ static int parse_framing(const struct seen *s, struct wire_head *out, struct wir
     return 0;
 }
 
-// "HTTP/1.0" and "HTTP/1.1"; anything else of that shape is a version we do not speak.
+// "HTTP/1.0" and "HTTP/1.1". A higher minor version is read as 1.1, the highest that is known
+// here (RFC 9110, 2.5); another major version is one that we do not speak.
 static int parse_version(struct str s, bool *http10, struct wire_fault *f)
 {
     if (s.len != 8 || memcmp(s.data, "HTTP/", 5) != 0 || s.data[6] != '.' || s.data[5] < '0' ||
         s.data[5] > '9' || s.data[7] < '0' || s.data[7] > '9')
         return fault(f, 400, "malformed HTTP version");
-    if (s.data[5] != '1' || s.data[7] > '1')
+    if (s.data[5] != '1')
         return fault(f, 505, "only HTTP/1.0 and HTTP/1.1 are spoken here");
     *http10 = s.data[7] == '0';
     return 0;
@@ -266,13 +267,22 @@ static int parse_version(struct str s, bool *http10, struct wire_fault *f)
 
 // ---- requests
 
+// Some servers read '\\' as '/'. Queries may hold it: clients send JSON there as it is.
+static int check_path(struct str target, struct wire_fault *f)
+{
+    const char *query = memchr(target.data, '?', target.len);
+    size_t n = query ? (size_t)(query - target.data) : target.len;
+
+    return memchr(target.data, '\\', n) ? fault(f, 400, "the path holds a backslash") : 0;
+}
+
 // Reduces absolute-form to origin-form; *authority is set then.
 static int parse_target(struct wire_head *out, struct str *authority, struct wire_fault *f)
 {
     struct str t = out->target;
 
     if (t.len > 0 && t.data[0] == '/')
-        return 0;
+        return check_path(t, f);
     if (str_eqz(t, "*") && str_eqz(out->method, "OPTIONS"))
         return 0;
     if (str_eqz(out->method, "CONNECT"))
@@ -295,7 +305,7 @@ static int parse_target(struct wire_head *out, struct str *authority, struct wir
         return fault(f, 400, "the request target has no path");
     else
         out->target = str_n(rest.data + n, rest.len - n);
-    return 0;
+    return check_path(out->target, f);
 }
 
 static int parse_request_line(struct str line, struct wire_head *out, struct str *authority,
@@ -318,6 +328,27 @@ static int parse_request_line(struct str line, struct wire_head *out, struct str
     return parse_target(out, authority, f);
 }
 
+// uri-host [ ":" *DIGIT ]; brackets only around an IP literal.
+static bool is_authority(struct str s)
+{
+    size_t host = 0;
+    if (s.len > 0 && s.data[0] == '[') {
+        const char *end = memchr(s.data, ']', s.len);
+        if (!end)
+            return false;
+        host = (size_t)(end - s.data) + 1;
+    } else {
+        while (host < s.len && s.data[host] != ':' && s.data[host] != '[' && s.data[host] != ']')
+            host++;
+    }
+    if (host < s.len && s.data[host] != ':')
+        return false;
+    for (size_t i = host + 1; i < s.len; i++)
+        if (s.data[i] < '0' || s.data[i] > '9')
+            return false;
+    return span(s, HOST) == s.len;
+}
+
 static int check_host(const struct seen *s, struct wire_head *out, struct str authority,
                       struct wire_fault *f)
 {
@@ -325,7 +356,7 @@ static int check_host(const struct seen *s, struct wire_head *out, struct str au
         return fault(f, 400, "more than one Host");
     if (s->hosts == 0 && !out->http10)
         return fault(f, 400, "no Host");
-    if (span(s->host, HOST) != s->host.len)
+    if (!is_authority(s->host) || (authority.data && !is_authority(authority)))
         return fault(f, 400, "malformed Host");
     out->host = authority.data ? authority : s->host;
     return 0;
