@@ -95,16 +95,8 @@ static void on_revoke(void *arg, const struct kafka_assignment *parts, size_t n)
 
 int apply_stop_entity(struct applier *ap, size_t entity, const char *reason, struct err *e)
 {
-    struct stream_stat *st = &ap->s->streams[ap->from][entity];
-    struct log_ctx ctx = {names[ap->from], ap->s->entities[entity]->name, NULL};
     (void)e;
-    if (!atomic_exchange(&st->paused, true))
-        log_error(&ctx, "%s stops: %s; when mended: ficus sync resume %s", st->stream, reason,
-                  ap->s->entities[entity]->name);
-    pthread_mutex_lock(&st->lock);
-    snprintf(st->reason, sizeof st->reason, "%s", reason);
-    st->stop_asked = true;
-    pthread_mutex_unlock(&st->lock);
+    sync_stop_stream(ap->s, ap->from, entity, reason);
     return 0;
 }
 
@@ -171,6 +163,42 @@ static int maybe_retry(struct applier *ap, struct err *e)
     return park_retry(ap, e);
 }
 
+static int query_sink(void *sink, struct str sql, const struct value *params, size_t n,
+                      struct arena *a, struct rows *out, struct err *e)
+{
+    struct sink *k = sink;
+    return k->ops->query(k, sql, params, n, a, out, e);
+}
+
+// What an entity's table became is better told than the store's first complaint about it.
+static int stop_refused(struct applier *ap, struct err *e)
+{
+    size_t entity = (size_t)ap->refused;
+    ap->refused = -1;
+    if (drift_look(ap->drift, entity, &ap->why, e))
+        return -1;
+    return apply_stop_entity(ap, entity, ap->why.len ? ap->why.data : ap->refused_with, e);
+}
+
+// Rows are refused: because their table is another one now? *stopped then.
+static int stop_drifted(struct applier *ap, bool *stopped, struct err *e)
+{
+    *stopped = false;
+    for (size_t i = 0; i < ap->s->nentities; i++) {
+        bool there = false;
+        for (size_t k = 0; k < ap->nitems && !there; k++)
+            there = ap->items[k].entity == i;
+        if (!there)
+            continue;
+        if (drift_look(ap->drift, i, &ap->why, e))
+            return -1;
+        if (ap->why.len && apply_stop_entity(ap, i, ap->why.data, e))
+            return -1;
+        *stopped |= ap->why.len > 0;
+    }
+    return 0;
+}
+
 // The batch until it is committed: a fault of a row turns on `careful`, a busy store is asked
 // again, an entity that had to stop leaves the batch.
 static int write_batch(struct applier *ap, size_t n, struct err *e)
@@ -186,12 +214,18 @@ static int write_batch(struct applier *ap, size_t n, struct err *e)
             return -1;
         if (v == VERDICT_ROW && ap->careful)
             return err_prefix(e, "a row fault outside of any row");
+        bool stopped = ap->refused >= 0;
+        struct err told = *e;
+        if (stopped && stop_refused(ap, e))
+            return -1;
+        if (v == VERDICT_ROW && stop_drifted(ap, &stopped, e))
+            return -1;
         if (v == VERDICT_ROW)
-            ap->careful = true;
+            ap->careful = !stopped;
         else if (attempt > 20)
             return -1;
-        else if (v == VERDICT_RETRY && e->code != ERR_BUSY)
-            log_warn(&ctx, "%s; trying again", e->msg);
+        else if (v == VERDICT_RETRY && told.code != ERR_BUSY)
+            log_warn(&ctx, "%s; trying again", told.msg);
         // What was decided in the failed attempt is undone by taking the batch again.
         if (follow_pauses(ap, e) || park_load(ap, e))
             return -1;
@@ -275,14 +309,27 @@ static int prepare(struct applier *ap, struct err *e)
     if (!ap->parts || !ap->messages || !ap->items || !ap->controls || !ap->order || !ap->owned ||
         !ap->arena || keymap_init(&ap->keys, false, e) || keymap_init(&ap->parked, true, e))
         return err_memory(e);
-    return ap->from == SIDE_LEGACY ? sink_postgres_open(ap->s, &ap->sink, e)
-                                   : sink_odbc_open(ap->s, &ap->sink, e);
+    ap->refused = -1;
+    if (ap->from == SIDE_LEGACY ? sink_postgres_open(ap->s, &ap->sink, e)
+                                : sink_odbc_open(ap->s, &ap->sink, e))
+        return -1;
+    enum side to = ap->from == SIDE_LEGACY ? SIDE_NEW : SIDE_LEGACY;
+    if (drift_create(ap->s, to, query_sink, ap->sink, false, &ap->drift, e))
+        return -1;
+    for (size_t i = 0; i < ap->s->nentities; i++) { // how the tables are to be compared later
+        if (drift_look(ap->drift, i, &ap->why, e) ||
+            (ap->why.len && apply_stop_entity(ap, i, ap->why.data, e)))
+            return -1;
+    }
+    return 0;
 }
 
 static void release(struct applier *ap)
 {
     kafka_consumer_destroy(ap->consumer);
     sink_close(ap->sink);
+    drift_destroy(ap->drift);
+    buf_free(&ap->why);
     for (size_t i = 0; i < ap->s->nentities; i++)
         atomic_store(&ap->s->streams[ap->from][i].owned, 0);
     keymap_free(&ap->keys);

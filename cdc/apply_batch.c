@@ -228,8 +228,9 @@ static int rows_of_kind(struct applier *ap, size_t entity, bool remove, struct e
     if (batch_rows(ap, entity, remove, 0, n, e)) {
         if (sink_verdict(ap->sink, e) != VERDICT_SCHEMA)
             return -1;
-        struct err why = *e;
-        return apply_stop_entity(ap, entity, why.msg, e) ? -1 : err_set(e, ERR_BUSY, "again");
+        ap->refused = (long)entity; // stopped once this transaction is out of the way
+        snprintf(ap->refused_with, sizeof ap->refused_with, "%.299s", e->msg);
+        return err_set(e, ERR_BUSY, "again");
     }
     return 0;
 }

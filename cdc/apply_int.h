@@ -4,6 +4,7 @@
 #ifndef FICUS_CDC_APPLY_INT_H
 #define FICUS_CDC_APPLY_INT_H
 
+#include "cdc/drift.h"
 #include "cdc/keymap.h"
 #include "cdc/sink.h"
 
@@ -46,6 +47,10 @@ struct applier {
     struct sync *s;
     enum side from;
     struct sink *sink;
+    struct drift *drift; // of the sink's tables
+    struct buf why;
+    long refused;           // entity whose statements failed, -1: none
+    char refused_with[300]; // the store's words
     struct kafka_consumer *consumer;
     struct part *parts;
     size_t nparts;

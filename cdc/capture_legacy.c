@@ -11,8 +11,11 @@
 #include "base/clock.h"
 #include "base/failpoint.h"
 #include "cdc/changelog.h"
+#include "cdc/drift.h"
+#include "cdc/hold.h"
 #include "cdc/keymap.h"
 #include "cdc/leader.h"
+#include "migrations/ddl.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,6 +26,7 @@
 #define PING_MS      1000
 #define IDLE_MAX_MS  50
 #define BUSY_MS      250
+#define LOOK_MS      10000 // tables and triggers are looked at
 #define TRIM_KEEP    20000 // changelog rows behind the published position
 
 struct slot {
@@ -43,6 +47,10 @@ struct capture {
     struct value *values;       // of one row, by field index
     struct arena *block, *rows; // one changelog block; one read of aggregates
     struct keymap keys;
+    struct hold hold;
+    struct drift *drift;
+    struct buf why;
+    uint64_t looked_ns;
     struct slot *slots;
     size_t nslots;
     struct str *markers; // keys of marker rows, in the block's arena
@@ -155,6 +163,121 @@ static int emit_some(struct capture *c, size_t entity, struct slot *const *slots
     return 0;
 }
 
+// The entity's statements fail: stopped when its tables are not what the map says.
+static int stop_drifted(struct capture *c, size_t entity, struct err *e)
+{
+    struct err failed = *e;
+    if (failed.code != ERR_SCHEMA || drift_look(c->drift, entity, &c->why, e))
+        return -1;
+    if (c->why.len == 0) {
+        *e = failed;
+        return -1;
+    }
+    err_clear(e);
+    hold_stop(&c->hold, entity, c->why.data);
+    return 0;
+}
+
+// As emit_some, or their keys are held.
+static int emit_or_hold(struct capture *c, size_t entity, struct slot *const *slots, size_t n,
+                        struct err *e)
+{
+    if (!c->hold.on[entity]) {
+        if (emit_some(c, entity, slots, n, e) == 0)
+            return 0;
+        if (stop_drifted(c, entity, e))
+            return -1;
+    }
+    for (size_t i = 0; i < n; i++)
+        if (hold_add(&c->hold, entity, slots[i]->key, e))
+            return -1;
+    return 0;
+}
+
+// Publishes what was held of an entity that was resumed.
+static int release_held(struct capture *c, struct err *e)
+{
+    struct str keys[HOLD_PAGE];
+    struct slot slots[HOLD_PAGE], *list[HOLD_PAGE];
+    long entity;
+    size_t n;
+    while ((entity = hold_resumed(&c->hold)) >= 0) {
+        arena_reset(c->block);
+        if (hold_page(&c->hold, (size_t)entity, c->block, keys, &n, e))
+            return -1;
+        for (size_t i = 0; i < n; i++) {
+            slots[i] = (struct slot){.key = keys[i], .entity = (size_t)entity};
+            list[i] = &slots[i];
+        }
+        if (n && emit_some(c, (size_t)entity, list, n, e)) {
+            if (stop_drifted(c, (size_t)entity, e))
+                return -1;
+            continue;
+        }
+        if (kafka_producer_flush(c->pub.producer, 5000, e) || publisher_poll(&c->pub, 0, e) ||
+            (n && hold_drop(&c->hold, (size_t)entity, keys, n, e)))
+            return -1;
+    }
+    return 0;
+}
+
+// Missing triggers of one entity: changes may have passed unseen.
+static int look_at_triggers(struct capture *c, size_t entity, const struct rows *names,
+                            struct err *e)
+{
+    struct dbms_trigger *list;
+    size_t n;
+    const struct entity *en = c->s->entities[entity];
+    size_t before = c->why.len;
+    if (!en->sides[SIDE_LEGACY].root)
+        return 0;
+    if (ddl_triggers(en, NULL, false, c->s->dbms, c->rows, &list, &n, e))
+        return -1;
+    for (size_t i = 0; i < n; i++)
+        for (const char *op = "iud"; *op; op++) {
+            char name[160];
+            bool found = false;
+            snprintf(name, sizeof name, "ficus_%s_%u_%c", list[i].entity, list[i].ordinal, *op);
+            for (size_t r = 0; r < names->nrows && !found; r++)
+                found = str_eqz(value_str(*rows_at(names, r, 0)), name);
+            if (!found)
+                buf_printf(&c->why, "%strigger %s on %s is gone", c->why.len ? "; " : "", name,
+                           list[i].table);
+        }
+    if (c->why.len > before)
+        buf_printf(&c->why,
+                   ": changes may have passed unseen; ficus migrate up, then ficus sync snapshot %s"
+                   " and ficus reconcile %s",
+                   en->name, en->name);
+    return buf_check(&c->why, e);
+}
+
+// Every entity's tables and triggers, at the start and now and then.
+static int look_around(struct capture *c, struct err *e)
+{
+    struct rows names;
+    uint64_t now = clock_mono_ns();
+    if (c->looked_ns && now - c->looked_ns < LOOK_MS * 1000000ull)
+        return 0;
+    c->looked_ns = now;
+    arena_reset(c->rows);
+    if (odbc_query(c->db, str_of(c->s->dbms->trigger_names_sql), NULL, 0, c->rows, 0, &names, e))
+        return err_prefix(e, "the triggers of the legacy store");
+    for (size_t i = 0; i < c->s->nentities; i++) {
+        if (drift_look(c->drift, i, &c->why, e) || look_at_triggers(c, i, &names, e))
+            return -1;
+        if (c->why.len && !(c->hold.on[i] && atomic_load(&c->s->streams[SIDE_LEGACY][i].paused)))
+            hold_stop(&c->hold, i, c->why.data);
+    }
+    return 0;
+}
+
+static int query_legacy(void *db, struct str sql, const struct value *params, size_t n,
+                        struct arena *a, struct rows *out, struct err *e)
+{
+    return odbc_query(db, sql, params, n, a, 0, out, e);
+}
+
 static int emit_block(struct capture *c, const struct changelog_row *rows, size_t n, struct err *e)
 {
     struct slot *some[KEYS_A_READ];
@@ -172,7 +295,7 @@ static int emit_block(struct capture *c, const struct changelog_row *rows, size_
             if (c->slots[i].entity == entity)
                 some[nsome++] = &c->slots[i];
             if (nsome && (nsome == KEYS_A_READ || i + 1 == c->nslots)) {
-                if (emit_some(c, entity, some, nsome, e))
+                if (emit_or_hold(c, entity, some, nsome, e))
                     return -1;
                 nsome = 0;
             }
@@ -219,6 +342,8 @@ static int save(struct capture *c, bool now, struct err *e)
     if (!now && age < (at != c->saved ? SAVE_MS : PING_MS) * 1000000ull)
         return 0;
     FAILPOINT("produced");
+    if (hold_flush(&c->hold, e))
+        return -1;
     snprintf(captured, sizeof captured, "%lld", changelog_top(c->log));
     snprintf(published, sizeof published, "%lld", at);
     if (leader_save(&c->leader, captured, published, e))
@@ -253,6 +378,8 @@ static int turn(struct capture *c, struct err *e)
 {
     struct changelog_row *rows;
     size_t n;
+    if (look_around(c, e) || release_held(c, e))
+        return -1;
     arena_reset(c->block);
     if (changelog_read(c->log, c->s->batch_max, c->block, &rows, &n, e))
         return err_prefix(e, "changelog");
@@ -315,6 +442,8 @@ static int open_all(struct capture *c, struct err *e)
         return err_set(e, ERR_SCHEMA, "ficus.capture.published '%s' is no number",
                        c->leader.published);
     if (sync_open_legacy(c->s, &c->db, e) || prepare(c, e) ||
+        hold_open(&c->hold, c->s, SIDE_LEGACY, c->pg, e) ||
+        drift_create(c->s, SIDE_LEGACY, query_legacy, c->db, true, &c->drift, e) ||
         publisher_open(&c->pub, c->s, SIDE_LEGACY, c->leader.term, (uint64_t)from, e))
         return -1;
     if (changelog_open(c->db, from, &c->log, e)) {
@@ -323,6 +452,7 @@ static int open_all(struct capture *c, struct err *e)
             log_warn(&ctx, "%s", ignored.msg);
         return -1;
     }
+    c->pub.held = c->hold.on;
     c->saved = from;
     c->beat_low = -1;
     return c->leader.published[0] ? 0 : ask_for_snapshots(c, e);
@@ -333,6 +463,9 @@ static void close_all(struct capture *c)
     desk_lead(c->s->desks[SIDE_LEGACY], false);
     publisher_close(&c->pub);
     changelog_close(c->log);
+    hold_close(&c->hold);
+    drift_destroy(c->drift);
+    buf_free(&c->why);
     keymap_free(&c->keys);
     arena_destroy(c->block);
     arena_destroy(c->rows);

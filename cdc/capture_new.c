@@ -11,6 +11,8 @@
 
 #include "base/clock.h"
 #include "base/failpoint.h"
+#include "cdc/drift.h"
+#include "cdc/hold.h"
 #include "cdc/leader.h"
 #include "connectors/postgres/pg_stream.h"
 #include "migrations/type.h"
@@ -28,7 +30,8 @@
 struct relation {
     uint32_t oid;
     long entity;
-    bool extension; // not the root: its rows make the aggregate be read again
+    bool incomplete; // a synced column of the map is missing
+    bool extension;  // not the root: its rows make the aggregate be read again
     size_t ncolumns;
     const struct field **fields; // by column; NULL: not a field of the map
     bool *keys;                  // by column, in extension: the key column
@@ -45,9 +48,13 @@ struct capture {
     bool *whole; // by entity: every synced field is in the root table
     struct value *values;
     size_t widest;
+    struct hold hold;
+    struct drift *drift;
+    struct buf why;
     struct relation *relations;
     size_t nrelations;
     struct arena *message, *row;
+    bool releasing;            // held keys, now
     bool in_transaction, skip; // skip: the origin is ours
     uint64_t commit_lsn, commit_us, done_lsn;
     uint64_t saved;
@@ -100,10 +107,20 @@ static void map_columns(const struct capture *c, struct relation *rel,
         if (extension >= 0)
             rel->keys[i] = strcmp(side_of(c, rel->entity)->extensions[extension].key_column,
                                   name) == 0;
-        else if (!rel->fields[i])
-            log_warn(&ctx, "%s.%s has column %s, which the map of %s does not know: not carried",
-                     r->schema, r->table, name, en->name);
     }
+}
+
+static bool lacks_columns(const struct capture *c, const struct relation *rel)
+{
+    const struct entity *en = c->s->entities[rel->entity];
+    for (size_t f = 0; f < en->nfields && !rel->extension; f++) {
+        bool found = !en->fields[f].synced || en->fields[f].place[SIDE_NEW].kind != PLACE_ROOT;
+        for (size_t i = 0; i < rel->ncolumns && !found; i++)
+            found = rel->fields[i] == &en->fields[f];
+        if (!found)
+            return true;
+    }
+    return false;
 }
 
 // A RELATION message always replaces what was known.
@@ -128,8 +145,15 @@ static int take_relation(struct capture *c, const struct pgoutput_relation *r, s
         return err_memory(e);
     rel->entity = find_entity(c, r, &extension);
     rel->extension = extension >= 0;
-    if (rel->entity >= 0)
-        map_columns(c, rel, r, extension);
+    if (rel->entity < 0)
+        return 0;
+    map_columns(c, rel, r, extension);
+    rel->incomplete = lacks_columns(c, rel);
+    // The table may have changed on since this message: what it is now decides.
+    if (drift_look(c->drift, (size_t)rel->entity, &c->why, e))
+        return -1;
+    if (c->why.len)
+        hold_stop(&c->hold, (size_t)rel->entity, c->why.data);
     return 0;
 }
 
@@ -152,7 +176,71 @@ static int publish(struct capture *c, long entity, enum change_op op, struct str
                             .commit_us = c->commit_us,
                             .seq = (long long)c->commit_lsn};
     desk_note(c->s->desks[SIDE_NEW], (size_t)entity, key);
+    if (c->hold.on[entity] && !c->releasing)
+        return hold_add(&c->hold, (size_t)entity, key, e);
     return publish_change(&c->pub, (size_t)entity, &change, e);
+}
+
+// The entity's statements fail: stopped when its tables are not what the map says.
+static int stop_drifted(struct capture *c, long entity, struct err *e)
+{
+    struct err failed = *e;
+    if (failed.code != ERR_SCHEMA || drift_look(c->drift, (size_t)entity, &c->why, e))
+        return -1;
+    if (c->why.len == 0) {
+        *e = failed;
+        return -1;
+    }
+    err_clear(e);
+    hold_stop(&c->hold, (size_t)entity, c->why.data);
+    return 0;
+}
+
+// Publishes what was held of an entity that was resumed, outside of any transaction of the WAL.
+// A row goes as read, a missing one as deleted, both without a position: apply compares none.
+static int release_page(struct capture *c, long entity, struct str *keys, size_t n, struct err *e)
+{
+    struct reader *r = &c->readers[entity];
+    struct reader_row rows[HOLD_PAGE];
+    if (n && reader_keys(r, keys, n, c->row, rows, e))
+        return -1;
+    c->commit_lsn = 0;
+    c->commit_us = clock_wall_us();
+    for (size_t i = 0; i < n; i++) {
+        memset(c->values, 0, c->widest * sizeof *c->values);
+        for (size_t f = 0; rows[i].values && f < r->nfields; f++)
+            c->values[r->fields[f]->index] = rows[i].values[f];
+        if (publish(c, entity, rows[i].values ? CHANGE_READ : CHANGE_DELETE, keys[i],
+                    rows[i].values ? c->values : NULL, e))
+            return -1;
+    }
+    return kafka_producer_flush(c->pub.producer, 5000, e) || publisher_poll(&c->pub, 0, e) ? -1 : 0;
+}
+
+static int release_held(struct capture *c, struct err *e)
+{
+    struct str keys[HOLD_PAGE];
+    long entity;
+    size_t n;
+    while (!c->in_transaction && (entity = hold_resumed(&c->hold)) >= 0) {
+        arena_reset(c->row);
+        if (hold_page(&c->hold, (size_t)entity, c->row, keys, &n, e))
+            return -1;
+        c->releasing = true;
+        int result = release_page(c, entity, keys, n, e);
+        c->releasing = false;
+        if (result && stop_drifted(c, entity, e))
+            return -1;
+        if (result == 0 && n && hold_drop(&c->hold, (size_t)entity, keys, n, e))
+            return -1;
+    }
+    return 0;
+}
+
+static int query_new(void *pg, struct str sql, const struct value *params, size_t n,
+                     struct arena *a, struct rows *out, struct err *e)
+{
+    return pg_query(pg, sql, params, n, a, out, e);
 }
 
 // The aggregate's present state; a row that is gone by now has its delete further on.
@@ -161,8 +249,10 @@ static int publish_read(struct capture *c, long entity, enum change_op op, struc
 {
     struct reader *r = &c->readers[entity];
     struct reader_row row;
+    if (c->hold.on[entity])
+        return hold_add(&c->hold, (size_t)entity, key, e);
     if (reader_keys(r, &key, 1, c->row, &row, e))
-        return -1;
+        return stop_drifted(c, entity, e) ? -1 : hold_add(&c->hold, (size_t)entity, key, e);
     if (!row.values)
         return 0;
     memset(c->values, 0, c->widest * sizeof *c->values);
@@ -244,8 +334,9 @@ static int take_row(struct capture *c, const struct pgoutput_message *m, struct 
             return -1;
         op = CHANGE_CREATE;
     }
-    return whole && c->whole[rel->entity] ? publish(c, rel->entity, op, key, c->values, e)
-                                          : publish_read(c, rel->entity, op, key, e);
+    return whole && c->whole[rel->entity] && !rel->incomplete
+               ? publish(c, rel->entity, op, key, c->values, e)
+               : publish_read(c, rel->entity, op, key, e);
 }
 
 static int take_truncate(struct capture *c, const struct pgoutput_message *m, struct err *e)
@@ -254,16 +345,8 @@ static int take_truncate(struct capture *c, const struct pgoutput_message *m, st
         struct relation *rel = relation(c, m->truncated[i]);
         if (!rel || rel->entity < 0)
             continue;
-        struct stream_stat *st = &c->s->streams[SIDE_NEW][rel->entity];
-        log_error(&ctx,
-                  "%s was truncated in the new store: %s stops; reconcile, then"
-                  " ficus sync resume %s",
-                  c->s->entities[rel->entity]->name, st->stream, c->s->entities[rel->entity]->name);
-        pthread_mutex_lock(&st->lock);
-        snprintf(st->reason, sizeof st->reason, "truncated in the new store");
-        st->stop_asked = true;
-        pthread_mutex_unlock(&st->lock);
-        atomic_store(&st->paused, true);
+        sync_stop_stream(c->s, SIDE_NEW, (size_t)rel->entity,
+                         "its table was truncated in the new store: reconcile first");
     }
     (void)e;
     return 0;
@@ -310,6 +393,8 @@ static int save(struct capture *c, bool now, struct err *e)
 {
     char captured[24], published[24];
     uint64_t age = clock_mono_ns() - c->leader.saved_ns, at = c->pub.published;
+    if (hold_flush(&c->hold, e)) // before the slot may let go of their WAL
+        return -1;
     pg_stream_confirm(c->stream, at);
     if (!now && age < (at != c->saved ? SAVE_MS : PING_MS) * 1000000ull)
         return 0;
@@ -324,6 +409,8 @@ static int turn(struct capture *c, struct err *e)
 {
     struct pgoutput_message m;
     int got = 0;
+    if (release_held(c, e))
+        return -1;
     // As much as there is, but not for so long that nothing else happens.
     for (size_t i = 0; i < c->s->batch_max; i++) {
         arena_reset(c->message);
@@ -416,6 +503,8 @@ static int open_all(struct capture *c, struct err *e)
                                   .create = first,
                                   .start_lsn = from};
     if (sync_open_pg(s, "ficus capture.new reads", &c->reads, e) || prepare(c, e) ||
+        hold_open(&c->hold, s, SIDE_NEW, c->pg, e) ||
+        drift_create(s, SIDE_NEW, query_new, c->reads, true, &c->drift, e) ||
         (first && drop_lost_slot(c, slot, e)))
         return -1;
     if (pg_stream_open(&o, &c->stream, e)) {
@@ -426,6 +515,13 @@ static int open_all(struct capture *c, struct err *e)
     }
     if (check_identity(c, e) || publisher_open(&c->pub, s, SIDE_NEW, c->leader.term, from, e))
         return -1;
+    c->pub.held = c->hold.on;
+    for (size_t i = 0; i < s->nentities; i++) {
+        if (drift_look(c->drift, i, &c->why, e))
+            return -1;
+        if (c->why.len)
+            hold_stop(&c->hold, i, c->why.data);
+    }
     // From now on the slot must be there: without this a lost one would be made anew.
     return first ? leader_save(&c->leader, "", "0/0", e) : 0;
 }
@@ -440,6 +536,9 @@ static void close_all(struct capture *c)
         free(c->relations[i].keys);
     }
     free(c->relations);
+    hold_close(&c->hold);
+    drift_destroy(c->drift);
+    buf_free(&c->why);
     arena_destroy(c->message);
     arena_destroy(c->row);
     free(c->readers);

@@ -119,6 +119,8 @@ int publish_control(struct publisher *p, struct str marker, long long through, s
     struct kafka_header h[] = {
         {"ficus-term", str_of(p->term)}, {"ficus-marker", marker}, {"ficus-through", str_of(text)}};
     for (size_t i = 0; i < p->sync->nentities; i++) {
+        if (p->held && p->held[i])
+            continue;
         buf_reset(&p->key);
         event_marker_key(p->sync->entities[i], &p->key);
         if (buf_check(&p->key, e))

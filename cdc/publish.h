@@ -19,7 +19,8 @@ struct publisher {
     enum side side;
     char term[24];
     struct kafka_producer *producer;
-    int *partitions; // of each entity's topic
+    int *partitions;  // of each entity's topic
+    const bool *held; // by entity: gets no control messages, since changes before them are held
     struct buf key, value, foreign;
     uint64_t ticket;                          // of the last message
     uint64_t counted;                         // ticket up to which `published` was counted

@@ -73,7 +73,31 @@ void sync_supervise(struct sync *s, const char *name, int (*once)(struct sync *,
     }
 }
 
+void sync_stop_stream(struct sync *s, enum side side, size_t entity, const char *reason)
+{
+    struct stream_stat *st = &s->streams[side][entity];
+    struct log_ctx who = {"sync", s->entities[entity]->name, NULL};
+    pthread_mutex_lock(&st->lock);
+    snprintf(st->reason, sizeof st->reason, "%s", reason);
+    st->stop_asked = true;
+    bool was = atomic_exchange(&st->paused, true);
+    pthread_mutex_unlock(&st->lock);
+    if (!was)
+        log_error(&who, "%s stops: %s; when mended: ficus sync resume %s", st->stream, reason,
+                  s->entities[entity]->name);
+}
+
 // ---------------------------------------------------------------- report
+
+// What is stopped here and not told yet is no less stopped.
+static void set_paused(struct stream_stat *st, bool paused)
+{
+    pthread_mutex_lock(&st->lock);
+    bool changed = !st->stop_asked && atomic_exchange(&st->paused, paused) != paused;
+    pthread_mutex_unlock(&st->lock);
+    if (changed)
+        log_info(&ctx, "%s is %s", st->stream, paused ? "paused" : "resumed");
+}
 
 static int read_pauses(struct sync *s, struct pg_conn *pg, struct arena *a, struct err *e)
 {
@@ -86,10 +110,9 @@ static int read_pauses(struct sync *s, struct pg_conn *pg, struct arena *a, stru
                 struct stream_stat *st = &s->streams[side][k];
                 if (!str_eqz(value_str(*rows_at(&rows, i, 0)), st->stream))
                     continue;
-                bool paused = str_eqz(value_str(*rows_at(&rows, i, 1)), "t");
-                if (atomic_exchange(&st->paused, paused) != paused)
-                    log_info(&ctx, "%s is %s", st->stream, paused ? "paused" : "resumed");
+                set_paused(st, str_eqz(value_str(*rows_at(&rows, i, 1)), "t"));
             }
+    atomic_store(&s->pauses_known, true);
     return 0;
 }
 
@@ -109,7 +132,7 @@ static int tell_stop(struct stream_stat *st, struct pg_conn *pg, struct err *e)
                  p, 2, NULL, e))
         return -1;
     pthread_mutex_lock(&st->lock);
-    st->stop_asked = false;
+    st->stop_asked = strcmp(reason, st->reason) != 0; // another one came meanwhile
     pthread_mutex_unlock(&st->lock);
     return 0;
 }
@@ -297,6 +320,9 @@ static void *thread_main(void *arg)
 {
     struct job job = *(struct job *)arg;
     free(arg);
+    // A paused stream must not move before this process knows that it is paused.
+    while (job.once != report_once && !atomic_load(&job.s->pauses_known) && !sync_stopping(job.s))
+        clock_sleep_ms(2);
     sync_supervise(job.s, job.name, job.once);
     return NULL;
 }

@@ -50,6 +50,7 @@ struct sync {
     pthread_t threads[8];
     size_t nthreads;
     struct sync_http *http;
+    atomic_bool pauses_known; // report has read which streams are paused: others begin then
 };
 
 static inline bool sync_stopping(const struct sync *s)
@@ -64,6 +65,10 @@ long sync_entity(const struct sync *s, struct str name);
 int sync_open_legacy(const struct sync *s, struct odbc_conn **out, struct err *e) FICUS_MUST_CHECK;
 int sync_open_pg(const struct sync *s, const char *what, struct pg_conn **out,
                  struct err *e) FICUS_MUST_CHECK;
+
+// A stream that cannot go on: paused here at once, everywhere once report has told the control
+// store. Thread: any.
+void sync_stop_stream(struct sync *s, enum side side, size_t entity, const char *reason);
 
 // Runs `once` again and again until the process stops, with growing pauses after errors; an
 // error is logged when it is new and then once a minute.

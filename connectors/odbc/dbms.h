@@ -133,6 +133,8 @@ struct dbms {
     const char *changelog_trim_sql;   // (up_to_seq)
     const char *changelog_marker_sql; // (marker) inserts a row with entity '' and that key
 
+    // (table, as the map names it) -> name and type of its columns, in order; none: no such table.
+    const char *columns_sql;
     // Store time in microseconds since 1970, as integer text; for latency figures only.
     const char *now_us_sql;
     // ERR_* of a driver's error. `message` only to tell apart what the code does not.

@@ -472,6 +472,8 @@ const struct dbms dbms_mariadb = {
         "SELECT seq FROM ficus_changelog WHERE seq = ? LOCK IN SHARE MODE NOWAIT",
     .changelog_trim_sql = "DELETE FROM ficus_changelog WHERE seq <= ?",
     .changelog_marker_sql = "INSERT INTO ficus_changelog (entity, k) VALUES ('', ?)",
+    .columns_sql = "SELECT COLUMN_NAME, COLUMN_TYPE FROM information_schema.COLUMNS"
+                   " WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = ? ORDER BY ORDINAL_POSITION",
     .now_us_sql = "SELECT CAST(UNIX_TIMESTAMP(NOW(6)) * 1000000 AS SIGNED)",
     .classify = classify,
 };

@@ -201,6 +201,9 @@ const struct dbms dbms_postgres = {
         " set_config('ficus.write_id', '', true)",
     .fence_read_sql = "SELECT writable::int, epoch FROM ficus.fence WHERE grp = $1",
     .fence_hold_sql = "SELECT writable::int, epoch FROM ficus.fence WHERE grp = $1 FOR SHARE",
+    .columns_sql = "SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute"
+                   " WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped"
+                   " ORDER BY attnum",
     .now_us_sql = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint",
     .classify = classify,
 };

@@ -428,6 +428,7 @@ const struct dbms dbms_sqlite = {
     .changelog_max_sql = "SELECT COALESCE(MAX(seq), 0) FROM ficus_changelog",
     .changelog_trim_sql = "DELETE FROM ficus_changelog WHERE seq <= CAST(? AS INTEGER)",
     .changelog_marker_sql = "INSERT INTO ficus_changelog (entity, k) VALUES ('', ?)",
+    .columns_sql = "SELECT name, type FROM pragma_table_info(?)",
     .now_us_sql = "SELECT " NOW_US,
     .classify = classify,
 };

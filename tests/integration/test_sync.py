@@ -9,7 +9,7 @@ import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from harness import Kafka, Postgres, free_port, wait_for
-from loop import LEGACY, Loop
+from loop import LEGACY, THING, Loop
 
 
 @pytest.fixture(autouse=True)
@@ -483,3 +483,86 @@ def test_copy_from_the_new_store(work, sqlite, postgres, kafka, unique):
             loop.write_new("UPDATE crm.thing SET name = %s WHERE id = %s", (f"v{i}", f"n{i * 20}"))
         loop.wait_equal(60)
         assert len(loop.old_things()) == 2500
+
+
+def stopped(loop, stream, *words):
+    """The stream's reason once it is stopped and told, holding all of the words."""
+    def told():
+        rows = loop.new("SELECT reason FROM ficus.stream_state WHERE stream = %s AND paused", (stream,))
+        return rows and all(w in rows[0][0] for w in words)
+    wait_for(told, f"{stream} to stop with {words}")
+
+
+def renamed(loop, side, column):
+    """The map of things after RENAME COLUMN n on one side."""
+    field = {"type": "integer", "bits": 32, side: {"column": column}}
+    loop.work.file("maps/thing.json", json.dumps({**THING, "fields": {**THING["fields"], "n": field}}))
+
+
+def test_a_legacy_column_renamed_in_mid_stream(loop):
+    """That entity stops and says which edit resolves it; after it nothing is missing, nobody waited."""
+    loop.legacy.execute("INSERT INTO things (id, name, n) VALUES ('t1', 'one', 1)")
+    with loop.sync(allow=["stops"]):
+        copied(loop)
+        loop.wait_equal()
+        loop.legacy.execute("ALTER TABLE things RENAME COLUMN n TO quantity")
+        loop.legacy.execute("INSERT INTO things (id, name, quantity) VALUES ('t2', 'two', 2)")
+        stopped(loop, "legacy.thing", "things.n (field n) is gone", 'its "legacy" column to "quantity"')
+        loop.legacy.execute("UPDATE things SET quantity = 11 WHERE id = 't1'")
+        loop.legacy.execute("INSERT INTO boxes (id, label) VALUES ('b1', 'flows')")
+        wait_for(lambda: loop.new("SELECT count(*) FROM crm.box") == [(1,)], "the others")
+    renamed(loop, "legacy", "quantity")
+    with loop.sync(name="again", allow=["stops"]):
+        loop.legacy.execute("DELETE FROM things WHERE id = 't1'")
+        loop.legacy.execute("INSERT INTO things (id, name, quantity) VALUES ('t3', 'three', 3)")
+        loop.legacy.execute("INSERT INTO boxes (id, label) VALUES ('b2', 'flows')")
+        wait_for(lambda: loop.new("SELECT count(*) FROM crm.box") == [(2,)], "the others")
+        assert loop.new("SELECT id FROM crm.thing") == [("t1",)]
+        assert loop.ficus("sync", "resume", "thing").returncode == 0
+        wait_for(lambda: loop.new("SELECT id, n FROM crm.thing ORDER BY id") == [("t2", 2), ("t3", 3)], "the rest")
+        assert parked(loop) == [] and loop.new("SELECT count(*) FROM ficus.held") == [(0,)]
+
+
+def test_a_new_column_is_told_and_a_retyped_one_stops(loop):
+    with loop.sync(allow=["stops", "does not know"]):
+        copied(loop)
+        loop.write_new("ALTER TABLE crm.box ADD COLUMN extra text")
+        loop.write_new("INSERT INTO crm.box (id, label, extra) VALUES ('b1', 'x', 'y')")
+        wait_for(lambda: "crm.box (new store) has column extra" in daemon_log(loop), "the new column to be told")
+        loop.write_new("ALTER TABLE crm.thing DROP CONSTRAINT thing_n_check, ALTER COLUMN n TYPE text")
+        loop.write_new("INSERT INTO crm.thing (id, name, n) VALUES ('t1', 'one', '1')")
+        stopped(loop, "new.thing", "crm.thing.n was integer and is text now")
+        loop.write_new("UPDATE crm.thing SET n = '2' WHERE id = 't1'")
+        loop.write_new("INSERT INTO crm.box (id, label) VALUES ('b2', 'flows')")
+        wait_for(lambda: len(loop.old("SELECT id FROM boxes")) == 2, "the others")
+        assert loop.ficus("sync", "resume", "thing").returncode == 0
+        wait_for(lambda: [tuple(r) for r in loop.old("SELECT id, n FROM things")] == [("t1", 2)], "the thing")
+
+
+def test_a_column_of_the_sink_is_gone_and_comes_back(loop):
+    with loop.sync(allow=["stops", "trying again"]):
+        copied(loop)
+        loop.write_new("ALTER TABLE crm.thing RENAME COLUMN n TO quantity")
+        loop.legacy.execute("INSERT INTO things (id, name, n) VALUES ('t1', 'one', 1)")
+        loop.legacy.execute("INSERT INTO boxes (id, label) VALUES ('b1', 'x')")
+        stopped(loop, "legacy.thing", "crm.thing.n (field n) is gone", 'its "new" column to "quantity"')
+        wait_for(lambda: loop.new("SELECT count(*) FROM crm.box") == [(1,)], "the others")
+        loop.legacy.execute("UPDATE things SET n = 2 WHERE id = 't1'")
+        loop.write_new("ALTER TABLE crm.thing RENAME COLUMN quantity TO n")
+        assert loop.ficus("sync", "resume", "thing").returncode == 0
+        loop.wait_equal()
+        assert parked(loop) == []
+
+
+def test_a_dropped_trigger_stops_its_entity(loop):
+    with loop.sync(name="before"):
+        copied(loop)
+    loop.legacy.execute("DROP TRIGGER ficus_thing_0_u")
+    with loop.sync(allow=["stops"]):
+        stopped(loop, "legacy.thing", "trigger ficus_thing_0_u on things is gone", "ficus migrate up")
+        loop.legacy.execute("INSERT INTO things (id, name) VALUES ('t1', 'held')")
+        loop.legacy.execute("INSERT INTO boxes (id, label) VALUES ('b1', 'flows')")
+        wait_for(lambda: loop.new("SELECT count(*) FROM crm.box") == [(1,)], "the others")
+        assert loop.ficus("migrate", "up").returncode == 0
+        assert loop.ficus("sync", "resume", "thing").returncode == 0
+        loop.wait_equal()
