@@ -10,9 +10,13 @@ from v4_1_quirks import QUIRKS  # noqa: E402
 HEAD = """<!-- Made by `make docs` from tests/integration/v4_1_quirks.py; edit that. -->
 # v4_1, method by method
 
-Each line is a test of that name (`tests/integration/test_v4_1_quirks.py`), run with the legacy side and with the
-new side as the owner of the records. `as the legacy` means that a client cannot tell; where something else stands,
-Ficus differs on purpose, and that is what the legacy does. The reasons are in [compatibility.md](compatibility.md).
+Each line is a test of that name (`tests/integration/test_v4_1_quirks.py`), run with the legacy side (SQLite, MariaDB)
+and with the new side as the owner of the records. `as the legacy` means that a client cannot tell; where something
+else stands, Ficus differs on purpose, and that is what the legacy does. The reasons are in
+[compatibility.md](compatibility.md).
+
+What the legacy does was measured on SuiteCRM 7.14.6; of the versions v2 to v4, of set_relationships, searching,
+activities, attachments and set_entries' enums and calls it was read in its published source.
 """
 
 
