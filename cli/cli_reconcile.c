@@ -2,6 +2,8 @@
 // ficus reconcile: compare both stores row by row and say what differs.
 #include "base/clock.h"
 #include "cdc/reconcile.h"
+#include "cli/listing.h"
+#include "cli/reconcile_report.h"
 #include "cli/tables.h"
 
 #include <stdio.h>
@@ -121,6 +123,69 @@ static void print_text(const struct reconcile_report *r)
            r->complete ? "complete" : "INCOMPLETE", (double)r->ms / 1000);
 }
 
+static int write_files(const struct cli *c, const struct reconcile_report *r, struct err *e)
+{
+    const char *html = cli_option(c, "html"), *junit = cli_option(c, "junit");
+    if (html && reconcile_write_html(r, cli_who(), html, e))
+        return -1;
+    return junit ? reconcile_write_junit(r, junit, e) : 0;
+}
+
+// Runs, the newest first.
+static int history(const struct cli *c)
+{
+    static const char *const headers[] = {"RUN",  "STARTED", "SECONDS",   "WHO",      "ENTITIES",
+                                          "ROWS", "DIFFER",  "UNSETTLED", "COMPLETE", NULL};
+    static const char sql[] =
+        "SELECT r.id AS run, to_char(r.started_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS')"
+        " AS started, round(extract(epoch FROM r.finished_at - r.started_at)::numeric, 1)"
+        " AS seconds, r.who, count(e.entity) AS entities, coalesce(sum(e.rows_legacy), 0) AS rows,"
+        " coalesce(sum(e.differences), 0) AS differ, coalesce(sum(e.unsettled), 0) AS unsettled,"
+        " r.complete AND count(e.entity) > 0 AS complete FROM ficus.reconcile_run r LEFT JOIN"
+        " ficus.reconcile_entity e ON e.run = r.id AND ($2 = '' OR e.entity = $2) GROUP BY r.id"
+        " HAVING $2 = '' OR count(e.entity) > 0 ORDER BY r.id DESC LIMIT $1::int";
+    struct cli_env env;
+    int status;
+    long long limit;
+    if (cli_option_int(c, "limit", 1, 10000, 20, &limit))
+        return EXIT_USAGE;
+    if (cli_env_open(c, NEED_CONTROL, &env, &status))
+        return status;
+    char text[24];
+    snprintf(text, sizeof text, "%lld", limit);
+    struct value p[] = {value_set(str_of(text)),
+                        value_set(c->nargs ? str_of(c->args[0]) : STR(""))};
+    status = listing_print(env.control, sql, p, 2, headers, "no reconciliation has run", c->json);
+    cli_env_close(&env);
+    return status;
+}
+
+// What a run found, field by field.
+static int show(const struct cli *c)
+{
+    static const char *const headers[] = {"ENTITY", "KEY", "KIND",  "FIELD",
+                                          "LEGACY", "NEW", "CAUSE", NULL};
+    static const char sql[] =
+        "SELECT entity, k AS key, kind, field, coalesce(legacy_value, 'NULL') AS legacy,"
+        " coalesce(new_value, 'NULL') AS new, cause FROM ficus.difference WHERE run = CASE WHEN $1"
+        " = 'last' THEN (SELECT max(id) FROM ficus.reconcile_run) ELSE $1::bigint END ORDER BY id";
+    struct cli_env env;
+    int status;
+    long long number;
+    const char *run = c->args[0];
+    if (strcmp(run, "last") != 0 && !str_to_int(str_of(run), 1, INT64_MAX, &number)) {
+        fprintf(stderr,
+                "ficus reconcile show: '%s' is no run; ficus reconcile history lists them\n", run);
+        return EXIT_USAGE;
+    }
+    if (cli_env_open(c, NEED_CONTROL, &env, &status))
+        return status;
+    struct value p = value_set(str_of(run));
+    status = listing_print(env.control, sql, &p, 1, headers, "no difference was recorded", c->json);
+    cli_env_close(&env);
+    return status;
+}
+
 static int run(const struct cli *c)
 {
     const struct entity *entities[ENTITIES_MAX];
@@ -156,6 +221,8 @@ static int run(const struct cli *c)
         else
             print_text(&report);
         status = report.equal && report.complete ? EXIT_OK : EXIT_DIFFERENT;
+        if (write_files(c, &report, &e))
+            status = cli_fail(&e);
     }
     arena_destroy(a);
     cli_env_close(&env);
@@ -165,6 +232,15 @@ static int run(const struct cli *c)
 static const struct command_option options[] = {
     {"group", 'g', "GROUP", "All entities of this group."},
     {"chunk", 0, "ROWS", "Rows read at a time (default 1000)."},
+    {"html", 0, "FILE", "Also write the report as one page that opens offline."},
+    {"junit", 0, "FILE", "Also write it as JUnit's XML, a test case an entity, for pipelines."},
+    {NULL, 0, NULL, NULL},
+};
+static const struct command_option history_options[] = {
+    {"limit", 0, "N", "At most so many runs (default 20)."},
+    {NULL, 0, NULL, NULL},
+};
+static const struct command_option no_options[] = {
     {NULL, 0, NULL, NULL},
 };
 
@@ -175,5 +251,13 @@ const struct command cli_reconcile_commands[] = {
      "stood still on both sides and still differs: only that is a difference. Exit status 1 when\n"
      "there are differences or when not everything could be proven. ficus sync must be running.",
      options, 0, COMMAND_ARGS_MAX, run},
+    {"reconcile history", "[ENTITY]", "List earlier reconciliations",
+     "The newest first, with how many rows were compared, how many differed and whether the run\n"
+     "could look at everything; of one entity when it is named.",
+     history_options, 0, 1, history},
+    {"reconcile show", "RUN|last", "Show what a reconciliation found",
+     "Each difference that a run recorded, with its field and both values. Personal data is shown\n"
+     "by its length only.",
+     no_options, 1, 1, show},
     {NULL, NULL, NULL, NULL, NULL, 0, 0, NULL},
 };

@@ -4,6 +4,8 @@ killed at each step, an abort; and reconciliation: what is planted is found, wha
 flight is not. One stack a legacy; the tests leave the group with the legacy."""
 import json
 import threading
+from html.parser import HTMLParser
+from xml.etree import ElementTree
 
 import pytest
 
@@ -276,6 +278,22 @@ def plant(stack, *statements):
     db.close()
 
 
+def check_files(page, junit, key):
+    """The page needs nothing from elsewhere and says what differs; the XML is well-formed."""
+    with open(page, encoding="utf-8") as f:
+        text = f.read()
+    tags = []
+
+    class Reader(HTMLParser):
+        def handle_starttag(self, tag, attrs):
+            tags.append((tag, dict(attrs)))
+    Reader().feed(text)
+    assert not [t for t in tags if t[0] in ("script", "link", "img", "iframe") or "src" in t[1] or "href" in t[1]]
+    assert "url(" not in text and "Not equal" in text and key in text and "lead.status" in text
+    suite = ElementTree.parse(junit).getroot()
+    assert suite.get("failures") == "1" and suite.find("testcase/failure") is not None
+
+
 def test_reconcile_finds_what_is_planted(stack):
     settle_with(stack, "legacy")
     stack.wait_quiet()
@@ -284,10 +302,17 @@ def test_reconcile_finds_what_is_planted(stack):
     plant(stack, f"UPDATE leads SET last_name = CONCAT(last_name, ' ') WHERE id = '{a}'" if stack.kind == "mariadb"
           else f"UPDATE leads SET last_name = last_name || ' ' WHERE id = '{a}'",
           f"UPDATE leads SET status = NULL WHERE id = '{b}'", f"DELETE FROM leads WHERE id = '{c}'")
-    report = stack.reconcile("lead")
+    page, junit = stack.work.path + "/report.html", stack.work.path + "/report.xml"
+    report = stack.reconcile("lead", "--html", page, "--junit", junit)
     found = {(s["key"], s["field"] or s["kind"]) for s in report["entities"][0]["samples"]}
     assert not report["equal"]
     assert found == {(a, "last_name"), (b, "status"), (c, "missing_legacy")}
+    check_files(page, junit, b)
+    runs = json.loads(stack.run("reconcile", "history", "lead", "--json").stdout)
+    assert int(runs[0]["run"]) == report["run"] and int(runs[0]["differ"]) == 3 and int(runs[1]["differ"]) == 0
+    shown = json.loads(stack.run("reconcile", "show", "last", "--json").stdout)
+    assert {(r["key"], r["field"] or r["kind"]) for r in shown} == found
+    assert all("bytes)" in r["legacy"] for r in shown if r["field"] == "last_name"), "personal data in the open"
     # A change of the legacy carries each of them over again.
     for key in (a, b):
         stack.legacy.execute("UPDATE leads SET title = 'again' WHERE id = '%s'" % key)
