@@ -252,6 +252,15 @@ static int look_at_triggers(struct capture *c, size_t entity, const struct rows 
     return buf_check(&c->why, e);
 }
 
+// What only a new snapshot mends stops this capture until someone asks for one. Always -1.
+static int stop_stale(struct capture *c, const struct err *e)
+{
+    struct err trouble = {0};
+    if (e->code == ERR_STALE && leader_stop(&c->leader, e->msg, &trouble))
+        log_warn(&ctx, "%s", trouble.msg);
+    return -1;
+}
+
 // Every entity's tables and triggers, at the start and now and then.
 static int look_around(struct capture *c, struct err *e)
 {
@@ -260,6 +269,8 @@ static int look_around(struct capture *c, struct err *e)
     if (c->looked_ns && now - c->looked_ns < LOOK_MS * 1000000ull)
         return 0;
     c->looked_ns = now;
+    if (changelog_verify(c->log, e))
+        return stop_stale(c, e);
     arena_reset(c->rows);
     if (odbc_query(c->db, str_of(c->s->dbms->trigger_names_sql), NULL, 0, c->rows, 0, &names, e))
         return err_prefix(e, "the triggers of the legacy store");
@@ -446,12 +457,8 @@ static int open_all(struct capture *c, struct err *e)
         drift_create(c->s, SIDE_LEGACY, query_legacy, c->db, true, &c->drift, e) ||
         publisher_open(&c->pub, c->s, SIDE_LEGACY, c->leader.term, (uint64_t)from, e))
         return -1;
-    if (changelog_open(c->db, from, &c->log, e)) {
-        struct err ignored = {0};
-        if (e->code == ERR_STALE && leader_stop(&c->leader, e->msg, &ignored))
-            log_warn(&ctx, "%s", ignored.msg);
-        return -1;
-    }
+    if (changelog_open(c->db, from, &c->log, e))
+        return stop_stale(c, e);
     c->pub.held = c->hold.on;
     c->saved = from;
     c->beat_low = -1;

@@ -22,6 +22,7 @@ struct changelog {
     struct odbc_conn *conn;
     const struct dbms *dbms;
     long long top;
+    struct buf top_row; // entity and key of the row `top`; empty: not read by us
     struct gap *gaps;
     size_t n, room;
 };
@@ -83,7 +84,17 @@ void changelog_close(struct changelog *l)
     if (!l)
         return;
     free(l->gaps);
+    buf_free(&l->top_row);
     free(l);
+}
+
+static int note_top(struct changelog *l, const struct changelog_row *row, struct err *e)
+{
+    buf_reset(&l->top_row);
+    buf_addstr(&l->top_row, row->entity);
+    buf_addc(&l->top_row, '\n');
+    buf_addstr(&l->top_row, row->key);
+    return buf_check(&l->top_row, e);
 }
 
 static int gap_insert(struct changelog *l, size_t at, struct gap g, struct err *e)
@@ -156,7 +167,38 @@ static int read_new(struct changelog *l, struct out *o, struct err *e)
             return -1;
         l->top = seq;
     }
-    return 0;
+    return o->n > first ? note_top(l, &o->rows[o->n - 1], e) : 0;
+}
+
+static int out_init(struct out *o, size_t max, struct arena *a, struct err *e)
+{
+    *o = (struct out){.a = a, .max = max, .rows = arena_array(a, max + 1, sizeof *o->rows)};
+    return o->rows ? 0 : err_memory(e);
+}
+
+int changelog_verify(struct changelog *l, struct err *e)
+{
+    struct out o;
+    struct arena *a = l->top_row.len ? arena_create(0) : NULL;
+    if (l->top_row.len == 0)
+        return 0;
+    int result = !a || out_init(&o, 1, a, e) ? err_memory(e) : 0;
+    if (result == 0)
+        result = read_rows(l, l->top - 1, l->top, 1, &o, e);
+    if (result == 0) {
+        struct str was = buf_str(&l->top_row);
+        const struct changelog_row *row = &o.rows[0];
+        struct str now = o.n ? arena_printf(a, "%.*s\n%.*s", (int)row->entity.len, row->entity.data,
+                                            (int)row->key.len, row->key.data)
+                             : (struct str){0};
+        if (!str_eq(was, now))
+            result = err_set(e, ERR_STALE,
+                             "changelog row %lld, which was read before, is gone or another one: a"
+                             " backup was restored or the changelog emptied; a new snapshot is due",
+                             l->top);
+    }
+    arena_destroy(a);
+    return result;
 }
 
 static int probe(struct changelog *l, long long seq, struct arena *a, enum look *found,
@@ -231,12 +273,6 @@ static int look_at_gaps(struct changelog *l, struct out *o, struct err *e)
         i += !gone;
     }
     return 0;
-}
-
-static int out_init(struct out *o, size_t max, struct arena *a, struct err *e)
-{
-    *o = (struct out){.a = a, .max = max, .rows = arena_array(a, max + 1, sizeof *o->rows)};
-    return o->rows ? 0 : err_memory(e);
 }
 
 int changelog_read(struct changelog *l, size_t max, struct arena *a, struct changelog_row **rows,

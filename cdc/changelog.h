@@ -31,6 +31,9 @@ struct changelog;
 int changelog_open(struct odbc_conn *c, long long after, struct changelog **out,
                    struct err *e) FICUS_MUST_CHECK;
 void changelog_close(struct changelog *l);
+// ERR_STALE when the newest row that was read, which trimming leaves, is another one or gone: the
+// changelog was emptied, restored or numbered anew under a running capture.
+int changelog_verify(struct changelog *l, struct err *e) FICUS_MUST_CHECK;
 // Up to `max` rows (memory of `a`): first rows of gaps that showed up, then new ones by seq.
 int changelog_read(struct changelog *l, size_t max, struct arena *a, struct changelog_row **rows,
                    size_t *n, struct err *e) FICUS_MUST_CHECK;

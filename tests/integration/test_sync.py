@@ -7,6 +7,7 @@ from random import Random
 
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka.admin import NewPartitions
 
 from harness import Kafka, Postgres, free_port, wait_for
 from loop import LEGACY, THING, Loop
@@ -566,3 +567,91 @@ def test_a_dropped_trigger_stops_its_entity(loop):
         assert loop.ficus("migrate", "up").returncode == 0
         assert loop.ficus("sync", "resume", "thing").returncode == 0
         loop.wait_equal()
+
+
+@pytest.fixture
+def small(work, sqlite, postgres, kafka, unique):
+    """The loop on SQLite: for what does not depend on the legacy's kind."""
+    sqlite.script(LEGACY)
+    made = Loop(work, "sqlite", sqlite, postgres, kafka, unique)
+    made.migrate()
+    return made
+
+
+def test_a_topic_made_anew_stops_its_stream(small):
+    """Messages that were not applied are gone with it: said, not skipped; the others flow."""
+    topic = f"{small.prefix}.legacy.thing"
+    with small.sync(name="before"):
+        copied(small)
+        for i in range(5):
+            small.legacy.execute("INSERT INTO things (id, name) VALUES (?, 'x')", (f"t{i}",))
+        small.wait_equal()
+    admin = small.kafka.admin()
+    admin.delete_topics([topic])[topic].result(30)
+    wait_for(lambda: topic not in small.kafka.topics(), "the topic to go")
+    small.kafka.create_topic(topic)
+    with small.sync(allow=["stops", "trying again"]):
+        small.legacy.execute("INSERT INTO boxes (id, label) VALUES ('b1', 'flows')")
+        stopped(small, "legacy.thing", "messages that were not applied are gone", topic)
+        wait_for(lambda: small.new("SELECT count(*) FROM crm.box") == [(1,)], "the others")
+
+
+def test_partitions_added_are_refused_with_the_reason(small):
+    topic = f"{small.prefix}.legacy.thing"
+    with small.sync(name="before"):
+        copied(small)
+    admin = small.kafka.admin()
+    admin.create_partitions([NewPartitions(topic, 3)])[topic].result(30)
+    wait_for(lambda: small.kafka.topics()[topic] == 3, "the partitions")
+    with small.sync(allow=["keys would move"]):
+        small.legacy.execute("INSERT INTO things (id, name) VALUES ('t1', 'one')")
+        wait_for(lambda: f"topic {topic} has 3 partitions, kafka.partitions says 1; keys would move"
+                 in daemon_log(small), "the reason")
+        assert small.new_things() == []
+
+
+def capture_stopped(loop, side, words):
+    wait_for(lambda: words in loop.new("SELECT stopped FROM ficus.capture WHERE side = %s", (side,))[0][0],
+             f"capture of {side} to stop")
+    status = json.loads(loop.ficus("status", "--json").stdout)
+    assert words in {c["side"]: c["state"] for c in status["captures"]}[side]
+
+
+def test_a_lost_slot_stops_capture_until_a_new_copy(small):
+    with small.sync(name="before"):
+        copied(small)
+    slot = f"ficus_{small.prefix}_new"
+    small.postgres.execute("SELECT pg_drop_replication_slot(%s)", (slot,), database="postgres")
+    small.write_new("INSERT INTO crm.thing (id, name) VALUES ('unseen', 'x')")
+    with small.sync(allow=["stopped", "is gone"]):
+        capture_stopped(small, "new", f"replication slot {slot} is gone")
+        assert small.ficus("sync", "snapshot", "--all", "--from", "new").returncode == 0
+        small.wait_equal()
+        assert small.old_things()[0][0] == "unseen"
+
+
+def test_a_restored_legacy_stops_capture_until_a_new_copy(loop):
+    with loop.sync(allow=["stopped", "a new snapshot is due"]):
+        copied(loop)
+        for i in range(5):
+            loop.legacy.execute("INSERT INTO things (id, name) VALUES (?, 'x')", (f"t{i}",))
+        loop.wait_equal()
+        # The numbers begin anew under the running capture, as after a restore.
+        loop.legacy.execute("DELETE FROM ficus_changelog")
+        loop.legacy.execute("DELETE FROM sqlite_sequence" if loop.dbms == "sqlite"
+                            else "ALTER TABLE ficus_changelog AUTO_INCREMENT = 1")
+        loop.legacy.execute("INSERT INTO things (id, name) VALUES ('unseen', 'x')")
+        capture_stopped(loop, "legacy", "a new snapshot is due")
+        assert loop.ficus("sync", "snapshot", "--all").returncode == 0
+        loop.wait_equal()
+
+
+def test_a_changelog_shorter_than_the_position_stops_at_the_start(small):
+    with small.sync(name="before"):
+        copied(small)
+        for i in range(5):
+            small.legacy.execute("INSERT INTO things (id, name) VALUES (?, 'x')", (f"t{i}",))
+        small.wait_equal()
+    small.legacy.execute("DELETE FROM ficus_changelog WHERE seq > 2")
+    with small.sync(allow=["stopped", "a new snapshot is due"]):
+        capture_stopped(small, "legacy", "the changelog ends at 2 but")
