@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The sync engine on real stores and a real broker: both directions, snapshots, parking, kills."""
 import json
+import pathlib
+import re
 import urllib.request
 import uuid
 from random import Random
@@ -655,3 +657,15 @@ def test_a_changelog_shorter_than_the_position_stops_at_the_start(small):
     small.legacy.execute("DELETE FROM ficus_changelog WHERE seq > 2")
     with small.sync(allow=["stopped", "a new snapshot is due"]):
         capture_stopped(small, "legacy", "the changelog ends at 2 but")
+
+
+def test_the_table_of_faults_names_tests_that_exist():
+    root = pathlib.Path(__file__).resolve().parents[2]
+    text = (root / "docs/faults.md").read_text(encoding="utf-8")
+    rows = [line for line in text.splitlines() if re.match(r"\| \d+ \|", line)]
+    assert [int(line.split("|")[1]) for line in rows] == list(range(1, 30))
+    sources = "\n".join(p.read_text(encoding="utf-8") for kind in ("*.py", "*.c") for p in (root / "tests").rglob(kind))
+    names = {n for line in rows for n in re.findall(r"`(\w+)`", line.split("|")[4])}
+    assert len(names) > 30
+    missing = [n for n in names if not re.search(rf"(def|static void) {n}\(", sources)]
+    assert missing == []
