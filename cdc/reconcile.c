@@ -11,24 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static int number_query(struct control *c, const char *sql, const struct value *p, size_t n,
-                        long long *out, struct err *e)
-{
-    struct rows rows;
-    struct pg_conn *pg = control_pg(c, e);
-    struct arena *a = pg ? arena_create(0) : NULL;
-    if (!pg)
-        return -1;
-    if (!a)
-        return err_memory(e);
-    int result = pg_query(pg, str_of(sql), p, n, a, &rows, e);
-    if (result == 0 &&
-        (rows.nrows != 1 || !str_to_int(value_str(rows.cells[0]), 0, INT64_MAX, out)))
-        result = err_set(e, ERR_INTERNAL, "the control store gave no number");
-    arena_destroy(a);
-    return result;
-}
-
 static int record_differences(struct control *c, const char *run, const struct entity_report *r,
                               struct err *e)
 {
@@ -81,10 +63,10 @@ static int parked_count(struct control *c, struct entity_report *r, struct err *
     char stream[160];
     stream_name(r->entity, SIDE_LEGACY, stream, sizeof stream);
     struct value p = value_set(str_of(stream));
-    return number_query(c,
-                        "SELECT count(*) FROM ficus.parked WHERE state IN ('parked','retry')"
-                        " AND stream = $1",
-                        &p, 1, &r->parked, e);
+    return control_number(c,
+                          "SELECT count(*) FROM ficus.parked WHERE state IN ('parked','retry')"
+                          " AND stream = $1",
+                          &p, 1, &r->parked, e);
 }
 
 static int one_entity(struct scan *s, struct control *c, const char *run, struct err *e)
@@ -161,8 +143,8 @@ int reconcile_run(const struct reconcile_options *o, struct control *c, struct a
         goto out;
     }
     if (pg_open(conf_str(o->conf, "control.conninfo"), "ficus reconcile", &s.pg, e) ||
-        number_query(c, "INSERT INTO ficus.reconcile_run (who) VALUES ($1) RETURNING id", &who, 1,
-                     &out->run, e))
+        control_number(c, "INSERT INTO ficus.reconcile_run (who) VALUES ($1) RETURNING id", &who, 1,
+                       &out->run, e))
         goto out;
     snprintf(run, sizeof run, "%lld", out->run);
     if (run_entities(&s, c, run, out, e))

@@ -181,55 +181,22 @@ static int hold(struct attempt *t, struct err *e)
     return changed == 1 ? 0 : stale(t, e);
 }
 
-// Facades that have not told yet that they go by the table in which the group is held.
-static int unconfirmed(struct attempt *t, struct str version, long long *n, struct err *e)
-{
-    struct rows rows;
-    struct value v = value_set(version);
-    struct pg_conn *pg = control_pg(t->control, e);
-    struct arena *a = pg ? arena_create(0) : NULL;
-    if (!pg)
-        return -1;
-    if (!a)
-        return err_memory(e);
-    int result = pg_query(pg,
-                          STR("SELECT count(*) FROM ficus.instance WHERE kind = 'serve' AND"
-                              " heartbeat > now() - " TRANSFER_ALIVE
-                              " AND table_version < $1::bigint"),
-                          &v, 1, a, &rows, e);
-    if (result == 0 && (rows.nrows != 1 || !str_to_int(value_str(rows.cells[0]), 0, INT64_MAX, n)))
-        result = err_set(e, ERR_INTERNAL, "instances cannot be counted");
-    arena_destroy(a);
-    return result;
-}
-
-static int version_now(struct attempt *t, char out[24], struct err *e)
-{
-    struct rows rows;
-    struct pg_conn *pg = control_pg(t->control, e);
-    struct arena *a = pg ? arena_create(0) : NULL;
-    if (!pg)
-        return -1;
-    if (!a)
-        return err_memory(e);
-    int result = pg_query(pg, STR("SELECT version FROM ficus.version"), NULL, 0, a, &rows, e);
-    if (result == 0 && (rows.nrows != 1 || str_copy(out, 24, value_str(rows.cells[0]))))
-        result = err_set(e, ERR_INTERNAL, "the table's version cannot be read");
-    arena_destroy(a);
-    return result;
-}
-
 // Before a store is opened that was not the owner's, every facade holds the group: else one
 // would still read from the old owner what a client has written to the new one through another.
 static int confirm(struct attempt *t, struct err *e)
 {
-    char version[24];
-    long long n;
+    static const char unconfirmed[] = "SELECT count(*) FROM ficus.instance WHERE kind = 'serve' AND"
+                                      " heartbeat > now() - " TRANSFER_ALIVE
+                                      " AND table_version < $1::bigint";
+    char text[24];
+    long long version, n;
     uint64_t end = clock_mono_ms() + CONFIRM_MS;
-    if (version_now(t, version, e))
+    if (control_number(t->control, "SELECT version FROM ficus.version", NULL, 0, &version, e))
         return -1;
+    snprintf(text, sizeof text, "%lld", version);
+    struct value p = value_set(str_of(text));
     for (;;) {
-        if (unconfirmed(t, str_of(version), &n, e) || attempt_beat(t, e))
+        if (control_number(t->control, unconfirmed, &p, 1, &n, e) || attempt_beat(t, e))
             return -1;
         if (n == 0)
             return 0;

@@ -87,14 +87,16 @@ static void add_chart(struct buf *out, const char *title, struct bar *bars, size
     qsort(bars, n, sizeof *bars, by_size);
     if (n > 20)
         n = 20;
-    buf_printf(out, "<h2>%s</h2><div class=wide><svg role=img aria-label=\"%s\" width=%d height=%zu"
-                    " viewBox=\"0 0 %d %zu\">",
+    buf_printf(out,
+               "<h2>%s</h2><div class=wide><svg role=img aria-label=\"%s\" width=%d height=%zu"
+               " viewBox=\"0 0 %d %zu\">",
                title, title, WIDTH, n * ROW, WIDTH, n * ROW);
     for (size_t i = 0; i < n; i++) {
         long long width = bars[i].n * (WIDTH - LEFT - 90) / (bars[0].n ? bars[0].n : 1);
         buf_printf(out, "<text x=%d y=%zu text-anchor=end>", LEFT - 8, i * ROW + 16);
         add_text(out, str_of(bars[i].label));
-        buf_printf(out, "</text><rect x=%d y=%zu width=%lld height=%d /><text x=%lld y=%zu>%lld</text>",
+        buf_printf(out,
+                   "</text><rect x=%d y=%zu width=%lld height=%d /><text x=%lld y=%zu>%lld</text>",
                    LEFT, i * ROW + 4, width > 2 ? width : 2, ROW - 8,
                    LEFT + 8 + (width > 2 ? width : 2), i * ROW + 16, bars[i].n);
     }
@@ -146,10 +148,11 @@ static void add_head(struct buf *out, const struct reconcile_report *r, const ch
     char now[20];
     bool good = r->equal && r->complete;
     clock_utc_seconds(clock_wall_ms(), now);
-    buf_printf(out, "<!doctype html>\n<html lang=en><head><meta charset=utf-8><meta name=viewport"
-                    " content=\"width=device-width,initial-scale=1\"><title>Ficus reconciliation run"
-                    " %lld</title><style>%s</style></head><body>\n<h1>Reconciliation run %lld</h1>\n"
-                    "<p class=\"verdict %s\">%s</p>\n<p class=soft>%s UTC, by ",
+    buf_printf(out,
+               "<!doctype html>\n<html lang=en><head><meta charset=utf-8><meta name=viewport"
+               " content=\"width=device-width,initial-scale=1\"><title>Ficus reconciliation run"
+               " %lld</title><style>%s</style></head><body>\n<h1>Reconciliation run %lld</h1>\n"
+               "<p class=\"verdict %s\">%s</p>\n<p class=soft>%s UTC, by ",
                r->run, style, r->run, good ? "equal" : "differs",
                good          ? "Equal: every row was compared, nothing differs."
                : r->complete ? "Not equal: see below."
@@ -168,10 +171,11 @@ static void add_entities(struct buf *out, const struct reconcile_report *r)
         const struct entity_report *x = &r->entities[i];
         buf_addz(out, "<tr><td>");
         add_text(out, str_of(x->entity->name));
-        buf_printf(out, "<td class=n>%lld<td class=n>%lld<td class=n>%lld<td class=n>%lld"
-                        "<td class=n>%lld<td class=n>%lld<td>%s</tr>\n",
-                   x->rows_legacy, x->rows_new, x->differences, x->settled, x->unsettled,
-                   x->parked, x->complete ? "completely" : "<b>not</b>");
+        buf_printf(out,
+                   "<td class=n>%lld<td class=n>%lld<td class=n>%lld<td class=n>%lld"
+                   "<td class=n>%lld<td class=n>%lld<td>%s</tr>\n",
+                   x->rows_legacy, x->rows_new, x->differences, x->settled, x->unsettled, x->parked,
+                   x->complete ? "completely" : "<b>not</b>");
     }
     buf_addz(out, "</table></div>\n<p class=soft>Settled: looked different and was merely in"
                   " flight. Unsettled: never stood still long enough to say. Personal data is shown"
@@ -184,8 +188,9 @@ static void add_samples(struct buf *out, const struct entity_report *x)
         return;
     buf_addz(out, "<details><summary>");
     add_text(out, str_of(x->entity->name));
-    buf_printf(out, ": %lld rows differ</summary><div class=wide><table><tr><th>Key<th>What"
-                    "<th>Field<th>Legacy<th>New</tr>\n",
+    buf_printf(out,
+               ": %lld rows differ</summary><div class=wide><table><tr><th>Key<th>What"
+               "<th>Field<th>Legacy<th>New</tr>\n",
                x->differences);
     for (size_t i = 0; i < x->nsamples && i < SAMPLES_MAX; i++) {
         const struct difference *d = &x->samples[i];
@@ -261,8 +266,9 @@ int reconcile_write_junit(const struct reconcile_report *r, const char *file, st
     unsigned failures = 0;
     for (size_t i = 0; i < r->nentities; i++)
         failures += r->entities[i].differences > 0 || !r->entities[i].complete;
-    buf_printf(&xml, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuite name=\"ficus reconcile\""
-                     " tests=\"%zu\" failures=\"%u\" time=\"%.3f\">\n",
+    buf_printf(&xml,
+               "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuite name=\"ficus reconcile\""
+               " tests=\"%zu\" failures=\"%u\" time=\"%.3f\">\n",
                r->nentities, failures, (double)r->ms / 1000);
     for (size_t i = 0; i < r->nentities; i++) {
         const struct entity_report *x = &r->entities[i];
@@ -271,7 +277,8 @@ int reconcile_write_junit(const struct reconcile_report *r, const char *file, st
         if (x->differences == 0 && x->complete)
             buf_addz(&xml, "\"/>\n");
         else
-            buf_printf(&xml, "\"><failure message=\"%lld rows differ, %lld unsettled%s\"/></testcase>\n",
+            buf_printf(&xml,
+                       "\"><failure message=\"%lld rows differ, %lld unsettled%s\"/></testcase>\n",
                        x->differences, x->unsettled, x->complete ? "" : ", incomplete");
     }
     buf_addz(&xml, "</testsuite>\n");

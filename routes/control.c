@@ -197,6 +197,24 @@ out:
     return result;
 }
 
+int control_number(struct control *c, const char *sql, const struct value *p, size_t n,
+                   long long *out, struct err *e)
+{
+    struct rows rows;
+    struct pg_conn *pg = control_pg(c, e);
+    struct arena *a = pg ? arena_create(0) : NULL;
+    if (!pg)
+        return -1;
+    if (!a)
+        return err_memory(e);
+    int result = pg_query(pg, str_of(sql), p, n, a, &rows, e);
+    if (result == 0 &&
+        (rows.nrows != 1 || !str_to_int(value_str(rows.cells[0]), 0, INT64_MAX, out)))
+        result = err_set(e, ERR_INTERNAL, "the control store gave no number");
+    arena_destroy(a);
+    return result;
+}
+
 int control_heartbeat(struct control *c, const struct instance *i, struct err *e)
 {
     struct pg_conn *pg = control_pg(c, e);

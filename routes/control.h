@@ -38,6 +38,9 @@ struct instance {
     char maps_hash[20];
     json_t *detail; // borrowed
 };
+// The one number (0 or more) that a query of one row and one column gives.
+int control_number(struct control *c, const char *sql, const struct value *p, size_t n,
+                   long long *out, struct err *e) FICUS_MUST_CHECK;
 int control_heartbeat(struct control *c, const struct instance *i, struct err *e) FICUS_MUST_CHECK;
 int control_forget(struct control *c, const char *id, struct err *e) FICUS_MUST_CHECK;
 
