@@ -669,3 +669,33 @@ def test_the_table_of_faults_names_tests_that_exist():
     assert len(names) > 30
     missing = [n for n in names if not re.search(rf"(def|static void) {n}\(", sources)]
     assert missing == []
+
+
+def test_transactions_older_than_the_copy_and_than_each_other(work, mariadb, postgres, kafka, unique):
+    """One is open before the first copy starts; then the older of two is the last to change a key."""
+    mariadb_database = Database(mariadb, unique)
+    mariadb.script(LEGACY, database=unique)
+    loop = Loop(work, "mariadb", mariadb_database, postgres, kafka, unique)
+    loop.migrate()
+    loop.legacy.execute("INSERT INTO things (id, name, n) VALUES ('k', 'first', 0)")
+    early, older, younger = [loop.legacy.connect() for _ in range(3)]
+    for db in (early, older, younger):
+        db.begin()
+    early.cursor().execute("INSERT INTO things (id, name, n) VALUES ('early', 'open', 1)")
+    with loop.sync():
+        copied(loop)
+        wait_for(lambda: [r[0] for r in loop.new_things()] == ["k"], "the copy")
+        early.commit()
+        loop.wait_equal()
+        older.cursor().execute("INSERT INTO things (id, name) VALUES ('o', 'a low number')")
+        for i in range(20):  # high numbers, seen and applied before the low one commits
+            younger.cursor().execute("UPDATE things SET name = 'younger', n = %s WHERE id = 'k'", (i,))
+        younger.commit()
+        wait_for(lambda: [r[1:3] for r in loop.new_things() if r[0] == "k"] == [("younger", "19")], "the younger's")
+        older.cursor().execute("UPDATE things SET name = 'older' WHERE id = 'k'")
+        older.commit()
+        loop.wait_equal()
+        assert [r[1] for r in loop.new_things() if r[0] == "k"] == ["older"]
+        assert parked(loop) == []
+    for db in (early, older, younger):
+        db.close()
