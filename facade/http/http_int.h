@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What listener.c, conn.c and exchange.c share; for them and their tests only.
+// What listener.c, conn.c, conn_input.c and exchange.c share; for them and their tests only.
 // Thread: the loop that owns the listener, throughout.
 #ifndef FICUS_FACADE_HTTP_INT_H
 #define FICUS_FACADE_HTTP_INT_H
@@ -110,6 +110,18 @@ void conn_drain(struct conn *c); // an idle one: serves what has arrived, else c
 // idle, or the end. Called with the exchange already released.
 void conn_send(struct conn *c, struct str head, struct str body, bool close_after);
 const char *conn_state_name(enum conn_state s);
+// For conn_input.c. The first checks that the state may be entered, and restarts its clock.
+void conn_set_state(struct conn *c, enum conn_state to);
+void conn_set_reading(struct conn *c, bool on);
+// Bytes taken by the socket, 0 when it takes none now, -1 when it is broken.
+ssize_t conn_send_parts(struct conn *c, struct str head, struct str body);
+// Answers `status` with `why` as its text, and gives the connection up.
+void conn_refuse(struct conn *c, unsigned status, const char *why);
+
+// conn_input.c
+// Goes on through the input until more of it, the handler or the socket is needed.
+void conn_run(struct conn *c);
+void conn_on_readable(evutil_socket_t fd, short what, void *arg); // arg: the connection
 
 // exchange.c
 struct http_exchange *exchange_take(struct http_listener *l); // NULL: out of memory
