@@ -3,6 +3,7 @@
 // the loop's thread starts and torn down after it ended, so that nothing in here is shared.
 #include "facade/backend/http_backend.h"
 #include "facade/backend/postgres_backend.h"
+#include "facade/http/activation.h"
 #include "facade/server_int.h"
 #include "facade/sessions_int.h"
 
@@ -182,11 +183,12 @@ static int listen_on(struct server_loop *sl, struct err *e)
                    .connections_max = (unsigned)conf_int(conf, "facade.connections_max")}};
     if (sl->index && s->o.service)
         o.address = s->address;
-    if (!(sl->listener = http_listener_create(&o, e)))
+    if (activation_socket(&o.inherited, e) || !(sl->listener = http_listener_create(&o, e)))
         return -1;
     if (sl->index || s->o.service || !*admin)
         return 0;
     o.address = admin;
+    o.inherited = 0;
     o.reuse_port = false;
     o.on_request = on_admin;
     o.on_access = NULL;

@@ -9,6 +9,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
@@ -254,6 +255,28 @@ static socklen_t parse_address(const char *text, struct sockaddr_storage *out)
     return inet_pton(AF_INET, host, &v4->sin_addr) == 1 ? sizeof(*v4) : 0;
 }
 
+static unsigned port_of(const struct sockaddr_storage *ss)
+{
+    return ntohs(ss->ss_family == AF_INET6
+                     ? ((const struct sockaddr_in6 *)(const void *)ss)->sin6_port
+                     : ((const struct sockaddr_in *)(const void *)ss)->sin_port);
+}
+
+static int inherit_socket(struct http_listener *l, struct err *e)
+{
+    struct sockaddr_storage ss = {0};
+    socklen_t len = sizeof(ss);
+    int flags;
+
+    l->fd = fcntl(l->o.inherited, F_DUPFD_CLOEXEC, 3);
+    if (l->fd < 0 || (flags = fcntl(l->fd, F_GETFL)) < 0 ||
+        fcntl(l->fd, F_SETFL, flags | O_NONBLOCK) != 0 ||
+        getsockname(l->fd, (struct sockaddr *)&ss, &len) != 0)
+        return err_set(e, ERR_INTERNAL, "the inherited socket: %s", strerror(errno));
+    l->port = port_of(&ss);
+    return 0;
+}
+
 static int bind_socket(struct http_listener *l, struct err *e)
 {
     struct sockaddr_storage ss = {0};
@@ -272,8 +295,7 @@ static int bind_socket(struct http_listener *l, struct err *e)
         bind(l->fd, (struct sockaddr *)&ss, len) != 0 || listen(l->fd, 1024) != 0 ||
         getsockname(l->fd, (struct sockaddr *)&ss, &bound) != 0)
         return err_set(e, ERR_UNREACHABLE, "cannot listen on %s: %s", o->address, strerror(errno));
-    l->port = ntohs(ss.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&ss)->sin6_port
-                                             : ((struct sockaddr_in *)&ss)->sin_port);
+    l->port = port_of(&ss);
     return 0;
 }
 
@@ -318,7 +340,7 @@ struct http_listener *http_listener_create(const struct http_listener_options *o
         err_memory(e);
         goto fail;
     }
-    if (bind_socket(l, e) != 0 || add_events(l, e) != 0)
+    if ((l->o.inherited ? inherit_socket(l, e) : bind_socket(l, e)) != 0 || add_events(l, e) != 0)
         goto fail;
     l->o.address = NULL; // was borrowed for this call only
     return l;

@@ -32,6 +32,7 @@ struct http_listener_options {
     struct loop *loop;
     const char *address; // "127.0.0.1:8080", "[::1]:8080", "127.0.0.1:0"; numeric
     bool reuse_port;
+    int inherited; // a listening socket to duplicate instead of binding `address`; 0: none
     struct http_limits limits;
     // Called on the loop with every complete request; must lead to one http_reply.
     void (*on_request)(void *ctx, struct http_request *r);
