@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Socket activation: the supervisor's socket outlives the facade, so that a restart refuses nobody."""
+"""Socket activation and drain: a restart refuses nobody, and cuts no request off."""
 import os
 import socket
 import subprocess
@@ -71,3 +71,23 @@ def test_other_descriptors_are_refused(crm, kind, count):
         process = launch(crm, (file if kind == "file" else listening).fileno(), count)
         log = process.communicate(timeout=30)[1]
     assert process.returncode == 3 and b"LISTEN_FDS" in log, (process.returncode, log)
+
+
+def test_a_request_under_way_ends_well_after_sigterm(crm):
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        process = launch(crm, listening.fileno())
+        try:
+            wait_for(lambda: ready(crm), "the facade to be ready", 30)
+            with socket.create_connection(listening.getsockname(), timeout=30) as s:
+                s.sendall(b"GET /healthz HTTP/1.1\r\nHost: a\r\n")
+                process.terminate()
+                wait_for(lambda: not ready(crm), "the drain to begin", 10)
+                assert process.poll() is None
+                s.sendall(b"\r\n")
+                with s.makefile("rb") as answer:
+                    head = answer.read().split(b"\r\n\r\n")[0]
+            assert head.startswith(b"HTTP/1.1 ") and b"connection: close" in head.lower(), head
+        finally:
+            process.terminate()
+            log = process.communicate(timeout=30)[1]
+        assert process.returncode == 0, log
