@@ -46,6 +46,8 @@ SANFLAGS := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-om
 OPT := -O1 -g
 else ifeq ($(SAN),tsan)
 SANFLAGS := -fsanitize=thread -fno-omit-frame-pointer
+# Taken from our archive before libc's: see base/c11_threads.c.
+LDFLAGS += -Wl,-u,thrd_create
 OPT := -O1 -g
 else ifeq ($(SAN),fuzz)
 SANFLAGS := -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined \

@@ -371,7 +371,7 @@ static int edited(struct stores *s, const struct cli *c, const struct entity *en
 static int edit_one(struct stores *s, const struct cli *c, const struct id *id, const char *why)
 {
     struct rows rows;
-    struct str image;
+    struct str image = {0};
     long long changed = 0;
     if (run(s, id->side,
             "SELECT entity, k, after_image FROM %T WHERE id = CAST(? AS DECIMAL(18,0))"
