@@ -32,7 +32,8 @@ def environment(work, extra=None):
     env = dict(os.environ, **work.odbc_env)
     env.setdefault("ASAN_OPTIONS", "detect_leaks=1:abort_on_error=0:exitcode=99")
     env.setdefault("UBSAN_OPTIONS", "print_stacktrace=1:halt_on_error=1:exitcode=99")
-    env.setdefault("TSAN_OPTIONS", "exitcode=99")
+    races = os.path.join(os.path.dirname(os.path.abspath(__file__)), "tsan.supp")
+    env.setdefault("TSAN_OPTIONS", f"exitcode=99:suppressions={races}")
     env.setdefault("LSAN_OPTIONS", f"suppressions={supp}:print_suppressions=0")
     env.update(extra or {})
     return env
