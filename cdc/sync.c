@@ -355,8 +355,10 @@ static int start_all(struct sync *s, struct err *e)
     const char *address = conf_str(s->conf, "sync.listen");
     struct live_options o = {
         .conf = s->conf, .entities = s->set, .kind = "sync", .address = address};
-    if (!(s->http = sync_http_start(s, address, e)) || !(s->live = live_start(&o, e)) ||
-        !(s->coordinator = coordinator_start(s->conf, s->live, e)))
+    // The page about health is last of the three: it looks at the others.
+    if (!(s->live = live_start(&o, e)) ||
+        !(s->coordinator = coordinator_start(s->conf, s->live, e)) ||
+        !(s->http = sync_http_start(s, address, e)))
         return -1;
     for (size_t i = 0; i < sizeof jobs / sizeof jobs[0]; i++)
         if (start_thread(s, jobs[i].name, jobs[i].once, e))
@@ -393,13 +395,13 @@ void sync_stop(struct sync *s)
     if (!s)
         return;
     atomic_store(&s->stop, true);
+    sync_http_stop(s->http); // looks at all that follows
     if (s->coordinator)
         coordinator_stop(s->coordinator);
     for (size_t i = 0; i < s->nthreads; i++)
         pthread_join(s->threads[i], NULL);
     if (s->live)
         live_stop(s->live);
-    sync_http_stop(s->http);
     for (int side = 0; side < 2; side++) {
         for (size_t i = 0; s->streams[side] && i < s->nentities; i++)
             pthread_mutex_destroy(&s->streams[side][i].lock);
