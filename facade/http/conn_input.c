@@ -230,14 +230,6 @@ static ssize_t receive(struct conn *c, void *to, size_t size)
     return n;
 }
 
-// The client closed its side or the connection broke. A client that half-closes before it
-// has its reply is taken for gone, as most servers do: waiting for it would hide the usual
-// case, a caller that gave up.
-static void client_left(struct conn *c)
-{
-    conn_close(c);
-}
-
 static void read_body(struct conn *c)
 {
     size_t want = c->left < BODY_STEP ? (size_t)c->left : BODY_STEP;
@@ -248,7 +240,7 @@ static void read_body(struct conn *c)
     }
     ssize_t n = receive(c, c->body.data + c->body.len, want);
     if (n == 0 || (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK)) {
-        client_left(c);
+        conn_close(c);
         return;
     }
     if (n > 0) {
@@ -258,7 +250,9 @@ static void read_body(struct conn *c)
     }
 }
 
-// Into the free end of `in`. A full buffer stops reading until the present reply is out.
+// Into the free end of `in`. A full buffer stops reading until the present reply is out, and so
+// does the end of what a client sends while it waits: it may have closed its half only and gets
+// its reply; the end is met again afterwards.
 static void read_input(struct conn *c)
 {
     size_t room = c->listener->in_size - c->in_len;
@@ -268,8 +262,10 @@ static void read_input(struct conn *c)
         return;
     }
     ssize_t n = receive(c, c->in + c->in_len, room);
-    if (n == 0 || (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK))
-        client_left(c);
+    if (n == 0 && (c->state == CONN_HANDLING || c->state == CONN_WRITING))
+        conn_set_reading(c, false);
+    else if (n == 0 || (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK))
+        conn_close(c);
     else if (n > 0)
         c->in_len += (size_t)n;
 }

@@ -490,6 +490,8 @@ static void tells_that_the_client_left(void **state)
     sockets_send(fd, STR("POST /park HTTP/1.1\r\n" H "Content-Length: 3\r\n\r\nabc"));
     sockets_wait(is_parked, NULL);
     assert_int_equal(gone, 0);
+    struct linger reset = {1, 0};
+    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset), 0);
     close(fd);
     wait_count(&gone, 1);
     assert_int_equal(accesses, 0);
