@@ -257,9 +257,12 @@ static socklen_t parse_address(const char *text, struct sockaddr_storage *out)
 
 static unsigned port_of(const struct sockaddr_storage *ss)
 {
-    return ntohs(ss->ss_family == AF_INET6
-                     ? ((const struct sockaddr_in6 *)(const void *)ss)->sin6_port
-                     : ((const struct sockaddr_in *)(const void *)ss)->sin_port);
+    size_t at = ss->ss_family == AF_INET6 ? offsetof(struct sockaddr_in6, sin6_port)
+                                          : offsetof(struct sockaddr_in, sin_port);
+    in_port_t port;
+
+    memcpy(&port, (const char *)ss + at, sizeof(port));
+    return ntohs(port);
 }
 
 static int inherit_socket(struct http_listener *l, struct err *e)
