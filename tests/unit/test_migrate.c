@@ -229,12 +229,27 @@ static void guards_follow_the_fence(void **state)
     store_close(&s);
 }
 
+static bool has_schema(struct store *s, const char *name)
+{
+    struct err e = {0};
+    struct rows rows;
+    struct value p = value_set(str_of(name));
+    struct arena *a = arena_create(0);
+    assert_non_null(a);
+    assert_int_equal(
+        pg_query(s->pg, STR("SELECT 1 FROM pg_namespace WHERE nspname = $1"), &p, 1, a, &rows, &e),
+        0);
+    bool found = rows.nrows > 0;
+    arena_destroy(a);
+    return found;
+}
+
 static void the_shipped_schema_reverts(void **state)
 {
     (void)state;
     struct store s;
     struct err e = {0};
-    unsigned n;
+    unsigned n, steps = 0;
     if (!store_open(&s, SIDE_NEW))
         skip();
     for (int i = 0; i < 2; i++) {
@@ -243,10 +258,15 @@ static void the_shipped_schema_reverts(void **state)
         assert_int_equal(n, 1);
     }
     store_text_is(&s, "", "SELECT to_regnamespace('crm')", "(null)");
-    if (migrate_down(s.pg, "control", NULL, &n, &e) < 0)
-        fail_msg("%s", e.msg);
+    while (has_schema(&s, "ficus") && steps < 100) { // one step at a time, the first one last
+        if (migrate_down(s.pg, "control", NULL, &n, &e) < 0)
+            fail_msg("%s", e.msg);
+        assert_int_equal(n, 1);
+        steps++;
+    }
     store_text_is(&s, "", "SELECT to_regnamespace('ficus')", "(null)");
     assert_int_equal(migrate_up(s.pg, "control", NULL, &n, &e), 0);
+    assert_int_equal(n, steps);
     assert_int_equal(migrate_up(s.pg, "crm", "migrations/sql/crm", &n, &e), 0);
     assert_int_equal(n, 2);
     store_close(&s);
