@@ -58,15 +58,32 @@ static int record_entity(struct control *c, const char *run, const struct entity
     return record_differences(c, run, r, e);
 }
 
-static int parked_count(struct control *c, struct entity_report *r, struct err *e)
+// In both directions: each store keeps what could not be applied to it.
+static int parked_count(struct scan *s, struct control *c, struct err *e)
 {
     char stream[160];
+    struct rows rows;
+    long long towards_legacy = 0;
+    struct entity_report *r = s->report;
     stream_name(r->entity, SIDE_LEGACY, stream, sizeof stream);
     struct value p = value_set(str_of(stream));
-    return control_number(c,
-                          "SELECT count(*) FROM ficus.parked WHERE state IN ('parked','retry')"
-                          " AND stream = $1",
-                          &p, 1, &r->parked, e);
+    if (control_number(c,
+                       "SELECT count(*) FROM ficus.parked WHERE state IN ('parked','retry')"
+                       " AND stream = $1",
+                       &p, 1, &r->parked, e))
+        return -1;
+    stream_name(r->entity, SIDE_NEW, stream, sizeof stream);
+    p = value_set(str_of(stream));
+    arena_reset(s->chunk);
+    if (odbc_query(s->odbc,
+                   STR("SELECT COUNT(*) FROM ficus_parked WHERE state IN ('parked','retry')"
+                       " AND stream = ?"),
+                   &p, 1, s->chunk, 1, &rows, e))
+        return err_prefix(e, "parked events of the legacy");
+    if (rows.nrows != 1 || !str_to_int(value_str(rows.cells[0]), 0, INT64_MAX, &towards_legacy))
+        return err_set(e, ERR_INTERNAL, "parked events cannot be counted");
+    r->parked += towards_legacy;
+    return 0;
 }
 
 static int one_entity(struct scan *s, struct control *c, const char *run, struct err *e)
@@ -75,7 +92,7 @@ static int one_entity(struct scan *s, struct control *c, const char *run, struct
     if (reader_init(&s->side[SIDE_LEGACY], s->entity, SIDE_LEGACY, s->odbc, NULL, e) ||
         reader_init(&s->side[SIDE_NEW], s->entity, SIDE_NEW, NULL, s->pg, e) ||
         scan_side(s, SIDE_LEGACY, e) || scan_side(s, SIDE_NEW, e) || settle(s, e) ||
-        parked_count(c, r, e))
+        parked_count(s, c, e))
         return -1;
     r->complete = !s->overflow && r->unsettled == 0;
     return record_entity(c, run, r, e);

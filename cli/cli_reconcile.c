@@ -25,7 +25,18 @@ static bool stored_on_both(const struct entity *en)
     return en->sides[SIDE_LEGACY].root && en->sides[SIDE_NEW].root;
 }
 
-// Which entities: those named, those of --group, else all that both sides store.
+static int add(const struct entity *en, const struct entity **out, long *n)
+{
+    if (*n == ENTITIES_MAX) {
+        fprintf(stderr, "ficus reconcile: more than %d entities; name some\n", ENTITIES_MAX);
+        return -1;
+    }
+    out[(*n)++] = en;
+    return 0;
+}
+
+// Which entities: those named, those of --group, else all that both sides store. -1: told why
+// not; nothing to compare is no proof of anything.
 static long choose(const struct cli *c, const struct cli_env *env, const struct entity **out)
 {
     const char *name = cli_option(c, "group");
@@ -35,20 +46,24 @@ static long choose(const struct cli *c, const struct cli_env *env, const struct 
         fprintf(stderr, "ficus reconcile: no group '%s'\n", name);
         return -1;
     }
-    for (size_t i = 0; g && i < g->nentities && n < ENTITIES_MAX; i++)
-        out[n++] = g->entities[i];
+    for (size_t i = 0; g && i < g->nentities; i++)
+        if (add(g->entities[i], out, &n))
+            return -1;
     for (unsigned i = 0; i < c->nargs; i++) {
         const struct entity *en = entity_find(env->set, str_of(c->args[i]));
         if (!en || !stored_on_both(en)) {
             fprintf(stderr, "ficus reconcile: no entity '%s' that both sides store\n", c->args[i]);
             return -1;
         }
-        out[n++] = en;
+        if (add(en, out, &n))
+            return -1;
     }
-    for (size_t i = 0; !g && c->nargs == 0 && i < entity_count(env->set) && n < ENTITIES_MAX; i++)
-        if (stored_on_both(entity_at(env->set, i)))
-            out[n++] = entity_at(env->set, i);
-    return n;
+    for (size_t i = 0; !g && c->nargs == 0 && i < entity_count(env->set); i++)
+        if (stored_on_both(entity_at(env->set, i)) && add(entity_at(env->set, i), out, &n))
+            return -1;
+    if (n == 0)
+        fputs("ficus reconcile: no entity is stored on both sides: nothing to compare\n", stderr);
+    return n > 0 ? n : -1;
 }
 
 static json_t *value_json(struct value v)

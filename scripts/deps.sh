@@ -10,7 +10,7 @@ cd "$(dirname "$0")/.."
 PYTHON=${PYTHON:-/usr/bin/python3}
 export DEBIAN_FRONTEND=noninteractive
 
-PACKAGES="build-essential pkg-config libevent-dev libpq-dev unixodbc-dev libsqliteodbc
+PACKAGES="build-essential pkg-config libevent-dev libpq-dev unixodbc-dev unixodbc libsqliteodbc
 odbc-mariadb odbc-postgresql libjansson-dev librdkafka-dev libssl-dev libcrypt-dev
 uthash-dev libxxhash-dev libcmocka-dev clang clang-14 libclang-rt-14-dev clang-format
 clang-tidy cppcheck mariadb-server postgresql-15 sqlite3 python3-pytest python3-venv
