@@ -41,7 +41,8 @@ static int take_over(struct applier *ap, struct part *p, struct arena *a, struct
     if (rows.nrows != 1 || !str_to_int(value_str(rows.cells[0]), 0, INT64_MAX, &next) ||
         !str_to_int(value_str(rows.cells[1]), 1, INT64_MAX, &p->epoch) ||
         !str_to_int(value_str(rows.cells[2]), 0, INT64_MAX, &p->term) ||
-        !str_to_int(value_str(rows.cells[3]), 0, INT64_MAX, &p->through))
+        !str_to_int(value_str(rows.cells[3]), 0, INT64_MAX, &p->through) ||
+        !str_to_int(value_str(rows.cells[4]), 0, INT64_MAX, &p->opened))
         return err_set(e, ERR_SCHEMA, "the position of %s/%s cannot be read", stream, part);
     p->next = next;
     p->paused = atomic_load(&ap->s->streams[ap->from][p->entity].paused);
@@ -304,9 +305,9 @@ static int prepare(struct applier *ap, struct err *e)
     ap->items = calloc(n + 1, sizeof *ap->items);
     ap->controls = calloc(n, sizeof *ap->controls);
     ap->order = calloc(n + 1, sizeof *ap->order);
-    ap->owned = calloc(ap->s->nentities + 1, sizeof *ap->owned);
+    ap->fences = calloc(ap->s->nentities + 1, sizeof *ap->fences);
     ap->arena = arena_create(0);
-    if (!ap->parts || !ap->messages || !ap->items || !ap->controls || !ap->order || !ap->owned ||
+    if (!ap->parts || !ap->messages || !ap->items || !ap->controls || !ap->order || !ap->fences ||
         !ap->arena || keymap_init(&ap->keys, false, e) || keymap_init(&ap->parked, true, e))
         return err_memory(e);
     ap->refused = -1;
@@ -340,7 +341,7 @@ static void release(struct applier *ap)
     free(ap->items);
     free(ap->controls);
     free(ap->order);
-    free(ap->owned);
+    free(ap->fences);
     free(ap);
 }
 

@@ -85,7 +85,10 @@ static int take_message(struct applier *ap, const struct kafka_message *m, struc
 {
     struct err bad = {0};
     struct item *it = &ap->items[ap->nitems];
-    *it = (struct item){.message = m, .entity = p->entity, .part = (size_t)(p - ap->parts)};
+    *it = (struct item){.message = m,
+                        .entity = p->entity,
+                        .part = (size_t)(p - ap->parts),
+                        .opened = p->new_opened};
     if (event_decode(ap->s->entities[p->entity], ap->from, m, ap->arena, &it->event, &bad)) {
         if (bad.code == ERR_MEMORY) {
             *e = bad;
@@ -100,6 +103,7 @@ static int take_message(struct applier *ap, const struct kafka_message *m, struc
         p->new_term = it->event.change.term;
         if (it->event.through > p->new_through)
             p->new_through = it->event.through;
+        fence_opened(ap, p, it->event.marker);
         if (!str_eqz(it->event.marker, MARKER_HEARTBEAT))
             ap->controls[ap->ncontrols++] = (struct control_item){it->event.marker, it->part};
     }
@@ -117,6 +121,7 @@ int batch_take(struct applier *ap, size_t n, struct err *e)
         p->new_next = p->pending ? p->pend_next : p->next;
         p->new_term = p->pending ? p->pend_term : p->term;
         p->new_through = p->pending ? p->pend_through : p->through;
+        p->new_opened = p->pending ? p->pend_opened : p->opened;
     }
     for (size_t i = 0; i < n; i++) {
         const struct kafka_message *m = &ap->messages[i];
@@ -149,6 +154,7 @@ bool batch_waits(struct applier *ap)
         p->pend_next = p->new_next;
         p->pend_term = p->new_term;
         p->pend_through = p->new_through;
+        p->pend_opened = p->new_opened;
         any |= p->pending;
     }
     if (any && !ap->pending_ns)
@@ -237,7 +243,7 @@ static int rows_of_kind(struct applier *ap, size_t entity, bool remove, struct e
 
 static int move_position(struct applier *ap, const struct part *p, struct err *e)
 {
-    char n[6][24];
+    char n[7][24];
     long long changed = 0;
     snprintf(n[0], 24, "%lld", (long long)p->new_next);
     snprintf(n[1], 24, "%lld", p->new_term);
@@ -245,11 +251,12 @@ static int move_position(struct applier *ap, const struct part *p, struct err *e
     snprintf(n[3], 24, "%d", p->partition);
     snprintf(n[4], 24, "%lld", (long long)p->next);
     snprintf(n[5], 24, "%lld", p->epoch);
+    snprintf(n[6], 24, "%lld", p->new_opened);
     const char *stream = ap->s->streams[ap->from][p->entity].stream;
-    struct value v[] = {value_set(str_of(n[0])),   value_set(str_of(n[1])), value_set(str_of(n[2])),
-                        value_set(str_of(stream)), value_set(str_of(n[3])), value_set(str_of(n[4])),
-                        value_set(str_of(n[5]))};
-    if (sink_exec(ap->sink, SINK_POSITION_MOVE, v, 7, &changed, e))
+    struct value v[] = {value_set(str_of(n[0])), value_set(str_of(n[1])),   value_set(str_of(n[2])),
+                        value_set(str_of(n[6])), value_set(str_of(stream)), value_set(str_of(n[3])),
+                        value_set(str_of(n[4])), value_set(str_of(n[5]))};
+    if (sink_exec(ap->sink, SINK_POSITION_MOVE, v, 8, &changed, e))
         return -1;
     return changed == 1 ? 0
                         : err_set(e, ERR_STALE, "%s partition %d: another applier took over",
@@ -303,6 +310,7 @@ static void count(struct applier *ap)
         p->next = p->new_next;
         p->term = p->new_term;
         p->through = p->new_through;
+        p->opened = p->new_opened;
     }
     for (size_t i = 0; i < ap->nitems; i++) {
         const struct item *it = &ap->items[i];

@@ -10,20 +10,29 @@
 
 #define PARTS_MAX 4096
 
-// One partition that this applier owns. What the sink's row holds: next, epoch, term, through.
+// One partition that this applier owns. What the sink's row holds: next, epoch, term, through,
+// opened.
 struct part {
     size_t entity;
     int32_t partition;
     int64_t next; // expected in the sink
     long long epoch, term, through;
+    long long opened;  // epoch of the source's last opening that this partition has told of
     bool paused;       // its messages are passed over
     bool fetch_paused; // and not fetched either
     bool in_batch;     // has messages in the batch at hand; then what it moves to:
     int64_t new_next;
-    long long new_term, new_through;
+    long long new_term, new_through, new_opened;
     bool pending; // moved by heartbeats only, which wait a little for company: to
     int64_t pend_next;
-    long long pend_term, pend_through;
+    long long pend_term, pend_through, pend_opened;
+};
+
+// What a store says of a group.
+struct fence {
+    bool known;
+    bool writable;
+    long long opened; // by this epoch; 0: never
 };
 
 // A message of the batch that changes a row, or is parked.
@@ -31,8 +40,9 @@ struct item {
     struct event event;
     const struct kafka_message *message;
     size_t entity, part;
+    long long opened;   // of its partition, where it stands
     bool superseded;    // a later item of the same key stands for it
-    bool refused;       // the sink owns the entity's group: see apply_fence.c
+    bool refused;       // older than what the sink's store was opened with: see apply_fence.c
     const char *reason; // not NULL: to be parked
     char sqlstate[6];
     struct str detail;
@@ -60,7 +70,7 @@ struct applier {
     struct control_item *controls; // batch_max
     size_t ncontrols;
     size_t *order;            // batch_max: items of one entity and kind
-    bool *owned;              // by entity, of the batch: the sink owns its group
+    struct fence *fences;     // by entity, of the batch
     struct keymap keys;       // (entity, key) -> item, of the batch
     struct keymap parked;     // (entity, key): has parked events
     size_t nparked, nwaiting; // open parked events, and those waiting for a parent
@@ -88,12 +98,16 @@ int batch_rows(struct applier *ap, size_t entity, bool remove, size_t lo, size_t
 int apply_stop_entity(struct applier *ap, size_t entity, const char *reason,
                       struct err *e) FICUS_MUST_CHECK;
 
-// Whether the sink's store is the one that may be written by clients now: then it takes nothing
-// of this entity from the other side. Inside the sink's transaction; holds the group's fence
-// shared until that ends, so no transfer opens the store in between.
-int fence_owned(struct applier *ap, size_t entity, bool *owned, struct err *e) FICUS_MUST_CHECK;
-// Marks the batch's items of such entities as refused.
+// The fence of an entity's group in the sink's store, read inside the sink's transaction, which
+// holds it shared until it ends: no transfer opens the store in between.
+int fence_read(struct applier *ap, size_t entity, struct fence *out,
+               struct err *e) FICUS_MUST_CHECK;
+// Whether that store takes no change that stood where its partition had told of `opened`.
+bool fence_refuses(const struct fence *f, long long opened);
+// Marks the batch's items that are not taken.
 int fence_refuse(struct applier *ap, struct err *e) FICUS_MUST_CHECK;
+// A marker of the source's opening: the partition has told of it, if it is of this group.
+void fence_opened(struct applier *ap, struct part *p, struct str marker);
 
 // Keys with open parked events, from the sink.
 int park_load(struct applier *ap, struct err *e) FICUS_MUST_CHECK;

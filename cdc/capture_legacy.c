@@ -15,6 +15,7 @@
 #include "cdc/hold.h"
 #include "cdc/keymap.h"
 #include "cdc/leader.h"
+#include "cdc/opening.h"
 #include "migrations/ddl.h"
 
 #include <stdio.h>
@@ -203,7 +204,8 @@ static int release_held(struct capture *c, struct err *e)
     size_t n;
     while ((entity = hold_resumed(&c->hold)) >= 0) {
         arena_reset(c->block);
-        if (hold_page(&c->hold, (size_t)entity, c->block, keys, &n, e))
+        if (opening_tell(&c->pub, entity, c->db, NULL, e) ||
+            hold_page(&c->hold, (size_t)entity, c->block, keys, &n, e))
             return -1;
         for (size_t i = 0; i < n; i++) {
             slots[i] = (struct slot){.key = keys[i], .entity = (size_t)entity};
@@ -326,7 +328,7 @@ static int forward_markers(struct capture *c, struct err *e)
             return -1;
     }
     for (size_t i = 0; i < c->nmarkers; i++)
-        if (publish_control(&c->pub, c->markers[i], changelog_low(c->log), e))
+        if (opening_pass(&c->pub, c->markers[i], changelog_low(c->log), e))
             return -1;
     c->nmarkers = 0;
     return 0;
@@ -511,6 +513,8 @@ static int lead(struct capture *c, struct err *e)
     if (open_all(c, e))
         return -1;
     log_info(&ctx, "leading, term %lld, from changelog row %lld", c->leader.term, c->saved);
+    if (opening_tell(&c->pub, -1, c->db, NULL, e))
+        return -1;
     desk_lead(c->s->desks[SIDE_LEGACY], true);
     while (!sync_stopping(c->s))
         if (turn(c, e))

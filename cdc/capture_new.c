@@ -14,6 +14,7 @@
 #include "cdc/drift.h"
 #include "cdc/hold.h"
 #include "cdc/leader.h"
+#include "cdc/opening.h"
 #include "connectors/postgres/pg_stream.h"
 #include "migrations/type.h"
 
@@ -224,7 +225,8 @@ static int release_held(struct capture *c, struct err *e)
     size_t n;
     while (!c->in_transaction && (entity = hold_resumed(&c->hold)) >= 0) {
         arena_reset(c->row);
-        if (hold_page(&c->hold, (size_t)entity, c->row, keys, &n, e))
+        if (opening_tell(&c->pub, entity, NULL, c->reads, e) ||
+            hold_page(&c->hold, (size_t)entity, c->row, keys, &n, e))
             return -1;
         c->releasing = true;
         int result = release_page(c, entity, keys, n, e);
@@ -382,7 +384,7 @@ static int take(struct capture *c, const struct pgoutput_message *m, struct err 
     case PGOUTPUT_MESSAGE:
         // Everything of an earlier commit is out: what is read again after this is known.
         return strcmp(m->prefix, "ficus.marker") == 0
-                   ? publish_control(&c->pub, m->content, (long long)c->commit_lsn, e)
+                   ? opening_pass(&c->pub, m->content, (long long)c->commit_lsn, e)
                    : 0;
     case PGOUTPUT_TYPE: return 0;
     }
@@ -559,6 +561,8 @@ static int lead(struct capture *c, struct err *e)
         return -1;
     log_info(&ctx, "leading, term %lld, from %s", c->leader.term,
              c->leader.published[0] ? c->leader.published : "a new slot");
+    if (opening_tell(&c->pub, -1, NULL, c->reads, e))
+        return -1;
     desk_lead(c->s->desks[SIDE_NEW], true);
     while (!sync_stopping(c->s))
         if (turn(c, e))

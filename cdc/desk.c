@@ -17,7 +17,7 @@ struct desk {
     pthread_cond_t changed;
     bool leads;
     atomic_bool open; // keys are being noted
-    bool overflow;    // a key could not be noted: the chunk must be read again
+    bool spoiled;     // the chunk must be read again: a key could not be noted, or desk_spoil
     size_t entity;
     struct keymap seen;
     enum chunk_state state;
@@ -84,7 +84,7 @@ int desk_window(struct desk *d, size_t entity, struct err *e)
     pthread_mutex_lock(&d->lock);
     keymap_reset(&d->seen);
     d->entity = entity;
-    d->overflow = false;
+    d->spoiled = false;
     if (d->leads)
         atomic_store(&d->open, true);
     else
@@ -101,7 +101,14 @@ void desk_note(struct desk *d, size_t entity, struct str key)
         return;
     pthread_mutex_lock(&d->lock);
     if (d->entity == entity && keymap_add(&d->seen, 0, key, 0, &slot, &added, NULL))
-        d->overflow = true;
+        d->spoiled = true;
+    pthread_mutex_unlock(&d->lock);
+}
+
+void desk_spoil(struct desk *d)
+{
+    pthread_mutex_lock(&d->lock);
+    d->spoiled = true;
     pthread_mutex_unlock(&d->lock);
 }
 
@@ -174,7 +181,7 @@ int desk_serve(struct desk *d, struct publisher *p, uint64_t reached, struct err
 {
     int result = 0;
     pthread_mutex_lock(&d->lock);
-    if (d->state == CHUNK_READY && d->overflow) {
+    if (d->state == CHUNK_READY && d->spoiled) {
         set_state_locked(d, CHUNK_FAILED);
     } else if (d->state == CHUNK_READY && d->chunk->after <= reached) {
         result = emit_locked(d, p, e);

@@ -4,6 +4,30 @@
 
 #include "cdc/event.h"
 
+#include <stdio.h>
+#include <string.h>
+
+#define OPENED "opened-"
+
+void marker_opened(char out[MARKER_OPENED_MAX], long long epoch, const char *group)
+{
+    snprintf(out, MARKER_OPENED_MAX, OPENED "%lld-%.64s", epoch, group);
+}
+
+bool marker_is_opened(struct str marker, long long *epoch, struct str *group)
+{
+    size_t at = strlen(OPENED), digits = 0;
+    if (marker.len <= at || memcmp(marker.data, OPENED, at) != 0)
+        return false;
+    while (at + digits < marker.len && marker.data[at + digits] != '-')
+        digits++;
+    if (at + digits >= marker.len ||
+        !str_to_int(str_n(marker.data + at, digits), 1, INT64_MAX, epoch))
+        return false;
+    *group = str_n(marker.data + at + digits + 1, marker.len - at - digits - 1);
+    return true;
+}
+
 int marker_send_legacy(struct odbc_conn *c, const char *marker, struct err *e)
 {
     struct value p = value_set(str_of(marker));

@@ -82,7 +82,7 @@ struct str park_text(struct str s, size_t max, struct arena *a)
 
 int park_write(struct applier *ap, const struct item *it, struct err *e)
 {
-    char part[16], offset[24];
+    char part[16], offset[24], opened[24];
     const struct stream_stat *st = &ap->s->streams[ap->from][it->entity];
     const struct kafka_message *m = it->message;
     struct log_ctx entity = {"park", ap->s->entities[it->entity]->name, NULL};
@@ -96,6 +96,7 @@ int park_write(struct applier *ap, const struct item *it, struct err *e)
     }
     snprintf(part, sizeof part, "%d", m->partition);
     snprintf(offset, sizeof offset, "%lld", (long long)m->offset);
+    snprintf(opened, sizeof opened, "%lld", it->opened);
     struct str key = park_text(it->event.change.key, 512, ap->arena);
     struct str image = park_text(m->value, IMAGE_MAX, ap->arena);
     struct str detail = park_text(it->detail, 1000, ap->arena);
@@ -107,14 +108,15 @@ int park_write(struct applier *ap, const struct item *it, struct err *e)
                         value_set(str_of(it->reason)),
                         value_set(detail),
                         value_set(str_of(it->sqlstate)),
-                        value_set(image)};
+                        value_set(image),
+                        value_set(str_of(opened))};
     // A child that waits for its parent, or an event behind another, is no news.
     bool quiet = strcmp(it->reason, "waits") == 0 || strcmp(it->reason, "behind") == 0;
     if (!quiet || log_get_level() >= LOG_DEBUG)
         log_write(quiet ? LOG_DEBUG : LOG_WARN, &entity, "%s offset %s/%s: parked (%s): %.*s",
                   st->stream, part, offset, it->reason, (int)(detail.len < 200 ? detail.len : 200),
                   detail.data);
-    return sink_once(ap->sink, SINK_PARK, v, 9, 3, e);
+    return sink_once(ap->sink, SINK_PARK, v, 10, 3, e);
 }
 
 // --- retry
@@ -217,13 +219,13 @@ static bool owned(const struct applier *ap, size_t entity, const struct rows *ro
     return true;
 }
 
-// The store owns the group by now: its rows are newer than what was parked.
+// The store was opened since: its rows are newer than what was parked.
 static int refuse_key(struct applier *ap, const struct rows *rows, struct err *e)
 {
     for (size_t i = 0; i < rows->nrows; i++) {
         struct value v[] = {value_set(STR("parked")), value_set(STR("refused")),
-                            value_set(STR("this store owns the group now and takes nothing from"
-                                          " the other side; drop it, or roll back first")),
+                            value_set(STR("this store was opened for writing after the event was"
+                                          " sent: its row is newer; drop the event")),
                             value_set(STR("")), *rows_at(rows, i, 0)};
         if (sink_exec(ap->sink, SINK_PARKED_SET, v, 5, NULL, e))
             return -1;
@@ -234,11 +236,18 @@ static int refuse_key(struct applier *ap, const struct rows *rows, struct err *e
 static int retry_rows(struct applier *ap, size_t entity, struct str key, const struct rows *rows,
                       unsigned *done, struct err *e)
 {
-    bool fenced;
+    struct fence f;
+    bool fenced = false;
     if (!owned(ap, entity, rows))
         return 0;
-    if (fence_owned(ap, entity, &fenced, e))
+    if (fence_read(ap, entity, &f, e))
         return -1;
+    for (size_t i = 0; i < rows->nrows; i++) {
+        long long opened;
+        if (!str_to_int(value_str(*rows_at(rows, i, 6)), 0, INT64_MAX, &opened))
+            opened = 0;
+        fenced |= fence_refuses(&f, opened);
+    }
     return fenced ? refuse_key(ap, rows, e) : retry_key(ap, entity, key, rows, done, e);
 }
 

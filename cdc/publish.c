@@ -112,23 +112,28 @@ int publish_change(struct publisher *p, size_t entity, const struct change *c, s
     return 0;
 }
 
-int publish_control(struct publisher *p, struct str marker, long long through, struct err *e)
+int publish_control_to(struct publisher *p, size_t entity, struct str marker, long long through,
+                       struct err *e)
 {
     char text[24];
     snprintf(text, sizeof text, "%lld", through);
     struct kafka_header h[] = {
         {"ficus-term", str_of(p->term)}, {"ficus-marker", marker}, {"ficus-through", str_of(text)}};
-    for (size_t i = 0; i < p->sync->nentities; i++) {
-        if (p->held && p->held[i])
-            continue;
-        buf_reset(&p->key);
-        event_marker_key(p->sync->entities[i], &p->key);
-        if (buf_check(&p->key, e))
+    buf_reset(&p->key);
+    event_marker_key(p->sync->entities[entity], &p->key);
+    if (buf_check(&p->key, e))
+        return -1;
+    for (int32_t part = 0; part < p->partitions[entity]; part++)
+        if (produce(p, entity, part, (struct str){0}, h, through >= 0 ? 3 : 2, e))
             return -1;
-        for (int32_t part = 0; part < p->partitions[i]; part++)
-            if (produce(p, i, part, (struct str){0}, h, through >= 0 ? 3 : 2, e))
-                return -1;
-    }
+    return 0;
+}
+
+int publish_control(struct publisher *p, struct str marker, long long through, struct err *e)
+{
+    for (size_t i = 0; i < p->sync->nentities; i++)
+        if (!(p->held && p->held[i]) && publish_control_to(p, i, marker, through, e))
+            return -1;
     return 0;
 }
 

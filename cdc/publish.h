@@ -39,6 +39,9 @@ int publish_change(struct publisher *p, size_t entity, const struct change *c,
 // To every partition of every topic of the side. `through` -1: none.
 int publish_control(struct publisher *p, struct str marker, long long through,
                     struct err *e) FICUS_MUST_CHECK;
+// To one entity's partitions, held or not.
+int publish_control_to(struct publisher *p, size_t entity, struct str marker, long long through,
+                       struct err *e) FICUS_MUST_CHECK;
 // The source's position once all that was produced so far is acknowledged.
 void publisher_mark(struct publisher *p, uint64_t position);
 int publisher_poll(struct publisher *p, unsigned ms, struct err *e) FICUS_MUST_CHECK;

@@ -11,13 +11,14 @@
 enum sink_statement {
     SINK_POSITION_INIT, // once: (stream, part)
     SINK_POSITION_TAKE, // (stream, part): epoch + 1
-    SINK_POSITION_READ, // (stream, part) -> next, epoch, term, through
-    SINK_POSITION_MOVE, // (next, term, through, stream, part, expected, epoch)
+    SINK_POSITION_READ, // (stream, part) -> next, epoch, term, through, opened
+    SINK_POSITION_MOVE, // (next, term, through, opened, stream, part, expected, epoch)
     SINK_MARKER,        // once: (marker, stream, part)
-    SINK_PARK,          // once: (stream, part, offset, entity, k, reason, detail, sqlstate, image)
+    SINK_PARK,          // once: (stream, part, offset, entity, k, reason, detail, sqlstate, image,
+                        // opened)
     SINK_PARKED_KEYS,   // () -> entity, k, count, waits: keys that are parked
     SINK_PARKED_DUE,    // (id) -> stream, k, id: asked to be retried, or waiting and beyond `id`
-    SINK_PARKED_OF_KEY, // (stream, k) -> id, part, offset, image, state, reason, in order
+    SINK_PARKED_OF_KEY, // (stream, k) -> id, part, offset, image, state, reason, opened
     SINK_PARKED_SET,    // (state, reason, detail, sqlstate, id)
     SINK_STATEMENTS,
 };

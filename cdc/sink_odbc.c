@@ -20,14 +20,14 @@ static const char *const sql[SINK_STATEMENTS] = {
                            "(SELECT 1 FROM ficus_position WHERE stream = ? AND part = ?)",
     [SINK_POSITION_TAKE] = "UPDATE ficus_position SET epoch = epoch + 1"
                            " WHERE stream = ? AND part = ?",
-    [SINK_POSITION_READ] = "SELECT next, epoch, term, through FROM ficus_position"
+    [SINK_POSITION_READ] = "SELECT next, epoch, term, through, opened FROM ficus_position"
                            " WHERE stream = ? AND part = ?",
-    [SINK_POSITION_MOVE] = "UPDATE ficus_position SET next = ?, term = ?, through = ?"
+    [SINK_POSITION_MOVE] = "UPDATE ficus_position SET next = ?, term = ?, through = ?, opened = ?"
                            " WHERE stream = ? AND part = ? AND next = ? AND epoch = ?",
     [SINK_MARKER] = "INSERT INTO ficus_marker (marker, stream, part) SELECT ?, ?, ?" ONCE
                     "(SELECT 1 FROM ficus_marker WHERE marker = ? AND stream = ? AND part = ?)",
     [SINK_PARK] = "INSERT INTO ficus_parked (stream, part, offset_no, entity, k, reason, detail,"
-                  " sql_state, after_image) SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?" ONCE
+                  " sql_state, after_image, opened) SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?" ONCE
                   "(SELECT 1 FROM ficus_parked WHERE stream = ? AND part = ? AND offset_no = ?)",
     [SINK_PARKED_KEYS] = "SELECT entity, k, COUNT(*), SUM(CASE WHEN reason = 'waits' THEN 1"
                          " ELSE 0 END) FROM ficus_parked WHERE state IN ('parked','retry')"
@@ -39,7 +39,7 @@ static const char *const sql[SINK_STATEMENTS] = {
                         " AND (SUM(CASE WHEN reason = 'waits' THEN 1 ELSE 0 END) > 0 OR"
                         " SUM(CASE WHEN reason <> 'behind' THEN 1 ELSE 0 END) = 0))"
                         " ORDER BY MIN(id) LIMIT 500",
-    [SINK_PARKED_OF_KEY] = "SELECT id, part, offset_no, after_image, state, reason"
+    [SINK_PARKED_OF_KEY] = "SELECT id, part, offset_no, after_image, state, reason, opened"
                            " FROM ficus_parked WHERE stream = ? AND k = ?"
                            " AND state IN ('parked','retry') ORDER BY part, offset_no",
     [SINK_PARKED_SET] = "UPDATE ficus_parked SET state = ?, reason = ?, detail = ?, sql_state = ?"

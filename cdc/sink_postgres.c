@@ -20,15 +20,17 @@ static const char *const sql[SINK_STATEMENTS] = {
                            " VALUES ($1, $2::int, 0, 0) ON CONFLICT DO NOTHING",
     [SINK_POSITION_TAKE] = "UPDATE ficus.position SET epoch = epoch + 1, at = now()"
                            " WHERE stream = $1 AND part = $2::int",
-    [SINK_POSITION_READ] = "SELECT next, epoch, term, through FROM ficus.position"
+    [SINK_POSITION_READ] = "SELECT next, epoch, term, through, opened FROM ficus.position"
                            " WHERE stream = $1 AND part = $2::int",
     [SINK_POSITION_MOVE] = "UPDATE ficus.position SET next = $1::bigint, term = $2::bigint,"
-                           " through = $3::bigint, at = now() WHERE stream = $4"
-                           " AND part = $5::int AND next = $6::bigint AND epoch = $7::bigint",
+                           " through = $3::bigint, opened = $4::bigint, at = now()"
+                           " WHERE stream = $5 AND part = $6::int AND next = $7::bigint"
+                           " AND epoch = $8::bigint",
     [SINK_MARKER] = "INSERT INTO ficus.marker (marker, stream, part) VALUES ($1, $2, $3::int)"
                     " ON CONFLICT DO NOTHING",
     [SINK_PARK] = "INSERT INTO ficus.parked (stream, part, offset_no, entity, k, reason, detail,"
-                  " sqlstate, after_image) VALUES ($1, $2::int, $3::bigint, $4, $5, $6, $7, $8, $9)"
+                  " sqlstate, after_image, opened) VALUES ($1, $2::int, $3::bigint, $4, $5, $6,"
+                  " $7, $8, $9, $10::bigint)"
                   " ON CONFLICT DO NOTHING",
     [SINK_PARKED_KEYS] = "SELECT entity, k, count(*), count(*) FILTER (WHERE reason = 'waits')"
                          " FROM ficus.parked WHERE state IN ('parked','retry')"
@@ -39,7 +41,7 @@ static const char *const sql[SINK_STATEMENTS] = {
         " HAVING bool_or(state = 'retry') OR (min(id) > $1::bigint AND"
         " (bool_or(reason = 'waits') OR bool_and(reason = 'behind')))"
         " ORDER BY min(id) LIMIT 500",
-    [SINK_PARKED_OF_KEY] = "SELECT id, part, offset_no, after_image, state, reason"
+    [SINK_PARKED_OF_KEY] = "SELECT id, part, offset_no, after_image, state, reason, opened"
                            " FROM ficus.parked WHERE stream = $1 AND k = $2"
                            " AND state IN ('parked','retry') ORDER BY part, offset_no",
     [SINK_PARKED_SET] = "UPDATE ficus.parked SET state = $1, reason = $2, detail = $3,"

@@ -28,6 +28,9 @@ void desk_destroy(struct desk *d);
 // --- capture thread
 void desk_lead(struct desk *d, bool leads); // a chunk in hand fails when it stops leading
 void desk_note(struct desk *d, size_t entity, struct str key); // emitted just now
+// The side was opened just now: a chunk read before that may lack what came from the other side,
+// so it is read again.
+void desk_spoil(struct desk *d);
 // Emits a waiting chunk when the stream has reached it, reports one that is acknowledged.
 int desk_serve(struct desk *d, struct publisher *p, uint64_t reached,
                struct err *e) FICUS_MUST_CHECK;

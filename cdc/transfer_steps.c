@@ -280,6 +280,15 @@ static int fence_legacy_check(struct attempt *t, struct odbc_conn *c, bool open,
     return result;
 }
 
+// In the transaction that opens the legacy: capture passes it on to every partition.
+static int tell_opened(const struct attempt *t, struct odbc_conn *c, struct err *e)
+{
+    char marker[MARKER_OPENED_MAX];
+    marker_opened(marker, t->epoch, t->group->name);
+    struct value p = value_set(str_of(marker));
+    return odbc_exec(c, str_of(odbc_dbms(c)->changelog_marker_sql), &p, 1, NULL, e);
+}
+
 static int fence_legacy(struct attempt *t, bool open, struct err *e)
 {
     char epoch[24];
@@ -288,14 +297,15 @@ static int fence_legacy(struct attempt *t, bool open, struct err *e)
     if (!c || epoch_text(t, epoch, e) || odbc_begin(c, true, e))
         return -1;
     const struct dbms *d = odbc_dbms(c);
-    struct value p[] = {value_set(str_of(epoch)), value_set(str_of(t->group->name)),
-                        value_set(str_of(epoch))};
-    if (odbc_exec(c, str_of(open ? d->fence_open_sql : d->fence_seal_sql), p, 3, &changed, e) ||
-        (changed != 1 && fence_legacy_check(t, c, open, e))) {
+    struct value at = value_set(str_of(epoch)), group = value_set(str_of(t->group->name));
+    struct value seal[] = {at, group, at}, opening[] = {at, at, group, at};
+    int result = open ? odbc_exec(c, str_of(d->fence_open_sql), opening, 4, &changed, e)
+                      : odbc_exec(c, str_of(d->fence_seal_sql), seal, 3, &changed, e);
+    if (result == 0)
+        result = changed != 1 ? fence_legacy_check(t, c, open, e) : open ? tell_opened(t, c, e) : 0;
+    if (result)
         odbc_rollback(c);
-        return -1;
-    }
-    return odbc_commit(c, e);
+    return result ? -1 : odbc_commit(c, e);
 }
 
 static int fence(struct attempt *t, enum side s, bool open, struct err *e)

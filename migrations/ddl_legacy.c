@@ -35,11 +35,30 @@ static int run_text(struct install_job *j, struct buf *text, struct err *e)
     return rc;
 }
 
+static int add_column(struct install_job *j, const struct dbms_added_column *c, struct err *e)
+{
+    struct buf text = BUF_INIT;
+    struct rows rows;
+    struct value p = value_set(str_of(c->table));
+    if (odbc_query(j->c, str_of(j->d->columns_sql), &p, 1, j->a, 0, &rows, e) < 0)
+        return -1;
+    for (size_t i = 0; i < rows.nrows; i++)
+        if (str_eqz(value_str(*rows_at(&rows, i, 0)), c->name))
+            return 0;
+    buf_printf(&text, "ALTER TABLE %s ADD COLUMN %s %s", c->table, c->name, c->type);
+    return run_text(j, &text, e);
+}
+
 static int add_objects(struct install_job *j, struct err *e)
 {
     struct buf text = BUF_INIT;
     j->d->objects_ddl(&text);
-    return run_text(j, &text, e);
+    if (run_text(j, &text, e))
+        return -1;
+    for (const struct dbms_added_column *c = j->d->added_columns; c->table; c++)
+        if (add_column(j, c, e))
+            return -1;
+    return 0;
 }
 
 // The identity of this changelog: a store restored from elsewhere carries another one.

@@ -29,16 +29,30 @@
 #ifndef TRANSFERS
 #define TRANSFERS 2
 #endif
+#ifndef DIRECT
+#define DIRECT 1 /* programs that write the legacy directly */
+#endif
+#ifndef RESENDS
+#define RESENDS 1
+#endif
 #define LEGACY 0
 #define NEW    1
-#define MARKER 100 /* + epoch, in a stream */
+#define MARKER 100 /* + epoch, in a stream: "everything before this has arrived" */
+#define OPENED 200 /* + epoch, in a stream: "what follows was written after this opening" */
 
 /* the stores: fence row, the key's value, writers inside a transaction */
 bool writable[2];
 byte fence[2], value[2], inside[2];
-bool logged[2];       /* a change that capture has not read */
-byte marked[2];       /* a marker that capture has not read: its epoch */
-byte arrived[2];      /* newest marker that the sink of this store has committed */
+byte opened[2];       /* the epoch that opened it last; 0: never */
+/* what capture has not read, in the order of the changelog */
+bool earlier[2];      /* a change from before the last opening */
+byte telling[2];      /* the marker of that opening: its epoch */
+bool logged[2];       /* a change */
+byte marked[2];       /* a marker of a transfer: its epoch */
+bool again[2];        /* a restart made it read a stretch again: the row's present state */
+/* the sink of this store */
+byte arrived[2];      /* newest transfer marker that it has committed */
+byte told[2];         /* newest opening of the other side that it has heard of */
 chan stream[2] = [3] of { byte }; /* from that side */
 
 /* the control store */
@@ -114,17 +128,46 @@ end:
     od
 }
 
+/* an atomic step that waits for room would no longer be one */
+#define room nfull(stream[side])
+
 /* cdc/capture_*.c: changes are read before the markers that stand behind them */
 proctype capture(byte side)
 {
 end:
     do
-    :: atomic { logged[side] -> stream[side]!value[side]; logged[side] = false }
-    :: atomic { !logged[side] && marked[side] > 0 -> stream[side]!MARKER + marked[side]; marked[side] = 0 }
-    /* a restart reads again from an older position: the present state of the legacy */
-    :: atomic { side == LEGACY && resends < 1 -> resends++; logged[LEGACY] = true }
+    :: atomic { room && earlier[side] -> stream[side]!value[side]; earlier[side] = false }
+    :: atomic { room && !earlier[side] && telling[side] > 0 -> stream[side]!OPENED + telling[side]; telling[side] = 0 }
+    :: atomic { room && !earlier[side] && telling[side] == 0 && logged[side] -> stream[side]!value[side]; logged[side] = false }
+    :: atomic {
+        room && !earlier[side] && telling[side] == 0 && !logged[side] && marked[side] > 0 ->
+        stream[side]!MARKER + marked[side];
+        marked[side] = 0
+       }
+    :: atomic { room && again[side] -> stream[side]!value[side]; again[side] = false }
+    /* a restart: it tells of the last opening, then reads from an older position */
+    :: atomic {
+        room && side == LEGACY && resends < RESENDS ->
+        resends++;
+        again[LEGACY] = true;
+        if
+        :: opened[LEGACY] > 0 -> stream[LEGACY]!OPENED + opened[LEGACY]
+        :: else -> skip
+        fi
+       }
     od
 }
+
+/* cdc/apply_fence.c, fence_refuses() */
+#ifdef OWNER_TAKES_ALL
+#define takes(s) true
+#else
+#ifdef NO_OPENING
+#define takes(s) (!writable[s])
+#else
+#define takes(s) (!writable[s] && (opened[s] == 0 || told[s] > opened[s]))
+#endif
+#endif
 
 /* cdc/apply_batch.c, cdc/apply_fence.c: one transaction of the sink, its fence held shared */
 proctype apply(byte from)
@@ -135,13 +178,11 @@ end:
     :: atomic {
         stream[from]?m;
         if
-        :: m >= MARKER -> arrived[1 - from] = m - MARKER
-#ifdef OWNER_TAKES_ALL
-        :: m < MARKER -> value[1 - from] = m
-#else
-        :: m < MARKER && !writable[1 - from] -> value[1 - from] = m
-        :: m < MARKER && writable[1 - from] -> skip
-#endif
+        :: m >= OPENED && m - OPENED > told[1 - from] -> told[1 - from] = m - OPENED
+        :: m >= OPENED && m - OPENED <= told[1 - from] -> skip
+        :: m >= MARKER && m < OPENED -> arrived[1 - from] = m - MARKER
+        :: m < MARKER && takes(1 - from) -> value[1 - from] = m
+        :: m < MARKER && !(takes(1 - from)) -> skip
         fi;
         m = 0
        }
@@ -248,7 +289,14 @@ end:
     if crash :: true -> skip fi;
     atomic { inside[to] == 0 -> /* opening */
         if
-        :: fence[to] < e -> writable[to] = true; fence[to] = e; alone
+        :: fence[to] < e ->
+            writable[to] = true;
+            fence[to] = e;
+            opened[to] = e;
+            earlier[to] = earlier[to] || logged[to];
+            logged[to] = false;
+            telling[to] = e;
+            alone
         :: else -> goto start
         fi
     }
@@ -292,10 +340,16 @@ init
     byte i;
     atomic {
         writable[LEGACY] = true;
+#if FACADES > 0
         for (i : 1 .. FACADES) {
             run facade()
         }
-        run direct();
+#endif
+#if DIRECT > 0
+        for (i : 1 .. DIRECT) {
+            run direct()
+        }
+#endif
         run capture(LEGACY);
         run capture(NEW);
         run apply(LEGACY);

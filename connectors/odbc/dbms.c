@@ -10,6 +10,13 @@ const struct dbms *dbms_at(unsigned index)
     return index < sizeof(all) / sizeof(all[0]) ? all[index] : NULL;
 }
 
+const struct dbms_added_column dbms_added_columns[] = {
+    {"ficus_fence", "opened", "bigint NOT NULL DEFAULT 0"},
+    {"ficus_position", "opened", "bigint NOT NULL DEFAULT 0"},
+    {"ficus_parked", "opened", "bigint NOT NULL DEFAULT 0"},
+    {NULL, NULL, NULL},
+};
+
 const struct dbms *dbms_find(struct str name)
 {
     for (unsigned i = 0; dbms_at(i); i++)

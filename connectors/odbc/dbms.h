@@ -69,6 +69,12 @@ struct dbms_upsert {
 
 #define DBMS_MAX 4
 
+// A column that came later than its table: `type` is understood everywhere.
+struct dbms_added_column {
+    const char *table, *name, *type;
+};
+extern const struct dbms_added_column dbms_added_columns[]; // of the changelog's objects
+
 struct dbms {
     unsigned index;                   // its own, below DBMS_MAX: for tables of prepared texts
     const char *name;                 // "sqlite", "mariadb", "postgres"
@@ -103,6 +109,7 @@ struct dbms {
     // PostgreSQL's changes are read from its log and its objects are the control store's SQL.
     void (*objects_ddl)(struct buf *out);
     void (*objects_drop)(struct buf *out);
+    const struct dbms_added_column *added_columns; // to those objects, since; ends with NULLs
     // All triggers of one table for one entity; statements separated by "\n--\n".
     void (*trigger_ddl)(struct buf *out, const struct dbms_trigger *t);
     void (*trigger_drop)(struct buf *out, const struct dbms_trigger *t);
@@ -116,10 +123,12 @@ struct dbms {
 
     // Fence. Seal: takes it exclusively, one parameter group: (epoch, group, epoch).
     const char *fence_seal_sql; // UPDATE .. SET writable=0, epoch=? WHERE grp=? AND epoch<?
-    const char *fence_open_sql; // UPDATE .. SET writable=1, epoch=? WHERE grp=? AND epoch<?
+    const char *fence_open_sql; // .. SET writable=1, epoch=?, opened=? WHERE grp=? AND epoch<?
     const char *fence_read_sql; // (grp) -> writable, epoch
-    // The same, held shared until the transaction ends: a transfer waits for it.
+    // (grp) -> writable, epoch that opened it last; held shared until the transaction ends: a
+    // transfer waits for it.
     const char *fence_hold_sql;
+    const char *fence_openings_sql; // -> grp, epoch that opened it last, of those that were
     // Bounds how long this session waits for a lock; one %u, seconds. NULL: the driver's own.
     const char *lock_timeout_fmt;
     const char *fence_init_sql; // (grp, writable, epoch), does nothing when present

@@ -452,6 +452,7 @@ const struct dbms dbms_mariadb = {
     .column_type = column_type,
     .objects_ddl = objects_ddl,
     .objects_drop = objects_drop,
+    .added_columns = dbms_added_columns,
     .trigger_ddl = trigger_ddl,
     .trigger_drop = trigger_drop,
     .trigger_names_sql = "SELECT TRIGGER_NAME FROM information_schema.TRIGGERS"
@@ -460,9 +461,11 @@ const struct dbms dbms_mariadb = {
     .set_marks = set_marks,
     .clear_marks = "SET @ficus_origin = NULL, @ficus_epoch = NULL, @ficus_write_id = NULL",
     .fence_seal_sql = "UPDATE ficus_fence SET writable = 0, epoch = ? WHERE grp = ? AND epoch < ?",
-    .fence_open_sql = "UPDATE ficus_fence SET writable = 1, epoch = ? WHERE grp = ? AND epoch < ?",
+    .fence_open_sql = "UPDATE ficus_fence SET writable = 1, epoch = ?, opened = ?"
+                      " WHERE grp = ? AND epoch < ?",
+    .fence_openings_sql = "SELECT grp, opened FROM ficus_fence WHERE opened > 0",
     .fence_read_sql = "SELECT writable, epoch FROM ficus_fence WHERE grp = ?",
-    .fence_hold_sql = "SELECT writable, epoch FROM ficus_fence WHERE grp = ? LOCK IN SHARE MODE",
+    .fence_hold_sql = "SELECT writable, opened FROM ficus_fence WHERE grp = ? LOCK IN SHARE MODE",
     .fence_init_sql = "INSERT IGNORE INTO ficus_fence (grp, writable, epoch) VALUES (?, ?, ?)",
     .changelog_read_sql =
         "SELECT seq, entity, k, write_id, CAST(UNIX_TIMESTAMP(at) * 1000000 AS SIGNED)"

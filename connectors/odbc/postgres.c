@@ -199,8 +199,9 @@ const struct dbms dbms_postgres = {
     .clear_marks =
         "SELECT set_config('ficus.origin', '', true), set_config('ficus.epoch', '', true),"
         " set_config('ficus.write_id', '', true)",
+    .fence_openings_sql = "SELECT grp, opened FROM ficus.fence WHERE opened > 0",
     .fence_read_sql = "SELECT writable::int, epoch FROM ficus.fence WHERE grp = $1",
-    .fence_hold_sql = "SELECT writable::int, epoch FROM ficus.fence WHERE grp = $1 FOR SHARE",
+    .fence_hold_sql = "SELECT writable::int, opened FROM ficus.fence WHERE grp = $1 FOR SHARE",
     .columns_sql = "SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute"
                    " WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped"
                    " ORDER BY attnum",

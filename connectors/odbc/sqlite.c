@@ -408,6 +408,7 @@ const struct dbms dbms_sqlite = {
     .column_type = column_type,
     .objects_ddl = objects_ddl,
     .objects_drop = objects_drop,
+    .added_columns = dbms_added_columns,
     .trigger_ddl = trigger_ddl,
     .trigger_drop = trigger_drop,
     .trigger_names_sql = "SELECT name FROM sqlite_master WHERE type = 'trigger'"
@@ -417,10 +418,11 @@ const struct dbms dbms_sqlite = {
     .clear_marks = "DELETE FROM ficus_session",
     .fence_seal_sql =
         "UPDATE ficus_fence SET writable = 0, epoch = ? WHERE grp = ? AND epoch < CAST(? AS INTEGER)",
-    .fence_open_sql =
-        "UPDATE ficus_fence SET writable = 1, epoch = ? WHERE grp = ? AND epoch < CAST(? AS INTEGER)",
+    .fence_open_sql = "UPDATE ficus_fence SET writable = 1, epoch = ?, opened = ? WHERE grp = ?"
+                      " AND epoch < CAST(? AS INTEGER)",
+    .fence_openings_sql = "SELECT grp, opened FROM ficus_fence WHERE opened > 0",
     .fence_read_sql = "SELECT writable, epoch FROM ficus_fence WHERE grp = ?",
-    .fence_hold_sql = "SELECT writable, epoch FROM ficus_fence WHERE grp = ?", // one writer
+    .fence_hold_sql = "SELECT writable, opened FROM ficus_fence WHERE grp = ?", // one writer
     .fence_init_sql = "INSERT INTO ficus_fence (grp, writable, epoch) VALUES (?, ?, ?)"
                       " ON CONFLICT (grp) DO NOTHING",
     .changelog_read_sql = "SELECT seq, entity, k, write_id, at_us FROM ficus_changelog"

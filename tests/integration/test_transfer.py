@@ -203,6 +203,40 @@ def wait_title(stack, key, title):
     wait_for(lambda: both() == {title}, f"both stores to hold {title!r}", 20)
 
 
+def test_what_is_read_again_never_overwrites_a_store_that_is_being_given_back(stack):
+    """The new store is sealed for a rollback that may yet be aborted: a legacy that has not taken
+    the new store's last write sends its old row again, and that must not go over it."""
+    settle_with(stack, "legacy")
+    key = Form(stack.url()).set("Contacts", last_name="given back", title="by legacy")
+    stack.wait_quiet()
+    settle_with(stack, "new")
+    stack.run("sync", "pause", "contact")
+    wait_for(lambda: stack.new("SELECT bool_and(paused) FROM ficus.stream_state WHERE stream LIKE '%%.contact'")[0][0],
+             "the pause", 20)
+    stack.sync.stop()
+    stack.postgres.execute("UPDATE crm.contact SET title = 'by new' WHERE id = %s", (key,))
+    stack.postgres.execute("SELECT ficus.fence_set(%s, false, nextval('ficus.epoch'))", (GROUP,))
+    stack.postgres.execute("UPDATE ficus.capture SET published = '0' WHERE side = 'legacy'")
+    # Only the legacy's changes of contacts go on for now.
+    stack.postgres.execute("UPDATE ficus.stream_state SET paused = false WHERE stream = 'legacy.contact'")
+    stack.sync.start()
+    stack.legacy.execute("INSERT INTO ficus_changelog (entity, k) VALUES ('', 'given-back')")
+    wait_for(lambda: stack.new("SELECT 1 FROM ficus.marker WHERE marker = 'given-back' AND stream = 'legacy.contact'"
+                               " HAVING count(*) = (SELECT count(*) FROM ficus.position"
+                               " WHERE stream = 'legacy.contact')"), "all of the legacy's changes", 60)
+    assert stack.old("SELECT title FROM contacts WHERE id = ?", (key,))[0][0] == "by legacy"
+    assert stack.new("SELECT title FROM crm.contact WHERE id = %s", (key,))[0][0] == "by new"
+    # The rollback is aborted: the new store goes on with what it had.
+    stack.postgres.execute("SELECT ficus.fence_set(%s, true, nextval('ficus.epoch'))", (GROUP,))
+    stack.postgres.execute("UPDATE ficus.owner SET epoch = (SELECT epoch FROM ficus.fence WHERE grp = %s)"
+                           " WHERE grp = %s", (GROUP, GROUP))
+    stack.run("sync", "resume", "contact")
+    wait_title(stack, key, "by new")
+    settle_with(stack, "legacy")
+    stack.legacy.execute("UPDATE contacts SET title = 'by legacy again' WHERE id = '%s'" % key)
+    wait_title(stack, key, "by legacy again")
+
+
 def test_what_is_read_again_never_overwrites_the_owner(stack):
     """A sync that was killed reads and sends again what it had not written down yet. After a
     transfer the target has moved on; its newer rows must survive what comes late."""

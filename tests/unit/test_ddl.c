@@ -40,10 +40,12 @@ static void clear_marks(struct legacy *l)
 
 static long long fence(struct legacy *l, const char *sql, const char *epoch)
 {
-    struct value p[3] = {value_set(str_of(epoch)), value_set(STR("crm")), value_set(str_of(epoch))};
+    struct value at = value_set(str_of(epoch)), group = value_set(STR("crm"));
+    struct value p[] = {at, at, group, at};
+    bool open = sql == l->d->fence_open_sql;
     struct err e = {0};
     long long found = -1;
-    if (odbc_exec(l->c, str_of(sql), p, 3, &found, &e) < 0)
+    if (odbc_exec(l->c, str_of(sql), open ? p : p + 1, open ? 4 : 3, &found, &e) < 0)
         fail_msg("%s", e.msg);
     return found;
 }
@@ -136,6 +138,8 @@ static void a_closed_fence_refuses_and_a_stale_epoch_too(void **state)
     clear_marks(&l);
     assert_string_equal(legacy_text(&l, "SELECT name FROM accounts"), "applied");
     assert_int_equal(fence(&l, l.d->fence_open_sql, "9"), 1);
+    assert_string_equal(legacy_text(&l, l.d->fence_openings_sql), "crm");
+    assert_string_equal(legacy_text(&l, "SELECT opened FROM ficus_fence WHERE grp = 'crm'"), "9");
     legacy_exec(l.c, "UPDATE accounts SET name = 'direct' WHERE id = 'a1'");
     set_marks(&l, &(struct dbms_marks){.epoch = 8});
     assert_int_equal(legacy_refused(l.c, "UPDATE accounts SET name = 'late'"), ERR_FENCED);
@@ -179,7 +183,10 @@ static void installing_twice_changes_nothing_and_removing_leaves_nothing(void **
         l.d == &dbms_sqlite
             ? "CREATE TRIGGER ficus_gone_0_i AFTER INSERT ON accounts BEGIN SELECT 1; END"
             : "CREATE TRIGGER ficus_gone_0_i AFTER INSERT ON accounts FOR EACH ROW SET @x = 1");
+    // A column that a store of an earlier version lacks is added.
+    legacy_exec(l.c, "ALTER TABLE ficus_position DROP COLUMN opened");
     install(&l, false);
+    assert_int_equal(legacy_query(&l, "SELECT opened FROM ficus_position").nrows, 0);
     assert_string_equal(legacy_text(&l, "SELECT value FROM ficus_meta WHERE name = 'changelog_id'"),
                         id);
     assert_string_equal(legacy_text(&l, "SELECT epoch FROM ficus_fence WHERE grp = 'crm'"), "4");
