@@ -15,6 +15,7 @@
 #include "cdc/hold.h"
 #include "cdc/keymap.h"
 #include "cdc/leader.h"
+#include "cdc/marker.h"
 #include "cdc/opening.h"
 #include "migrations/ddl.h"
 
@@ -291,6 +292,23 @@ static int query_legacy(void *db, struct str sql, const struct value *params, si
     return odbc_query(db, sql, params, n, a, 0, out, e);
 }
 
+// Before the block's rows, which are read after this and so are newer than these openings: a
+// change that went out ahead of the opening that allowed it would be refused by the other store.
+static int pass_openings(struct capture *c, struct err *e)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < c->nmarkers; i++) {
+        long long epoch;
+        struct str group;
+        if (!marker_is_opened(c->markers[i], &epoch, &group))
+            c->markers[kept++] = c->markers[i];
+        else if (opening_pass(&c->pub, c->markers[i], -1, e))
+            return -1;
+    }
+    c->nmarkers = kept;
+    return 0;
+}
+
 static int emit_block(struct capture *c, const struct changelog_row *rows, size_t n, struct err *e)
 {
     struct slot *some[KEYS_A_READ];
@@ -302,6 +320,8 @@ static int emit_block(struct capture *c, const struct changelog_row *rows, size_
     for (size_t i = 0; i < n; i++)
         if (note_row(c, &rows[i], e))
             return -1;
+    if (pass_openings(c, e))
+        return -1;
     for (size_t entity = 0; entity < c->s->nentities; entity++) {
         size_t nsome = 0;
         for (size_t i = 0; i < c->nslots; i++) {
@@ -328,7 +348,7 @@ static int forward_markers(struct capture *c, struct err *e)
             return -1;
     }
     for (size_t i = 0; i < c->nmarkers; i++)
-        if (opening_pass(&c->pub, c->markers[i], changelog_low(c->log), e))
+        if (publish_control(&c->pub, c->markers[i], changelog_low(c->log), e))
             return -1;
     c->nmarkers = 0;
     return 0;

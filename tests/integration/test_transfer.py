@@ -257,6 +257,28 @@ def test_what_is_read_again_never_overwrites_the_owner(stack):
     assert stack.parked() == []
 
 
+def test_a_change_that_is_read_with_the_opening_before_it_is_carried_over(stack):
+    """The legacy is opened and written within one reading of the changelog: as the opening does
+    it, in the transaction that makes the change visible."""
+    settle_with(stack, "new")
+    settle_with(stack, "legacy")
+    before, now = (stack.new("SELECT nextval('ficus.epoch')")[0][0] for _ in range(2))
+    stack.new("UPDATE ficus.fence SET opened = %s WHERE grp = %s RETURNING 1", (before, GROUP))
+    statements = (f"UPDATE ficus_fence SET opened = {now} WHERE grp = '{GROUP}'",
+                  f"INSERT INTO ficus_changelog (entity, k) VALUES ('', 'opened-{now}-{GROUP}')",
+                  "INSERT INTO accounts (id, name, deleted) VALUES ('read-with-it', 'read with it', 0)")
+    if stack.kind == "sqlite":
+        stack.legacy.script(";\n".join(("BEGIN IMMEDIATE",) + statements + ("COMMIT",)) + ";")
+    else:
+        db = stack.legacy.connect(autocommit=False)
+        with db.cursor() as cursor:
+            for statement in statements:
+                cursor.execute(statement)
+        db.commit()
+        db.close()
+    wait_for(lambda: stack.new("SELECT 1 FROM crm.account WHERE id = 'read-with-it'"), "the change", 10)
+
+
 def test_an_abort_gives_the_group_back(stack):
     """Draining cannot end while apply is stopped; the abort ends it and seals the other side."""
     settle_with(stack, "legacy")

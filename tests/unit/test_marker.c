@@ -23,8 +23,14 @@ static void an_opening_is_read_back(void **state)
 
 static void other_markers_are_none(void **state)
 {
-    static const char *const others[] = {"", "opened-", "opened-x-crm", "opened-0-crm", "opened-7",
-                                         "opened--7-crm", "transfer-7", "heartbeat",
+    static const char *const others[] = {"",
+                                         "opened-",
+                                         "opened-x-crm",
+                                         "opened-0-crm",
+                                         "opened-7",
+                                         "opened--7-crm",
+                                         "transfer-7",
+                                         "heartbeat",
                                          "opened-99999999999999999999-crm"};
     long long epoch;
     struct str group;
