@@ -103,7 +103,7 @@ endif
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: all deps bench-deps demo check check-unit check-int fuzz fuzz-build fuzz-replay asan tsan bench \
+.PHONY: all deps bench-deps model model-deps demo check check-unit check-int fuzz fuzz-build fuzz-replay asan tsan bench \
 	lint format docs install clean help units run-units programs FORCE
 
 all: $(LIB) $(BIN) ## Build the library and the binary `ficus`
@@ -207,6 +207,11 @@ demo: deps ## The whole loop on real parts in under five minutes (KEEP=1, DEMO_L
 bench: bench-deps ## Measure against real peers, write build/bench.json and print its table
 	$(Q)$(MAKE) all
 	$(Q)$(PYTHON) tests/bench/main.py
+
+model: model-deps ## Search the model of the transfer with spin (MODEL_SECONDS bounds each partial search)
+	$(Q)$(PYTHON) model/run.py
+model-deps:
+	$(Q)scripts/deps.sh model
 
 lint: ## Layering, headers, banned calls, format, clang-tidy, cppcheck; sizes as a report
 	$(Q)scripts/lint.sh

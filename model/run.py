@@ -40,6 +40,8 @@ MUTATIONS = [
     ("TRUST_CACHE", True, "a facade writes by its own table, not by the store's fence"),
     ("OWNER_TAKES_ALL", True, "apply writes into a store that is writable"),
     ("NO_OPENING", True, "a sealed store takes what was sent before it was opened"),
+    ("OPENED_LATE", True, "a change goes out ahead of the opening that allowed it"),
+    ("LET_GO_ALWAYS", True, "a group is let go although an earlier attempt may have sealed its owner, or still may"),
     ("NO_SEAL_ON_ABORT", False, "the record 'opening' is guarded by the newest claim: an abort that does not find"
                                 " it knows that the target was not and will not be opened"),
     ("REUSED_EPOCH", False, "a second attempt's statements change no row: nothing is opened twice, and nothing can"

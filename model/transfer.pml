@@ -60,6 +60,7 @@ byte owner, owner_epoch, next_epoch = 1;
 bool holding;
 byte target, attempt; /* of the transfer: its target and newest claim */
 bool under_way, aborting, maybe_opened;
+bool touched; /* an attempt of the transfer has begun to hold */
 byte transfers;
 
 byte written, acknowledged; /* values are handed out in order */
@@ -131,13 +132,17 @@ end:
 /* an atomic step that waits for room would no longer be one */
 #define room nfull(stream[side])
 
-/* cdc/capture_*.c: changes are read before the markers that stand behind them */
+/* cdc/capture_*.c. What is read in one go: first the openings, then the rows as they are now, then
+ * the markers of transfers; so a change from before an opening may go out behind it. */
 proctype capture(byte side)
 {
 end:
     do
     :: atomic { room && earlier[side] -> stream[side]!value[side]; earlier[side] = false }
-    :: atomic { room && !earlier[side] && telling[side] > 0 -> stream[side]!OPENED + telling[side]; telling[side] = 0 }
+    :: atomic { room && telling[side] > 0 -> stream[side]!OPENED + telling[side]; telling[side] = 0 }
+#ifdef OPENED_LATE
+    :: atomic { room && logged[side] -> stream[side]!value[side]; logged[side] = false }
+#endif
     :: atomic { room && !earlier[side] && telling[side] == 0 && logged[side] -> stream[side]!value[side]; logged[side] = false }
     :: atomic {
         room && !earlier[side] && telling[side] == 0 && !logged[side] && marked[side] > 0 ->
@@ -180,7 +185,8 @@ end:
         if
         :: m >= OPENED && m - OPENED > told[1 - from] -> told[1 - from] = m - OPENED
         :: m >= OPENED && m - OPENED <= told[1 - from] -> skip
-        :: m >= MARKER && m < OPENED -> arrived[1 - from] = m - MARKER
+        :: m >= MARKER && m < OPENED && m - MARKER > arrived[1 - from] -> arrived[1 - from] = m - MARKER
+        :: m >= MARKER && m < OPENED && m - MARKER <= arrived[1 - from] -> skip
         :: m < MARKER && takes(1 - from) -> value[1 - from] = m
         :: m < MARKER && !(takes(1 - from)) -> skip
         fi;
@@ -212,12 +218,13 @@ inline claim()
 proctype coordinator()
 {
     byte e = 0, to, from;
-    bool back = false, drain = true;
+    bool back = false, drain = true, first = false;
 start:
 end:
     atomic { under_way && next_epoch < EPOCHS + 1 -> back = aborting }
     claim();
     atomic {
+        first = !touched;
         to = (back -> 1 - target : target);
         from = 1 - to;
         drain = !back || maybe_opened
@@ -234,11 +241,24 @@ end:
     if crash :: true -> skip fi;
     atomic { /* holding */
         if
+        :: attempt == e && under_way -> touched = true
+        :: else -> goto start
+        fi
+    }
+    atomic {
+        if
         :: owner_epoch < e -> holding = true
         :: else -> goto start
         fi
     }
-    if crash :: true -> skip fi;
+    if
+    crash
+    :: first && !back -> goto let_go /* the seal waited too long: it certainly did not happen */
+#ifdef LET_GO_ALWAYS
+    :: !back -> goto let_go
+#endif
+    :: true -> skip
+    fi;
 #ifdef NO_SEAL_ON_ABORT
     if
     :: back && !maybe_opened -> skip
@@ -261,7 +281,12 @@ end:
     if
 #ifndef NO_MARKER
     :: drain ->
-        marked[from] = e;
+        atomic { /* two in a row: the later one stands for both */
+            if
+            :: marked[from] < e -> marked[from] = e
+            :: else -> skip
+            fi
+        }
         if
         :: arrived[to] == e -> skip
         :: !back && next_epoch < EPOCHS -> /* it takes too long: give the group back */
@@ -293,9 +318,13 @@ end:
             writable[to] = true;
             fence[to] = e;
             opened[to] = e;
-            earlier[to] = earlier[to] || logged[to];
-            logged[to] = false;
-            telling[to] = e;
+            if /* opened again before the first was read: what stands behind that stays there */
+            :: telling[to] > 0 -> skip
+            :: else ->
+                earlier[to] = earlier[to] || logged[to];
+                logged[to] = false;
+                telling[to] = e
+            fi;
             alone
         :: else -> goto start
         fi
@@ -312,7 +341,31 @@ end:
         if
         :: attempt == e && under_way ->
             assert(writable[owner] && fence[owner] == owner_epoch);
-            under_way = false; aborting = false; maybe_opened = false
+            under_way = false; aborting = false; maybe_opened = false; touched = false
+        :: else -> skip
+        fi
+    }
+    goto start;
+let_go: /* nothing to give back: the epoch stays as well */
+    atomic {
+        if
+        :: attempt == e && under_way -> aborting = true
+        :: else -> goto start
+        fi
+    }
+    if crash :: true -> skip fi;
+    atomic {
+        if
+        :: attempt == e && under_way && owner_epoch < e -> holding = false
+        :: else -> goto start
+        fi
+    }
+    if crash :: true -> skip fi;
+    atomic {
+        if
+        :: attempt == e && under_way ->
+            assert(writable[owner] && fence[owner] == owner_epoch);
+            under_way = false; aborting = false; maybe_opened = false; touched = false
         :: else -> skip
         fi
     }

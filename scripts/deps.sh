@@ -16,7 +16,8 @@ uthash-dev libxxhash-dev libcmocka-dev clang clang-14 libclang-rt-14-dev clang-f
 clang-tidy cppcheck mariadb-server postgresql-15 sqlite3 python3-pytest python3-venv
 python3-requests python3-psycopg2 python3-pymysql python3-bcrypt python3-jsonschema
 python3-confluent-kafka kcat"
-# `deps.sh bench` also installs the peers that are measured against.
+# `deps.sh bench` also installs the peers that are measured against, `deps.sh model` the checker.
+if [ "${1:-}" = model ]; then PACKAGES="$PACKAGES spin"; fi
 if [ "${1:-}" = bench ]; then PACKAGES="$PACKAGES pgloader"; fi
 # command:package, for tools that people also install by other means
 TOOLS="git:git java:default-jre-headless mvn:maven node:nodejs npm:npm"
