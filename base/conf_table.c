@@ -104,6 +104,8 @@ const struct conf_option conf_options[] = {
         "Longest wait for the marker to be committed on the other side."),
     INT("cutover.reconcile_max_age_s", "3600", 1, 31536000, "s",
         "A cutover needs a reconciliation without drift that is no older."),
+    INT("cutover.evidence_min", "0", 0, 1000000000, "answers",
+        "A cutover needs so many answers of each reading route that matched in shadow."),
 
     ENUM("log.level", "info", level_words, "Least severe level that is written."),
     ENUM("log.format", "text", format_words, "Form of the lines on stderr."),

@@ -30,9 +30,10 @@ struct coordinator {
 // A claimed row.
 struct claim {
     long long id;
-    char group[128], kind[16], step[32], who[128];
+    char group[128], kind[16], who[128], approved_by[128];
+    char why[512]; // that was asked with
     enum side target;
-    bool maybe_opened, aborting, abort_asked, force;
+    bool force, end_holders;
 };
 
 static int claim_fill(const struct rows *rows, struct claim *c, struct err *e)
@@ -41,70 +42,75 @@ static int claim_fill(const struct rows *rows, struct claim *c, struct err *e)
     if (!str_to_int(value_str(v[0]), 1, INT64_MAX, &c->id) ||
         str_copy(c->group, sizeof c->group, value_str(v[1])) ||
         str_copy(c->kind, sizeof c->kind, value_str(v[2])) ||
-        str_copy(c->step, sizeof c->step, value_str(v[4])) ||
-        str_copy(c->who, sizeof c->who, value_str(v[5])))
+        str_copy(c->who, sizeof c->who, value_str(v[4])) ||
+        str_copy(c->why, sizeof c->why, value_str(v[7])) ||
+        str_copy(c->approved_by, sizeof c->approved_by, value_str(v[8])))
         return err_set(e, ERR_INTERNAL, "a row of ficus.transfer cannot be read");
     c->target = str_eqz(value_str(v[3]), "new") ? SIDE_NEW : SIDE_LEGACY;
-    c->maybe_opened = str_eqz(value_str(v[6]), "t");
-    c->aborting = str_eqz(value_str(v[7]), "t");
-    c->abort_asked = str_eqz(value_str(v[8]), "t");
-    c->force = str_eqz(value_str(v[9]), "t");
+    c->force = str_eqz(value_str(v[5]), "t");
+    c->end_holders = str_eqz(value_str(v[6]), "t");
     return 0;
 }
 
-// 1: claimed one, 0: nothing to do, -1: error.
+// The groups of this process's route table, as an array's text.
+static int known_groups(struct coordinator *c, struct buf *out, struct err *e)
+{
+    struct route_table *t = live_table(c->live);
+    size_t n = group_count(t);
+    struct value *names = calloc(n + 1, sizeof *names);
+    for (size_t i = 0; names && i < n; i++)
+        names[i] = value_set(str_of(group_at(t, i)->name));
+    pg_array_literal(out, names, names ? n : 0, 1);
+    int result = names ? buf_check(out, e) : err_memory(e);
+    free(names);
+    route_table_unref(t);
+    return result;
+}
+
+// 1: claimed one, 0: nothing to do, -1: error. What has begun is left to a process that knows
+// the group.
 static int claim_next(struct coordinator *c, struct claim *out, struct err *e)
 {
     static const char sql[] =
         "UPDATE ficus.transfer t SET coordinator = $1, heartbeat = now() WHERE id = ("
         " SELECT id FROM ficus.transfer WHERE outcome IS NULL AND (coordinator IS NULL"
         "  OR coordinator = $1 OR heartbeat < now() - interval '3 seconds')"
+        " AND (step IN ('requested', 'guards') OR grp = ANY($2::text[]))"
+        " AND (options ? 'abort' OR (coalesce(not_before <= now(), true)"
+        "  AND (approved_by IS NOT NULL OR NOT needs_approval)))"
         " ORDER BY heartbeat NULLS FIRST, id LIMIT 1 FOR UPDATE SKIP LOCKED)"
-        " RETURNING id, grp, kind, target, step, who,"
-        " steps @> jsonb_build_array(jsonb_build_object('step', 'opening', 'detail', target)),"
-        " steps @> '[{\"step\": \"aborting\"}]', options ? 'abort', options ? 'force'";
-    struct value p = value_set(str_of(live_id(c->live)));
-    struct rows rows;
+        " RETURNING id, grp, kind, target, who, options ? 'force', options ? 'end_holders', left(why, 120), coalesce(approved_by, '')";
+    struct rows rows = {0};
+    struct buf groups = BUF_INIT;
     struct pg_conn *pg = control_pg(c->control, e);
     struct arena *a = pg ? arena_create(0) : NULL;
-    if (!pg)
-        return -1;
-    if (!a)
-        return err_memory(e);
-    int result = pg_query(pg, STR(sql), &p, 1, a, &rows, e);
+    int result = pg && !a ? err_memory(e) : -1;
+    if (a && known_groups(c, &groups, e) == 0) {
+        struct value p[] = {value_set(str_of(live_id(c->live))), value_set(buf_str(&groups))};
+        result = pg_query(pg, STR(sql), p, 2, a, &rows, e);
+    }
     if (result == 0 && rows.nrows == 1)
         result = claim_fill(&rows, out, e) ? -1 : 1;
+    buf_free(&groups);
     arena_destroy(a);
     return result;
-}
-
-static json_t *guards_json(const struct guard *g, size_t n)
-{
-    json_t *list = json_array();
-    for (size_t i = 0; i < n; i++)
-        json_array_append_new(list, json_pack("{s:s, s:b, s:s, s:s}", "name", g[i].name, "passed",
-                                              (int)g[i].passed, "figure", g[i].figure, "mend",
-                                              g[i].mend));
-    return list;
-}
-
-static json_t *receipt(const struct attempt *t, const struct claim *c, const char *why,
-                       const struct guard *g, size_t n)
-{
-    double pause = t->flipped_ns > t->hold_started_ns && t->hold_started_ns
-                       ? (double)(t->flipped_ns - t->hold_started_ns) / 1e6
-                       : 0;
-    return json_pack("{s:I, s:s, s:s, s:s, s:I, s:s, s:f, s:s, s:o}", "transfer", (json_int_t)t->id,
-                     "group", c->group, "kind", c->kind, "target", side_name(t->target), "epoch",
-                     (json_int_t)t->epoch, "who", c->who, "pause_ms", pause, "why", why, "guards",
-                     guards_json(g, n));
 }
 
 static int finish(struct attempt *t, const struct claim *c, const char *outcome, const char *why,
                   const struct guard *g, size_t n, struct err *e)
 {
     struct log_ctx ctx = {"transfer", c->group, NULL};
-    json_t *r = receipt(t, c, why, g, n);
+    struct receipt_facts facts = {.group = c->group,
+                                  .kind = c->kind,
+                                  .who = c->who,
+                                  .asked_why = c->why,
+                                  .approved_by = c->approved_by,
+                                  .forced = c->force,
+                                  .outcome = outcome,
+                                  .why = why,
+                                  .guards = g,
+                                  .nguards = n};
+    json_t *r = receipt_make(t, &facts);
     int result = attempt_finish(t, outcome, r, e);
     if (result == 0) {
         struct err ignored = {0};
@@ -127,13 +133,24 @@ static int give_back(struct attempt *t, const struct claim *c, const char *why, 
     return 0;
 }
 
+// The owner's fence was not closed, and only this attempt ever tried to: nothing has changed in
+// either store, so there is nothing to give back. Who kept it from being sealed would keep the
+// longer way waiting as well, and every writer of the group behind it.
+static int let_go(struct attempt *t, const struct claim *c, const char *why, struct err *e)
+{
+    return attempt_step(t, "aborting", why, e) || transfer_let_go(t, e) ||
+                   finish(t, c, "aborted", why, NULL, 0, e)
+               ? -1
+               : 0;
+}
+
 // Guards, once, while nothing has been touched yet. 1: refused and finished.
 static int guards_refuse(struct attempt *t, const struct claim *c, struct guard *g, size_t *n,
                          struct err *e)
 {
     char why[256] = "";
     *n = 0;
-    if (strcmp(c->step, "requested") != 0 && strcmp(c->step, "guards") != 0)
+    if (t->touched)
         return 0;
     if (attempt_step(t, "guards", c->force ? "forced" : "", e) ||
         transfer_guards(t->control, t->conf, t->table, t->group, t->target, g, n, e))
@@ -159,16 +176,15 @@ static int carry_attempt(struct attempt *t, const struct claim *c, struct err *e
     struct guard guards[TRANSFER_GUARDS_MAX];
     struct err ignored = {0};
     size_t n = 0;
-    bool touched = strcmp(c->step, "requested") != 0 && strcmp(c->step, "guards") != 0;
-    if (touched && already_flipped(t))
+    if (t->touched && already_flipped(t))
         return transfer_give(t, t->target, true, e) ||
                        finish(t, c, "done", "taken over after the flip", NULL, 0, e)
                    ? -1
                    : 0;
-    if (!touched && t->abort_asked)
+    if (!t->touched && t->abort_asked)
         return finish(t, c, "aborted", "before anything was done", NULL, 0, e);
-    if (c->aborting || t->abort_asked)
-        return give_back(t, c, c->aborting ? "an abort was under way" : "an abort was asked for",
+    if (t->aborting || t->abort_asked)
+        return give_back(t, c, t->aborting ? "an abort was under way" : "an abort was asked for",
                          e);
     int refused = guards_refuse(t, c, guards, &n, e);
     if (refused < 0 && e->code != ERR_STALE && finish(t, c, "failed", e->msg, guards, n, &ignored))
@@ -181,7 +197,7 @@ static int carry_attempt(struct attempt *t, const struct claim *c, struct err *e
         return -1;
     struct err why = *e;
     err_clear(e);
-    return give_back(t, c, why.msg, e);
+    return t->seal_failed && !t->touched ? let_go(t, c, why.msg, e) : give_back(t, c, why.msg, e);
 }
 
 static struct route_table *table_now(struct coordinator *co, struct err *e)
@@ -200,9 +216,11 @@ static int carry_unknown(struct attempt *t, const struct claim *c, struct err *e
 {
     static const char why[] = "no such group in the coordinator's route table; reload it (SIGHUP"
                               " to ficus sync) and ask again";
-    if (strcmp(c->step, "requested") != 0 && strcmp(c->step, "guards") != 0)
+    if (attempt_begin(t, e))
+        return -1;
+    if (t->touched)
         return err_set(e, ERR_CONFIG, "its group is not in this process's route table");
-    return attempt_begin(t, e) || finish(t, c, "refused", why, NULL, 0, e) ? -1 : 0;
+    return finish(t, c, "refused", why, NULL, 0, e) ? -1 : 0;
 }
 
 // -1: told in the log; the transfer is still open.
@@ -220,8 +238,7 @@ static int carry(struct coordinator *co, const struct claim *c)
                         .coordinator = live_id(co->live),
                         .id = c->id,
                         .target = c->target,
-                        .maybe_opened = c->maybe_opened,
-                        .abort_asked = c->abort_asked};
+                        .end_holders = c->end_holders};
     int result = -1;
     if (table && !t.group)
         result = carry_unknown(&t, c, &e);
@@ -283,35 +300,4 @@ void coordinator_stop(struct coordinator *co)
     pthread_join(co->thread, NULL);
     control_close(co->control);
     free(co);
-}
-
-long long transfer_request(struct control *c, const struct group *g, enum side to, const char *kind,
-                           const char *who, const char *why, bool force, struct err *e)
-{
-    const struct value p[] = {
-        value_set(str_of(g->name)), value_set(str_of(side_name(to))),
-        value_set(str_of(kind)),    value_set(str_of(who)),
-        value_set(str_of(why)),     value_set(force ? STR("{\"force\":true}") : STR("{}"))};
-    struct rows rows;
-    long long id = -1;
-    struct pg_conn *pg = control_pg(c, e);
-    struct arena *a = pg ? arena_create(0) : NULL;
-    if (pg && !a)
-        err_memory(e);
-    if (!a)
-        return -1;
-    if (pg_query(pg,
-                 STR("INSERT INTO ficus.transfer (grp, target, kind, who, why, options)"
-                     " VALUES ($1,$2,$3,$4,$5,$6::jsonb) RETURNING id"),
-                 p, 6, a, &rows, e)) {
-        if (e->code == ERR_CONFLICT)
-            err_set(e, ERR_BUSY,
-                    "a transfer of group %s is under way; ficus status shows it,"
-                    " ficus cutover %s --abort ends it",
-                    g->name, g->name);
-    } else if (!str_to_int(value_str(rows.cells[0]), 1, INT64_MAX, &id)) {
-        err_set(e, ERR_INTERNAL, "the transfer got no id");
-    }
-    arena_destroy(a);
-    return id;
 }

@@ -21,7 +21,7 @@ struct coordinator *coordinator_start(const struct conf *conf, struct live *live
 void coordinator_stop(struct coordinator *c);
 
 struct guard {
-    char name[32]; // lag, parked, reconcile, instances, roundtrip, stages, sync
+    char name[32]; // sync, instances, stages, evidence, lag, parked, reconcile, headroom, ...
     bool passed;
     char figure[128]; // "3 parked events"
     char mend[160];   // the command that mends it
@@ -32,9 +32,36 @@ struct guard {
 int transfer_guards(struct control *c, const struct conf *conf, const struct route_table *t,
                     const struct group *g, enum side to, struct guard *out, size_t *n,
                     struct err *e) FICUS_MUST_CHECK;
-// Asks for a transfer; the coordinator does it. Returns its id, -1 on error (ERR_BUSY: one is
-// under way).
-long long transfer_request(struct control *c, const struct group *g, enum side to, const char *kind,
-                           const char *who, const char *why, bool force, struct err *e);
+
+json_t *transfer_guards_json(const struct guard *g, size_t n); // owned; for --json and receipts
+
+struct transfer_request {
+    const struct group *group;
+    enum side to;
+    const char *kind; // cutover, rollback
+    const char *who, *why, *note;
+    const char *at;   // a time as PostgreSQL reads it; NULL: now
+    bool force;       // guards are recorded and do not refuse
+    bool end_holders; // sessions that keep the fence from being sealed are ended
+};
+// Asks for a transfer; the coordinator does it, once its time has come and, in a group that
+// needs two persons, once another one has approved. Returns its id, -1 on error (ERR_BUSY: one
+// is under way; ERR_INVALID: the time; ERR_DENIED: there is no way back any more).
+long long transfer_ask(struct control *c, const struct transfer_request *r, struct err *e);
+// A second person's consent to the transfer that waits for it. Its id, -1 on error (ERR_DENIED: it
+// is the same person; ERR_NOT_FOUND: none waits).
+long long transfer_approve(struct control *c, const struct group *g, const char *who,
+                           struct err *e);
+// Asks to give a transfer up. Its id, 0: none is under way, -1: error.
+long long transfer_abort(struct control *c, const struct group *g, struct err *e);
+
+// Ends the reverse stream of `r->group` (of `r`: group, who, why and force count): the legacy is
+// kept as it is, sealed, and a rollback is refused from then on. `guards`: those of a rollback,
+// which prove that the legacy has everything; what refuses is ERR_DENIED unless forced.
+int transfer_complete(struct control *c, const struct conf *conf, const struct route_table *t,
+                      const struct transfer_request *r, struct guard *guards, size_t *n,
+                      struct err *e) FICUS_MUST_CHECK;
+// How the reason of a stream that was ended so begins (ficus.stream_state).
+#define TRANSFER_COMPLETED "completed by "
 
 #endif

@@ -10,6 +10,7 @@
 
 #define ROUNDTRIP_MS 10000
 #define INSTANCES_MS 3000
+#define HEADROOM_MIB 64
 
 struct look {
     struct control *control;
@@ -204,6 +205,67 @@ static int guard_stages(struct look *l, struct err *e)
     return 0;
 }
 
+// What the comparisons of the last stay at a stage said about each route that reads.
+static int guard_evidence(struct look *l, struct err *e)
+{
+    long long least = conf_int(l->conf, "cutover.evidence_min");
+    unsigned reads = 0, thin = 0, differ = 0;
+    char first[64] = "";
+    for (size_t i = 0; i < route_count(l->table) && l->to == SIDE_NEW; i++) {
+        const struct route *r = route_at(l->table, i);
+        long long n[2];
+        if (r->group != l->group || !(r->operations & ROUTE_READS))
+            continue;
+        struct value p = value_set(str_of(r->name));
+        if (numbers(l,
+                    STR("SELECT coalesce(sum(matched), 0), coalesce(sum(mismatched), 0)"
+                        " FROM ficus.shadow_stat s WHERE route = $1 AND stage_since ="
+                        " (SELECT max(stage_since) FROM ficus.shadow_stat WHERE route = $1"
+                        " AND matched + mismatched > 0)"),
+                    &p, 1, n, 2, e))
+            return -1;
+        reads++;
+        thin += n[0] < least;
+        differ += n[1] > 0;
+        if ((n[0] < least || n[1] > 0) && !first[0])
+            snprintf(first, sizeof first, "%s", r->name);
+    }
+    char mend[160];
+    snprintf(mend, sizeof mend, "ficus route mismatches %s; mend, then stage shadow again", first);
+    verdict(l, "evidence", thin + differ == 0, mend,
+            "%u routes read: %u with answers that differed, %u with fewer than %lld that matched",
+            reads, differ, thin, least);
+    return 0;
+}
+
+// PostgreSQL keeps the WAL that capture has not confirmed, up to max_slot_wal_keep_size.
+static int guard_headroom(struct look *l, struct err *e)
+{
+    long long n[3];
+    char slot[64];
+    snprintf(slot, sizeof slot, "ficus_%.50s_new", conf_str(l->conf, "kafka.prefix"));
+    struct value p = value_set(str_of(slot));
+    if (numbers(l,
+                STR("SELECT count(*), count(*) FILTER (WHERE wal_status IN ('unreserved', 'lost')),"
+                    " coalesce(min(safe_wal_size), 9223372036854775807) / 1048576"
+                    " FROM pg_replication_slots WHERE slot_name = $1"),
+                &p, 1, n, 3, e))
+        return -1;
+    bool limited = n[2] < INT64_MAX / 1048576;
+    char left[64] = "without a limit";
+    if (limited)
+        snprintf(left, sizeof left, "%lld MiB before PostgreSQL lets go", n[2]);
+    verdict(l, "headroom", n[0] == 1 && n[1] == 0 && (!limited || n[2] >= HEADROOM_MIB),
+            n[0] == 1 ? "let capture catch up (ficus status), or raise max_slot_wal_keep_size"
+                      : "start ficus sync; it makes the slot",
+            "replication slot %s: %s, WAL kept %s", slot,
+            n[0] != 1  ? "missing"
+            : n[1] > 0 ? "about to be lost"
+                       : "sound",
+            left);
+    return 0;
+}
+
 // The way back must work before anyone needs it: a marker from the target to the other side.
 static int guard_roundtrip(struct look *l, struct err *e)
 {
@@ -238,8 +300,8 @@ int transfer_guards(struct control *c, const struct conf *conf, const struct rou
                     struct err *e)
 {
     static int (*const guards[])(struct look *, struct err *) = {
-        guard_sync,   guard_instances, guard_stages,    guard_lag,
-        guard_parked, guard_reconcile, guard_roundtrip,
+        guard_sync,   guard_instances, guard_stages,   guard_evidence,  guard_lag,
+        guard_parked, guard_reconcile, guard_headroom, guard_roundtrip,
     };
     struct look l = {.control = c, .conf = conf, .table = t, .group = g, .to = to, .out = out};
     const struct dbms *d = dbms_find(str_of(conf_str(conf, "legacy.dbms")));

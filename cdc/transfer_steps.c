@@ -37,20 +37,35 @@ static int stale(const struct attempt *t, struct err *e)
 int attempt_begin(struct attempt *t, struct err *e)
 {
     char id[24], epoch[24];
-    long long changed = 0;
+    struct rows rows;
     t->epoch = control_next_epoch(t->control, e);
     struct pg_conn *pg = t->epoch > 0 ? control_pg(t->control, e) : NULL;
     if (!pg || id_text(t, id, e) || epoch_text(t, epoch, e))
         return -1;
-    const char *p[] = {id, epoch, t->coordinator};
-    if (pg_execz(pg,
-                 "UPDATE ficus.transfer SET epoch = $2::bigint, coordinator = $3,"
-                 " heartbeat = now() WHERE id = $1::bigint AND outcome IS NULL"
-                 " AND coalesce(epoch, 0) < $2::bigint",
-                 p, 3, &changed, e))
-        return -1;
-    t->beat_ns = clock_mono_ns();
-    return changed == 1 ? 0 : stale(t, e);
+    struct value p[] = {value_set(str_of(id)), value_set(str_of(epoch)),
+                        value_set(str_of(t->coordinator))};
+    struct arena *a = arena_create(0);
+    if (!a)
+        return err_memory(e);
+    int result = pg_query(
+        pg,
+        STR("UPDATE ficus.transfer SET epoch = $2::bigint, coordinator = $3, heartbeat = now()"
+            " WHERE id = $1::bigint AND outcome IS NULL AND coalesce(epoch, 0) < $2::bigint"
+            " RETURNING step NOT IN ('requested', 'guards'),"
+            " steps @> jsonb_build_array(jsonb_build_object('step', 'opening', 'detail', target)),"
+            " steps @> '[{\"step\": \"aborting\"}]', options ? 'abort'"),
+        p, 3, a, &rows, e);
+    if (result == 0 && rows.nrows != 1) {
+        result = stale(t, e);
+    } else if (result == 0) {
+        t->touched = str_eqz(value_str(rows.cells[0]), "t");
+        t->maybe_opened = str_eqz(value_str(rows.cells[1]), "t");
+        t->aborting = str_eqz(value_str(rows.cells[2]), "t");
+        t->abort_asked = str_eqz(value_str(rows.cells[3]), "t");
+        t->beat_ns = clock_mono_ns();
+    }
+    arena_destroy(a);
+    return result;
 }
 
 int attempt_step(struct attempt *t, const char *step, const char *detail, struct err *e)
@@ -63,14 +78,15 @@ int attempt_step(struct attempt *t, const char *step, const char *detail, struct
         return -1;
     snprintf(at, sizeof at, "%" PRIu64, clock_wall_ms());
     const char *p[] = {id, epoch, step, at, detail};
-    if (pg_execz(pg,
-                 "UPDATE ficus.transfer SET step = $3, heartbeat = now(), steps = CASE WHEN"
-                 " jsonb_array_length(steps) < " STEPS_KEPT
-                 " OR $3 IN ('opening', 'flipping', 'flipped')"
-                 " THEN steps || jsonb_build_object('step', $3::text, 'epoch', $2::bigint,"
-                 " 'at_ms', $4::bigint, 'detail', $5::text) ELSE steps END"
-                 " WHERE id = $1::bigint AND epoch = $2::bigint AND outcome IS NULL",
-                 p, 5, &changed, e))
+    if (pg_execz(
+            pg,
+            "UPDATE ficus.transfer SET step = $3, heartbeat = now(), waiting = '', steps = CASE WHEN"
+            " jsonb_array_length(steps) < " STEPS_KEPT
+            " OR $3 IN ('opening', 'flipping', 'flipped')"
+            " THEN steps || jsonb_build_object('step', $3::text, 'epoch', $2::bigint,"
+            " 'at_ms', $4::bigint, 'detail', $5::text) ELSE steps END"
+            " WHERE id = $1::bigint AND epoch = $2::bigint AND outcome IS NULL",
+            p, 5, &changed, e))
         return -1;
     if (changed != 1)
         return stale(t, e);
@@ -118,8 +134,14 @@ int attempt_finish(struct attempt *t, const char *outcome, json_t *receipt, stru
         const char *p[] = {id, epoch, outcome, text};
         result = pg_execz(pg,
                           "UPDATE ficus.transfer SET outcome = $3, finished_at = now(),"
-                          " receipt = $4::jsonb WHERE id = $1::bigint AND epoch = $2::bigint"
-                          " AND outcome IS NULL",
+                          " waiting = '', receipt = $4::jsonb || jsonb_build_object("
+                          "'requested_at', requested_at, 'finished_at', now(), 'note', note,"
+                          " 'steps', (SELECT coalesce(jsonb_agg(s.v || jsonb_build_object('ms',"
+                          " s.next - s.at)), '[]') FROM (SELECT v, (v->>'at_ms')::bigint AS at,"
+                          " coalesce(lead((v->>'at_ms')::bigint) OVER (ORDER BY i),"
+                          " (extract(epoch FROM clock_timestamp()) * 1000)::bigint) AS next"
+                          " FROM jsonb_array_elements(steps) WITH ORDINALITY AS e(v, i)) AS s))"
+                          " WHERE id = $1::bigint AND epoch = $2::bigint AND outcome IS NULL",
                           p, 4, &changed, e);
     }
     free(text);
@@ -228,6 +250,7 @@ static int flip(struct attempt *t, enum side to, struct err *e)
 
 // ---------------------------------------------------------------- the fences
 
+// An error that leaves the commit unsent leaves the fence as it was.
 static int fence_new(struct attempt *t, bool open, struct err *e)
 {
     char epoch[24], wait[64];
@@ -247,6 +270,7 @@ static int fence_new(struct attempt *t, bool open, struct err *e)
                         pg_query(pg, STR("SELECT ficus.fence_set($1, $2::boolean, $3::bigint)"), p,
                                  3, a, &rows, e))) {
         pg_rollback(pg);
+        t->seal_failed = !open;
         result = -1;
     } else if (result == 0) {
         bool done = str_eqz(value_str(rows.cells[0]), "t");
@@ -303,17 +327,25 @@ static int fence_legacy(struct attempt *t, bool open, struct err *e)
                       : odbc_exec(c, str_of(d->fence_seal_sql), seal, 3, &changed, e);
     if (result == 0)
         result = changed != 1 ? fence_legacy_check(t, c, open, e) : open ? tell_opened(t, c, e) : 0;
-    if (result)
+    if (result) {
         odbc_rollback(c);
+        t->seal_failed = !open;
+    }
     return result ? -1 : odbc_commit(c, e);
 }
 
 static int fence(struct attempt *t, enum side s, bool open, struct err *e)
 {
+    char who[256];
+    struct holders *h = holders_watch(t, s);
     int result = s == SIDE_NEW ? fence_new(t, open, e) : fence_legacy(t, open, e);
-    return result ? err_prefix(e, "%s the %s store for group %s", open ? "opening" : "sealing",
-                               side_name(s), t->group->name)
-                  : 0;
+    t->ended_holders += holders_stop(h, who, sizeof who);
+    if (result == 0)
+        return 0;
+    if (who[0])
+        err_prefix(e, "held by %s", who);
+    return err_prefix(e, "%s the %s store for group %s", open ? "opening" : "sealing", side_name(s),
+                      t->group->name);
 }
 
 // ---------------------------------------------------------------- draining
@@ -396,6 +428,25 @@ static int sequences_follow(struct attempt *t, struct err *e)
         }
     }
     return 0;
+}
+
+int transfer_let_go(struct attempt *t, struct err *e)
+{
+    char id[24], epoch[24];
+    long long changed = 0;
+    struct pg_conn *pg = control_pg(t->control, e);
+    if (!pg || id_text(t, id, e) || epoch_text(t, epoch, e))
+        return -1;
+    const char *p[] = {t->group->name, id, epoch};
+    // The row's lock keeps a later attempt from holding the group before this has let go of it.
+    if (pg_execz(pg,
+                 "WITH mine AS (SELECT 1 FROM ficus.transfer WHERE id = $2::bigint AND"
+                 " epoch = $3::bigint AND outcome IS NULL FOR UPDATE) UPDATE ficus.owner SET"
+                 " phase = 'open', hold_until = NULL FROM mine WHERE grp = $1"
+                 " AND owner.epoch < $3::bigint",
+                 p, 3, &changed, e))
+        return -1;
+    return changed == 1 ? 0 : stale(t, e);
 }
 
 int transfer_give(struct attempt *t, enum side to, bool must_drain, struct err *e)

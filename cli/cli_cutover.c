@@ -1,216 +1,187 @@
 // SPDX-License-Identifier: Apache-2.0
-// ficus cutover, ficus rollback: ask for a transfer and watch it. The work is done by the
-// coordinator in ficus sync, so a lost terminal or Ctrl-C changes nothing.
-#include "base/clock.h"
+// ficus cutover, ficus rollback, ficus complete: what is asked of the coordinator about a group.
+// The work is done in ficus sync, so a lost terminal or Ctrl-C changes nothing.
 #include "cdc/transfer.h"
 #include "cli/tables.h"
+#include "cli/transfer_watch.h"
 
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-static volatile sig_atomic_t interrupted;
+// A command about one group. Opened by begin(), closed by end().
+struct request {
+    const struct cli *c;
+    struct cli_env env;
+    const struct group *group;
+};
 
-static void on_interrupt(int sig)
+static int begin(struct request *r, const struct cli *c)
 {
-    (void)sig;
-    interrupted = 1;
-}
-
-static const struct group *find_group(const struct cli *c, const struct cli_env *env)
-{
-    const struct group *g = group_find(env->table, str_of(c->args[0]));
-    if (g)
-        return g;
+    int status;
+    r->c = c;
+    if (cli_env_open(c, NEED_STATE, &r->env, &status))
+        return status;
+    if ((r->group = group_find(r->env.table, str_of(c->args[0]))))
+        return EXIT_OK;
     fprintf(stderr, "ficus %s: no group '%s'; there are:", c->command->words, c->args[0]);
-    for (size_t i = 0; i < group_count(env->table); i++)
-        fprintf(stderr, " %s", group_at(env->table, i)->name);
+    for (size_t i = 0; i < group_count(r->env.table); i++)
+        fprintf(stderr, " %s", group_at(r->env.table, i)->name);
     fputc('\n', stderr);
-    return NULL;
+    cli_env_close(&r->env);
+    return EXIT_USAGE;
 }
 
-static int dry_run(const struct cli *c, const struct cli_env *env, const struct group *g,
-                   enum side to)
+static void print_json(json_t *owned)
+{
+    char *text = json_dumps(owned, JSON_INDENT(2));
+    puts(text ? text : "null");
+    free(text);
+    json_decref(owned);
+}
+
+static size_t print_guards(const struct guard *g, size_t n, bool quiet)
+{
+    size_t failed = 0;
+    for (size_t i = 0; i < n; i++) {
+        failed += !g[i].passed;
+        if (!quiet)
+            printf("%-10s %-7s %s%s%s\n", g[i].name, g[i].passed ? "ok" : "REFUSES", g[i].figure,
+                   g[i].passed ? "" : "\n                   mend: ", g[i].mend);
+    }
+    return failed;
+}
+
+// ---------------------------------------------------------------- dry run
+
+// What earlier transfers took, of this group or else of any: median, -1 when there was none.
+static double expected_pause_ms(struct request *r, struct err *e)
+{
+    static const char sql[] =
+        "SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY (receipt->>'pause_ms')::float8)"
+        " FROM (SELECT receipt FROM ficus.transfer WHERE outcome = 'done'"
+        " AND (receipt->>'pause_ms')::float8 > 0 ORDER BY grp <> $1, id DESC LIMIT 9) AS t";
+    struct rows rows;
+    struct value p = value_set(str_of(r->group->name));
+    struct pg_conn *pg = control_pg(r->env.control, e);
+    struct arena *a = pg ? arena_create(0) : NULL;
+    char text[64];
+    double ms = -1;
+    if (a && pg_query(pg, STR(sql), &p, 1, a, &rows, e) == 0 && rows.nrows == 1 &&
+        rows.cells[0].state == VALUE_SET &&
+        str_copy(text, sizeof text, value_str(rows.cells[0])) == 0)
+        ms = strtod(text, NULL);
+    arena_destroy(a);
+    return ms;
+}
+
+static void print_steps(const struct request *r, enum side to, double pause_ms)
+{
+    const struct conf *conf = r->env.conf;
+    printf("\nSteps: hold writes of %s, seal %s, send a marker through %zu topics, wait for"
+           " %s to commit it,\n       open %s, flip the owner, release the held writes."
+           " Nothing was done.\n",
+           r->group->name, side_name(side_other(to)), r->group->nentities, side_name(to),
+           side_name(to));
+    if (pause_ms < 0)
+        printf("Pause: no transfer was done yet to tell from; given up after %lld ms of draining\n"
+               "       (cutover.drain_ms).\n",
+               conf_int(conf, "cutover.drain_ms"));
+    else
+        printf("Pause: about %.0f ms, as the last ones took; given up after %lld ms of draining\n"
+               "       (cutover.drain_ms).\n",
+               pause_ms, conf_int(conf, "cutover.drain_ms"));
+    if (r->group->approval)
+        puts("A second person has to approve it.");
+}
+
+static int dry_run(struct request *r, enum side to)
 {
     struct guard guards[TRANSFER_GUARDS_MAX];
     struct err e = {0};
-    size_t n = 0, failed = 0;
-    if (transfer_guards(env->control, env->conf, env->table, g, to, guards, &n, &e))
+    size_t n = 0;
+    if (transfer_guards(r->env.control, r->env.conf, r->env.table, r->group, to, guards, &n, &e))
         return cli_fail(&e);
-    json_t *list = json_array();
-    for (size_t i = 0; i < n; i++) {
-        failed += !guards[i].passed;
-        json_array_append_new(list, json_pack("{s:s, s:b, s:s, s:s}", "name", guards[i].name,
-                                              "passed", (int)guards[i].passed, "figure",
-                                              guards[i].figure, "mend", guards[i].mend));
-        if (!c->json)
-            printf("%-10s %-7s %s%s%s\n", guards[i].name, guards[i].passed ? "ok" : "REFUSES",
-                   guards[i].figure,
-                   guards[i].passed ? "" : "\n                   mend: ", guards[i].mend);
-    }
-    if (c->json) {
-        char *text = json_dumps(list, JSON_INDENT(2));
-        puts(text ? text : "[]");
-        free(text);
-    } else {
-        printf("\nSteps: hold writes of %s, seal %s, send a marker through %zu topics, wait for"
-               " %s to commit it,\n       open %s, flip the owner, release the held writes."
-               " Nothing was done.\n",
-               g->name, side_name(side_other(to)), g->nentities, side_name(to), side_name(to));
-    }
-    json_decref(list);
+    double pause_ms = expected_pause_ms(r, &e);
+    if (e.code != ERR_NONE)
+        return cli_fail(&e);
+    size_t failed = print_guards(guards, n, r->c->json);
+    if (r->c->json)
+        print_json(json_pack("{s:o, s:o, s:b}", "guards", transfer_guards_json(guards, n),
+                             "expected_pause_ms", pause_ms < 0 ? json_null() : json_real(pause_ms),
+                             "needs_approval", (int)r->group->approval));
+    else
+        print_steps(r, to, pause_ms);
     return failed ? EXIT_DIFFERENT : EXIT_OK;
 }
 
-struct watch {
-    struct control *control;
-    long long id;
-    bool quiet;
-    size_t shown;
-    char outcome[16];
-    char *receipt; // owned
-};
+// ---------------------------------------------------------------- requests
 
-static void show_steps(struct watch *w, const struct value *steps)
+static int ask(struct request *r, enum side to, const char *kind)
 {
-    json_t *list = json_loadb(steps->data, steps->len, 0, NULL);
-    for (; w->shown < json_array_size(list); w->shown++) {
-        const json_t *s = json_array_get(list, w->shown);
-        const json_t *first = json_array_get(list, 0);
-        if (!w->quiet)
-            fprintf(stderr, "%8lld ms  %-9s %s\n",
-                    (long long)(json_integer_value(json_object_get(s, "at_ms")) -
-                                json_integer_value(json_object_get(first, "at_ms"))),
-                    json_string_value(json_object_get(s, "step")),
-                    json_string_value(json_object_get(s, "detail")));
-    }
-    json_decref(list);
-}
-
-// 1 when the transfer has ended.
-static int watch_once(struct watch *w, struct err *e)
-{
-    char id[24];
-    struct rows rows;
-    struct pg_conn *pg = control_pg(w->control, e);
-    struct arena *a = pg ? arena_create(0) : NULL;
-    int result = -1;
-    snprintf(id, sizeof id, "%lld", w->id);
-    struct value p = value_set(str_of(id));
-    if (pg && !a)
-        err_memory(e);
-    if (a && pg_query(pg,
-                      STR("SELECT steps, coalesce(outcome, ''), coalesce(receipt::text, '')"
-                          " FROM ficus.transfer WHERE id = $1::bigint"),
-                      &p, 1, a, &rows, e) == 0) {
-        if (rows.nrows != 1) {
-            err_set(e, ERR_NOT_FOUND, "transfer %lld is gone from the control store", w->id);
-        } else {
-            show_steps(w, &rows.cells[0]);
-            result = str_copy(w->outcome, sizeof w->outcome, value_str(rows.cells[1])) ? -1
-                     : w->outcome[0]                                                   ? 1
-                                                                                       : 0;
-            if (result == 1)
-                w->receipt = strndup(rows.cells[2].data, rows.cells[2].len);
-        }
-    }
-    arena_destroy(a);
-    return result;
-}
-
-static void print_receipt(const struct watch *w, bool json)
-{
-    json_t *r = json_loads(w->receipt ? w->receipt : "{}", 0, NULL);
-    if (json) {
-        json_object_set_new(r, "outcome", json_string(w->outcome));
-        char *text = json_dumps(r, JSON_INDENT(2));
-        puts(text ? text : "{}");
-        free(text);
-    } else {
-        const char *why = json_string_value(json_object_get(r, "why"));
-        printf("transfer %lld: %s; group %s, target %s, epoch %lld, pause %.1f ms%s%s\n", w->id,
-               w->outcome, json_string_value(json_object_get(r, "group")),
-               json_string_value(json_object_get(r, "target")),
-               (long long)json_integer_value(json_object_get(r, "epoch")),
-               json_real_value(json_object_get(r, "pause_ms")), why && *why ? "; " : "",
-               why ? why : "");
-    }
-    json_decref(r);
-}
-
-static int watch(const struct cli *c, struct cli_env *env, long long id)
-{
-    struct watch w = {.control = env->control, .id = id, .quiet = c->json};
+    const struct cli *c = r->c;
+    const char *why = cli_option(c, "why"), *note = cli_option(c, "note");
     struct err e = {0};
-    int ended = 0;
-    struct sigaction sa = {.sa_handler = on_interrupt};
-    sigaction(SIGINT, &sa, NULL);
-    while ((ended = watch_once(&w, &e)) == 0 && !interrupted)
-        clock_sleep_ms(50);
-    if (ended < 0)
+    struct transfer_request q = {.group = r->group,
+                                 .to = to,
+                                 .kind = kind,
+                                 .who = cli_who(),
+                                 .why = why ? why : "",
+                                 .note = note ? note : "",
+                                 .at = cli_option(c, "at"),
+                                 .force = cli_flag(c, "force"),
+                                 .end_holders = cli_flag(c, "end-holders")};
+    long long id = transfer_ask(r->env.control, &q, &e);
+    if (id < 0)
         return cli_fail(&e);
-    if (!ended) {
-        fprintf(stderr,
-                "\nThe transfer goes on without this terminal (id %lld)."
-                "\n  watch it:  ficus status\n  undo it:   ficus cutover %s --abort\n",
-                id, c->args[0]);
-        return EXIT_DIFFERENT;
-    }
-    print_receipt(&w, c->json);
-    free(w.receipt);
-    return strcmp(w.outcome, "done") == 0 ? EXIT_OK : EXIT_DIFFERENT;
+    if (!q.at && !r->group->approval)
+        return transfer_watch(c, r->env.control, id, "done");
+    if (c->json)
+        print_json(json_pack("{s:I, s:s, s:b}", "transfer", (json_int_t)id, "group", r->group->name,
+                             "needs_approval", (int)r->group->approval));
+    else
+        printf("transfer %lld is on record%s%s%s\n  where it is:  ficus transfers show %lld\n", id,
+               q.at ? " for " : "", q.at ? q.at : "",
+               r->group->approval ? "; it waits for a second person's --approve" : "", id);
+    return EXIT_OK;
 }
 
-static int ask_abort(const struct cli *c, struct cli_env *env, const struct group *g)
+static int abort_it(struct request *r)
 {
     struct err e = {0};
-    struct rows rows;
-    long long id;
-    struct value p = value_set(str_of(g->name));
-    struct pg_conn *pg = control_pg(env->control, &e);
-    struct arena *a = arena_create(0);
-    int status = EXIT_OK;
-    if (!pg || !a ||
-        pg_query(pg,
-                 STR("UPDATE ficus.transfer SET options = options || '{\"abort\":true}'"
-                     " WHERE grp = $1 AND outcome IS NULL RETURNING id"),
-                 &p, 1, a, &rows, &e)) {
-        status = cli_fail(&e);
-    } else if (rows.nrows == 0) {
-        fprintf(stderr, "ficus: no transfer of group %s is under way\n", g->name);
-        status = EXIT_DIFFERENT;
-    } else if (str_to_int(value_str(rows.cells[0]), 1, INT64_MAX, &id)) {
-        watch(c, env, id); // an abort that ends as "aborted" is what was asked for
-    }
-    arena_destroy(a);
-    return status;
+    long long id = transfer_abort(r->env.control, r->group, &e);
+    if (id < 0)
+        return cli_fail(&e);
+    if (id > 0)
+        return transfer_watch(r->c, r->env.control, id, "aborted");
+    fprintf(stderr, "ficus: no transfer of group %s is under way\n", r->group->name);
+    return EXIT_DIFFERENT;
+}
+
+static int approve(struct request *r)
+{
+    struct err e = {0};
+    long long id = transfer_approve(r->env.control, r->group, cli_who(), &e);
+    return id < 0 ? cli_fail(&e) : transfer_watch(r->c, r->env.control, id, "done");
 }
 
 static int run(const struct cli *c, enum side to, const char *kind)
 {
-    struct cli_env env;
-    struct err e = {0};
-    int status;
-    if (cli_env_open(c, NEED_STATE, &env, &status))
+    struct request r;
+    int status = begin(&r, c);
+    if (status != EXIT_OK)
         return status;
-    const struct group *g = find_group(c, &env);
-    const char *why = cli_option(c, "why");
-    if (!g) {
-        status = EXIT_USAGE;
-    } else if (cli_flag(c, "abort")) {
-        status = ask_abort(c, &env, g);
-    } else if (g->owner == to) {
+    if (cli_flag(c, "abort")) {
+        status = abort_it(&r);
+    } else if (cli_flag(c, "approve")) {
+        status = approve(&r);
+    } else if (r.group->owner == to) {
         fprintf(stderr, "ficus %s: %s already owns group %s (epoch %lld)\n", kind, side_name(to),
-                g->name, g->epoch);
+                r.group->name, r.group->epoch);
         status = EXIT_DIFFERENT;
-    } else if (cli_flag(c, "dry-run")) {
-        status = dry_run(c, &env, g, to);
     } else {
-        long long id = transfer_request(env.control, g, to, kind, cli_who(), why ? why : "",
-                                        cli_flag(c, "force"), &e);
-        status = id < 0 ? cli_fail(&e) : watch(c, &env, id);
+        status = cli_flag(c, "dry-run") ? dry_run(&r, to) : ask(&r, to, kind);
     }
-    cli_env_close(&env);
+    cli_env_close(&r.env);
     return status;
 }
 
@@ -224,11 +195,72 @@ static int run_rollback(const struct cli *c)
     return run(c, SIDE_LEGACY, "rollback");
 }
 
+// ---------------------------------------------------------------- complete
+
+static int complete(struct request *r, const char *why)
+{
+    const struct cli *c = r->c;
+    struct transfer_request q = {
+        .group = r->group, .who = cli_who(), .why = why, .force = cli_flag(c, "force")};
+    struct guard guards[TRANSFER_GUARDS_MAX];
+    size_t n = 0;
+    struct err e = {0};
+    int result = cli_flag(c, "dry-run") ? transfer_guards(r->env.control, r->env.conf, r->env.table,
+                                                          r->group, SIDE_LEGACY, guards, &n, &e)
+                                        : transfer_complete(r->env.control, r->env.conf,
+                                                            r->env.table, &q, guards, &n, &e);
+    size_t failed = print_guards(guards, n, c->json);
+    if (c->json)
+        print_json(transfer_guards_json(guards, n));
+    if (result)
+        return cli_fail(&e);
+    if (cli_flag(c, "dry-run"))
+        return failed ? EXIT_DIFFERENT : EXIT_OK;
+    json_t *detail = json_pack("{s:s, s:b, s:o}", "why", why, "forced", (int)q.force, "guards",
+                               transfer_guards_json(guards, n));
+    result = control_audit(r->env.control, q.who, "complete", r->group->name, detail, &e);
+    json_decref(detail);
+    if (result)
+        return cli_fail(&e);
+    fprintf(stderr, "group %s is complete: the legacy stays sealed as it is, and follows no more once ficus sync"
+                    " has seen this (ficus status)\n",
+            r->group->name);
+    return EXIT_OK;
+}
+
+static int run_complete(const struct cli *c)
+{
+    struct request r;
+    const char *why = cli_option(c, "why");
+    if (!cli_flag(c, "dry-run") && (!why || !*why)) {
+        fputs("ficus complete: --why is required; there is no way back from it\n", stderr);
+        return EXIT_USAGE;
+    }
+    int status = begin(&r, c);
+    if (status != EXIT_OK)
+        return status;
+    status = complete(&r, why ? why : "");
+    cli_env_close(&r.env);
+    return status;
+}
+
 static const struct command_option options[] = {
-    {"dry-run", 'n', NULL, "Print the guards and the steps; change nothing."},
-    {"abort", 0, NULL, "Undo the transfer that is under way; the owner stays."},
+    {"dry-run", 'n', NULL, "Print the guards, the steps and the expected pause; change nothing."},
+    {"at", 0, "TIME", "Begin then, not now: 2026-11-30T03:00:00+01:00."},
+    {"approve", 0, NULL, "Consent to the transfer that waits for a second person."},
+    {"abort", 0, NULL, "Give up the transfer that is under way or waits; the owner stays."},
     {"force", 0, NULL, "Go on although guards refuse; recorded in the receipt."},
+    {"end-holders", 0, NULL,
+     "End sessions that keep the fence from being sealed for half of cutover.drain_ms."},
     {"why", 'w', "TEXT", "Kept in the history and the receipt."},
+    {"note", 0, "TEXT", "A maintenance note, kept beside the reason."},
+    {NULL, 0, NULL, NULL},
+};
+
+static const struct command_option complete_options[] = {
+    {"dry-run", 'n', NULL, "Print the guards; change nothing."},
+    {"force", 0, NULL, "Go on although guards refuse; recorded in the audit."},
+    {"why", 'w', "TEXT", "Kept in the audit. Required."},
     {NULL, 0, NULL, NULL},
 };
 
@@ -241,7 +273,12 @@ const struct command cli_cutover_commands[] = {
      options, 1, 1, run_cutover},
     {"rollback", "GROUP", "Give a group's writes back to the legacy side",
      "The same procedure with the sides exchanged: every write that the new side accepted is in\n"
-     "the legacy store before it is opened again.",
+     "the legacy store before it is opened again. ficus status shows whether it is possible.",
      options, 1, 1, run_rollback},
+    {"complete", "GROUP", "End the way back of a group",
+     "Ends the stream that keeps the legacy up to date with a group that the new side owns. The\n"
+     "legacy keeps what it has, sealed; a rollback is refused from then on, and nothing undoes\n"
+     "this. The guards of a rollback have to pass: they prove that the legacy has everything.",
+     complete_options, 1, 1, run_complete},
     {NULL, NULL, NULL, NULL, NULL, 0, 0, NULL},
 };

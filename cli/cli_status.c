@@ -18,6 +18,7 @@ struct section {
     const char *sql;
     const char *headers[10];
     const char *empty;
+    bool groups; // $1: {"group": ["entity", ..], ..}
 };
 
 static const struct section sections[] = {
@@ -29,40 +30,85 @@ static const struct section sections[] = {
      " WHERE t.grp = o.grp AND t.outcome IS NOT NULL ORDER BY id DESC LIMIT 1), '-') AS last"
      " FROM ficus.owner o ORDER BY 1",
      {"GROUP", "OWNER", "EPOCH", "PHASE", "TRANSFER", "LAST"},
-     "no groups"},
+     "no groups",
+     false},
+    // Every write that the new side accepted has to reach the legacy before it is opened again.
+    {"ways_back",
+     "SELECT o.grp AS group, CASE WHEN o.owner = 'legacy' THEN '-' WHEN o.completed_at IS NOT NULL"
+     " OR s.missing + s.paused + s.silent + s.parked + c.stopped > 0 THEN 'no' ELSE 'yes' END"
+     " AS lossless, CASE WHEN o.owner = 'legacy' THEN 'the legacy owns it'"
+     " WHEN o.completed_at IS NOT NULL THEN 'completed by ' || o.completed_by || ' at ' ||"
+     " to_char(o.completed_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS') || ': ' ||"
+     " o.completed_why WHEN c.stopped > 0 THEN 'capture of the new side has stopped'"
+     " WHEN s.parked > 0 THEN s.parked || ' events parked: ficus parked list'"
+     " WHEN s.paused > 0 THEN s.paused || ' streams paused: ficus sync resume'"
+     " WHEN s.missing + s.silent > 0 THEN s.missing + s.silent ||"
+     " ' streams silent: is ficus sync running?' WHEN s.lag > 0"
+     " THEN 'after ' || s.lag || ' events that are on their way' ELSE 'now' END AS why"
+     " FROM ficus.owner o JOIN jsonb_each($1::jsonb) AS g ON g.key = o.grp,"
+     " LATERAL (SELECT count(*) FILTER (WHERE st.stream IS NULL) AS missing,"
+     " count(*) FILTER (WHERE st.paused) AS paused, count(*) FILTER (WHERE NOT st.paused AND"
+     " st.at < now() - interval '10 seconds') AS silent, coalesce(sum(st.parked), 0) AS parked,"
+     " coalesce(sum(st.lag_events), 0) AS lag FROM jsonb_array_elements_text(g.value) AS e"
+     " LEFT JOIN ficus.stream_state st ON st.stream = 'new.' || e) AS s, LATERAL (SELECT count(*)"
+     " AS stopped FROM ficus.capture WHERE side = 'new' AND stopped <> '') AS c ORDER BY 1",
+     {"WAY BACK", "LOSSLESS", "WHY"},
+     "no groups",
+     true},
     {"instances",
      "SELECT id, kind, address, pid, table_version, to_char(extract(epoch FROM now() - heartbeat),"
      " 'FM9990.0') AS heartbeat_age_s FROM ficus.instance ORDER BY kind, id",
      {"INSTANCE", "KIND", "ADDRESS", "PID", "TABLE", "SEEN S AGO"},
-     "no instances are running"},
+     "no instances are running",
+     false},
     {"captures",
      "SELECT side, holder, term, published, CASE WHEN stopped = '' THEN 'running' ELSE stopped END"
      " AS state FROM ficus.capture ORDER BY side",
      {"CAPTURE", "HOLDER", "TERM", "PUBLISHED", "STATE"},
-     "nothing captured yet"},
+     "nothing captured yet",
+     false},
     {"streams",
      "SELECT s.stream, s.captured, s.published, s.applied, s.lag_events, s.lag_ms,"
      " s.parked, CASE WHEN paused THEN 'paused: ' || reason"
      " WHEN at < now() - interval '10 seconds' THEN 'silent' ELSE 'running' END AS state"
      " FROM ficus.stream_state s ORDER BY 1",
      {"STREAM", "CAPTURED", "PUBLISHED", "APPLIED", "LAG", "LAG MS", "PARKED", "STATE"},
-     "no streams yet"},
+     "no streams yet",
+     false},
     {"snapshots",
      "SELECT entity, state, rows, estimate, CASE WHEN estimate > 0 THEN"
      " to_char(100.0 * rows / estimate, 'FM990.0') || ' %' ELSE '-' END AS done,"
      " coalesce(error, '') AS error FROM ficus.snapshot ORDER BY 1",
      {"SNAPSHOT", "STATE", "ROWS", "ESTIMATE", "DONE", "ERROR"},
-     "no snapshots"},
+     "no snapshots",
+     false},
     {"proofs",
      "SELECT DISTINCT ON (entity) entity, run, rows_legacy, rows_new, differences, unsettled,"
      " complete, extract(epoch FROM now() - finished_at)::bigint AS age_s"
      " FROM ficus.reconcile_entity ORDER BY entity, finished_at DESC",
      {"PROOF", "RUN", "ROWS LEGACY", "ROWS NEW", "DIFFERENCES", "UNSETTLED", "COMPLETE", "AGE S"},
-     "nothing reconciled yet"},
+     "nothing reconciled yet",
+     false},
 };
 
-static int status_once(const struct cli *c, struct control *control)
+// The definitions' groups as the section that needs them takes them. NULL: no memory.
+static char *groups_text(const struct route_table *t)
 {
+    json_t *groups = json_object();
+    for (size_t i = 0; i < group_count(t); i++) {
+        json_t *list = json_array();
+        for (size_t k = 0; k < group_at(t, i)->nentities; k++)
+            json_array_append_new(list, json_string(group_at(t, i)->entities[k]->name));
+        json_object_set_new(groups, group_at(t, i)->name, list);
+    }
+    char *text = json_dumps(groups, JSON_COMPACT);
+    json_decref(groups);
+    return text;
+}
+
+static int status_once(const struct cli *c, struct control *control, const char *groups)
+{
+    struct value param = value_set(str_of(groups));
     int status = EXIT_OK;
     size_t n = sizeof sections / sizeof sections[0];
     if (c->json)
@@ -70,8 +116,8 @@ static int status_once(const struct cli *c, struct control *control)
     for (size_t i = 0; i < n && status == EXIT_OK; i++) {
         if (c->json)
             printf("%s\"%s\": ", i ? "," : "", sections[i].name);
-        status = listing_print(control, sections[i].sql, NULL, 0, sections[i].headers,
-                               sections[i].empty, c->json);
+        status = listing_print(control, sections[i].sql, &param, sections[i].groups,
+                               sections[i].headers, sections[i].empty, c->json);
         if (!c->json)
             putchar('\n');
     }
@@ -86,14 +132,19 @@ static int run_status(const struct cli *c)
     int status;
     if (cli_env_open(c, NEED_CONTROL, &env, &status))
         return status;
-    do {
+    char *groups = groups_text(env.table);
+    if (!groups)
+        status = EXIT_INTERNAL;
+    while (status == EXIT_OK) {
         if (cli_flag(c, "watch") && !c->json)
             fputs("\033[H\033[2J", stdout);
-        status = status_once(c, env.control);
+        status = status_once(c, env.control, groups);
         fflush(stdout);
-        if (cli_flag(c, "watch"))
-            clock_sleep_ms(1000);
-    } while (cli_flag(c, "watch") && status == EXIT_OK);
+        if (!cli_flag(c, "watch"))
+            break;
+        clock_sleep_ms(1000);
+    }
+    free(groups);
     cli_env_close(&env);
     return status;
 }

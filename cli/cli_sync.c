@@ -4,6 +4,7 @@
 #include "cdc/sync.h"
 
 #include "base/log.h"
+#include "cdc/transfer.h"
 #include "cli/tables.h"
 
 #include <pthread.h>
@@ -124,10 +125,11 @@ static int set_paused(const struct cli *c, bool paused)
     for (unsigned i = 0; pg && i < c->nargs && e.code == ERR_NONE; i++) {
         const char *p[] = {c->args[i], paused ? "t" : "f", paused ? cli_who() : ""};
         if (pg_execz(pg,
-                     "INSERT INTO ficus.stream_state (stream, paused, reason)"
+                     "INSERT INTO ficus.stream_state AS s (stream, paused, reason)"
                      " SELECT side || '.' || $1, $2::boolean, $3"
                      " FROM unnest(ARRAY['legacy','new']) AS side ON CONFLICT (stream) DO UPDATE"
-                     " SET paused = excluded.paused, reason = excluded.reason",
+                     " SET paused = excluded.paused, reason = excluded.reason"
+                     " WHERE s.reason NOT LIKE '" TRANSFER_COMPLETED "%'",
                      p, 3, NULL, &e) == 0 &&
             control_audit(env.control, cli_who(), paused ? "pause" : "resume", c->args[i], NULL,
                           &e) == 0)

@@ -25,6 +25,7 @@ struct group {
     const struct entity **entities;
     size_t nentities;
     bool rogue_allowed;
+    bool approval; // a transfer needs a second person
     // State.
     enum side owner;
     long long epoch;

@@ -85,13 +85,13 @@ static void load_members(struct load *l, struct group *g, const json_t *list, co
 
 static void load_groups(struct load *l, json_t *groups)
 {
-    static const char *const known[] = {"entities", "rogue", NULL};
+    static const char *const known[] = {"entities", "rogue", "approval", NULL};
     const char *name;
     json_t *def;
     json_object_foreach(groups, name, def)
     {
         char at[AT_MAX], list[AT_MAX + 16];
-        const char *rogue;
+        const char *rogue, *approval;
         struct group *g = &l->t->groups[l->t->ngroups];
         snprintf(at, sizeof at, "/groups/%.200s", name);
         snprintf(list, sizeof list, "%s/entities", at);
@@ -102,6 +102,11 @@ static void load_groups(struct load *l, json_t *groups)
             g->rogue_allowed = strcmp(rogue, "report") == 0;
             if (!g->rogue_allowed && strcmp(rogue, "refuse") != 0)
                 problems_add(l->p, &l->doc, at, "rogue is 'refuse' or 'report'");
+        }
+        if (json_get_str(&l->doc, def, at, "approval", "one", &approval, l->p) == 0) {
+            g->approval = strcmp(approval, "two") == 0;
+            if (!g->approval && strcmp(approval, "one") != 0)
+                problems_add(l->p, &l->doc, at, "approval is 'one' or 'two' (persons)");
         }
         l->t->ngroups++;
     }

@@ -131,6 +131,9 @@ struct dbms {
     const char *fence_openings_sql; // -> grp, epoch that opened it last, of those that were
     // Bounds how long this session waits for a lock; one %u, seconds. NULL: the driver's own.
     const char *lock_timeout_fmt;
+    // Who keeps a session waiting. Its own id in its store; (%lld: that id) -> id, description of
+    // each session in its way; %lld: a session to end. NULL: the store cannot tell.
+    const char *session_id_sql, *holders_fmt, *end_session_fmt;
     const char *fence_init_sql; // (grp, writable, epoch), does nothing when present
 
     // Changelog reading, see cdc/changelog.h. (after_seq, limit) -> seq, entity, key,

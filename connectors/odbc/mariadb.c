@@ -466,6 +466,18 @@ const struct dbms dbms_mariadb = {
     .fence_openings_sql = "SELECT grp, opened FROM ficus_fence WHERE opened > 0",
     .fence_read_sql = "SELECT writable, epoch FROM ficus_fence WHERE grp = ?",
     .fence_hold_sql = "SELECT writable, opened FROM ficus_fence WHERE grp = ? LOCK IN SHARE MODE",
+    .lock_timeout_fmt = "SET SESSION innodb_lock_wait_timeout = %u",
+    .session_id_sql = "SELECT connection_id()",
+    .holders_fmt =
+        "SELECT DISTINCT b.trx_mysql_thread_id, concat('session ', b.trx_mysql_thread_id, ' ',"
+        " coalesce(p.user, '?'), '@', coalesce(p.host, '?'), ', ', lower(coalesce(p.command, '?')),"
+        " ' for ', coalesce(p.time, 0), ' s, transaction since ', b.trx_started)"
+        " FROM information_schema.innodb_lock_waits w"
+        " JOIN information_schema.innodb_trx r ON r.trx_id = w.requesting_trx_id"
+        " JOIN information_schema.innodb_trx b ON b.trx_id = w.blocking_trx_id"
+        " LEFT JOIN information_schema.processlist p ON p.id = b.trx_mysql_thread_id"
+        " WHERE r.trx_mysql_thread_id = %lld",
+    .end_session_fmt = "KILL CONNECTION %lld",
     .fence_init_sql = "INSERT IGNORE INTO ficus_fence (grp, writable, epoch) VALUES (?, ?, ?)",
     .changelog_read_sql =
         "SELECT seq, entity, k, write_id, CAST(UNIX_TIMESTAMP(at) * 1000000 AS SIGNED)"

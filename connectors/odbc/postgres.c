@@ -202,6 +202,14 @@ const struct dbms dbms_postgres = {
     .fence_openings_sql = "SELECT grp, opened FROM ficus.fence WHERE opened > 0",
     .fence_read_sql = "SELECT writable::int, epoch FROM ficus.fence WHERE grp = $1",
     .fence_hold_sql = "SELECT writable::int, opened FROM ficus.fence WHERE grp = $1 FOR SHARE",
+    .session_id_sql = "SELECT pg_backend_pid()",
+    .holders_fmt =
+        "SELECT pid, concat('session ', pid, ' ', usename, '@', coalesce(host(client_addr), 'local'),"
+        " nullif(concat(' (', application_name, ')'), ' ()'), ', ', state, ' for ',"
+        " extract(epoch FROM now() - state_change)::int, ' s, transaction since ',"
+        " to_char(xact_start, 'HH24:MI:SS')) FROM pg_stat_activity"
+        " WHERE pid = ANY(pg_blocking_pids(%lld::int))",
+    .end_session_fmt = "SELECT pg_terminate_backend(%lld)",
     .columns_sql = "SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute"
                    " WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped"
                    " ORDER BY attnum",

@@ -209,7 +209,7 @@ class Stack:
         return self.cutover(group, force, kind="rollback")
 
     def guards(self, group=GROUP):
-        return self.json("cutover", group, "--dry-run", good=(0, 1))
+        return self.json("cutover", group, "--dry-run", good=(0, 1))["guards"]
 
     def reconcile(self, *entities):
         return self.json("reconcile", *entities, good=(0, 1), timeout=300)
