@@ -221,7 +221,7 @@ static int guard_evidence(struct look *l, struct err *e)
                     STR("SELECT coalesce(sum(matched), 0), coalesce(sum(mismatched), 0)"
                         " FROM ficus.shadow_stat s WHERE route = $1 AND stage_since ="
                         " (SELECT max(stage_since) FROM ficus.shadow_stat WHERE route = $1"
-                        " AND matched + mismatched > 0)"),
+                        " AND matched + ignored + mismatched > 0)"),
                     &p, 1, n, 2, e))
             return -1;
         reads++;
@@ -230,8 +230,10 @@ static int guard_evidence(struct look *l, struct err *e)
         if ((n[0] < least || n[1] > 0) && !first[0])
             snprintf(first, sizeof first, "%s", r->name);
     }
-    char mend[160];
-    snprintf(mend, sizeof mend, "ficus route mismatches %s; mend, then stage shadow again", first);
+    char mend[192];
+    snprintf(mend, sizeof mend,
+             "ficus route mismatches %s; mend, or ficus route ignore; then stage shadow again",
+             first);
     verdict(l, "evidence", thin + differ == 0, mend,
             "%u routes read: %u with answers that differed, %u with fewer than %lld that matched",
             reads, differ, thin, least);

@@ -11,6 +11,7 @@ extern const struct command cli_serve_commands[];     // serve
 extern const struct command cli_service_commands[];   // service
 extern const struct command cli_sync_commands[];      // sync, sync snapshot|pause|resume
 extern const struct command cli_route_commands[];     // route list|show|set|explain|history
+extern const struct command cli_evidence_commands[];  // route mismatches|ignore|ignored
 extern const struct command cli_cutover_commands[];   // cutover, rollback, complete
 extern const struct command cli_transfers_commands[]; // transfers list|show
 extern const struct command cli_reconcile_commands[]; // reconcile, reconcile history|show

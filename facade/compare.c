@@ -3,6 +3,8 @@
 // of related rows, whose order no client relies on, are compared as sets.
 #include "facade/compare.h"
 
+#include "migrations/type.h"
+
 struct compare {
     struct mismatch *out;
     unsigned n;
@@ -66,6 +68,14 @@ static void compare_record(struct compare *c, const struct operation *op, const 
                        n->related ? &n->related[i] : NULL, c->arena))
             differ(c, NULL, key, value_set(str_of(op->expansions[i].relationship->name)),
                    value_set(STR("related rows differ")));
+}
+
+bool mismatch_is_policy(const struct mismatch *m)
+{
+    struct err e = {0};
+    struct value v = m->legacy;
+    return m->field && v.state == VALUE_FOREIGN && type_policy(m->field, &v, &e) > 0 &&
+           value_eq(v, m->new_);
 }
 
 static struct value number(struct compare *c, long long n)

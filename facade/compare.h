@@ -14,8 +14,10 @@ struct mismatch {
 
 // 0: equal. Otherwise how many fields differ (all counted, the first ones in `out`). A value
 // that the legacy holds and the canonical type cannot (VALUE_FOREIGN) differs from what its
-// policy made of it on the other side: a client would see it.
+// policy made of it on the other side: a client would see it (mismatch_is_policy tells).
 unsigned result_compare(const struct operation *op, const struct result *legacy,
                         const struct result *new_, struct arena *a, struct mismatch *out);
+// The new side holds exactly what the field's policy makes of the legacy's value.
+bool mismatch_is_policy(const struct mismatch *m);
 
 #endif

@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// Counters by route (atomics) and a bounded ring of mismatch samples (one mutex, rarely held),
-// drained to ficus.shadow_stat and ficus.mismatch.
+// Counters by route and stay, and a bounded ring of mismatch samples, under one mutex that is
+// held for moments; drained to ficus.shadow_stat and ficus.mismatch.
 #include "facade/evidence.h"
 
+#include "base/clock.h"
 #include "base/metrics.h"
 #include "routes/control.h"
 
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <uthash.h>
 
 #define SAMPLES_MAX 1024
 #define TEXT_MAX    256
@@ -17,73 +18,86 @@
 struct sample {
     char route[64], entity[64], key[160], field[64], legacy[TEXT_MAX], new_[TEXT_MAX],
         request[TEXT_MAX];
+    uint64_t at_us; // wall clock
 };
 
-struct tally {
+// Of one stay of a route at a stage.
+struct tally_key {
     char route[64];
-    atomic_ullong n[EVIDENCE_OUTCOMES];
-    unsigned long long sent[EVIDENCE_OUTCOMES]; // the flushing thread's
+    long long since_us;
+};
+struct tally {
+    struct tally_key key;
+    unsigned long long n[EVIDENCE_OUTCOMES]; // not yet written
     struct metric *metric[EVIDENCE_OUTCOMES];
+    UT_hash_handle hh;
 };
 
 struct evidence {
-    struct tally *tallies;
-    size_t ntallies;
     pthread_mutex_t lock;
+    struct tally *tallies;  // under lock
     struct sample *samples; // under lock
     size_t nsamples;        // under lock
 };
 
-static const char *const outcome_names[] = {"match", "mismatch", "stale", "dropped"};
+static const char *const outcome_names[] = {"match", "ignored", "mismatch", "stale", "dropped"};
 
-struct evidence *evidence_create(const struct route_table *t, struct err *e)
+struct evidence *evidence_create(struct err *e)
 {
     struct evidence *v = calloc(1, sizeof *v);
-    if (!v || !(v->tallies = calloc(route_count(t) + 1, sizeof *v->tallies)) ||
-        !(v->samples = calloc(SAMPLES_MAX, sizeof *v->samples))) {
-        evidence_destroy(v);
+    if (!v || !(v->samples = calloc(SAMPLES_MAX, sizeof *v->samples))) {
+        free(v);
         err_memory(e);
         return NULL;
     }
     pthread_mutex_init(&v->lock, NULL);
-    v->ntallies = route_count(t);
-    for (size_t i = 0; i < v->ntallies; i++) {
-        snprintf(v->tallies[i].route, sizeof v->tallies[i].route, "%s", route_at(t, i)->name);
-        for (int o = 0; o < EVIDENCE_OUTCOMES; o++) {
-            char labels[160];
-            snprintf(labels, sizeof labels, "route=\"%s\",outcome=\"%s\"", v->tallies[i].route,
-                     outcome_names[o]);
-            v->tallies[i].metric[o] = metrics_counter("ficus_shadow_total",
-                                                      "Shadow comparisons by outcome.", labels);
-        }
-    }
     return v;
 }
 
 void evidence_destroy(struct evidence *v)
 {
+    struct tally *t, *next;
     if (!v)
         return;
-    free(v->tallies);
+    HASH_ITER(hh, v->tallies, t, next)
+    {
+        HASH_DEL(v->tallies, t);
+        free(t);
+    }
+    pthread_mutex_destroy(&v->lock);
     free(v->samples);
     free(v);
 }
 
+// Under lock. NULL on no memory.
 static struct tally *tally_of(struct evidence *v, const struct route *r)
 {
-    for (size_t i = 0; i < v->ntallies; i++)
-        if (strcmp(v->tallies[i].route, r->name) == 0)
-            return &v->tallies[i];
-    return NULL; // a route that came with a reload: counted from the next start
+    struct tally_key key = {.since_us = r->since_us};
+    struct tally *t;
+    snprintf(key.route, sizeof key.route, "%s", r->name);
+    HASH_FIND(hh, v->tallies, &key, sizeof key, t);
+    if (t || !(t = calloc(1, sizeof *t)))
+        return t;
+    t->key = key;
+    for (int o = 0; o < EVIDENCE_OUTCOMES; o++) {
+        char labels[160];
+        snprintf(labels, sizeof labels, "route=\"%s\",outcome=\"%s\"", key.route, outcome_names[o]);
+        t->metric[o] = metrics_counter("ficus_shadow_total", "Shadow comparisons by outcome.",
+                                       labels);
+    }
+    HASH_ADD(hh, v->tallies, key, sizeof t->key, t);
+    return t;
 }
 
 void evidence_count(struct evidence *v, const struct route *r, enum evidence_outcome o)
 {
+    pthread_mutex_lock(&v->lock);
     struct tally *t = tally_of(v, r);
-    if (!t)
-        return;
-    atomic_fetch_add(&t->n[o], 1);
-    metric_add(t->metric[o], 1);
+    if (t) {
+        t->n[o]++;
+        metric_add(t->metric[o], 1);
+    }
+    pthread_mutex_unlock(&v->lock);
 }
 
 static void show(char *out, size_t size, const struct field *f, struct value v)
@@ -103,6 +117,7 @@ void evidence_sample(struct evidence *v, const struct route *r, const struct ope
     pthread_mutex_lock(&v->lock);
     if (v->nsamples < SAMPLES_MAX) {
         struct sample *s = &v->samples[v->nsamples++];
+        s->at_us = clock_wall_us();
         snprintf(s->route, sizeof s->route, "%s", r->name);
         snprintf(s->entity, sizeof s->entity, "%s", op->entity->name);
         snprintf(s->key, sizeof s->key, "%.*s", (int)(m->key.len < 150 ? m->key.len : 150),
@@ -115,43 +130,89 @@ void evidence_sample(struct evidence *v, const struct route *r, const struct ope
     pthread_mutex_unlock(&v->lock);
 }
 
-static int flush_tally(struct tally *t, struct pg_conn *pg, const char *instance, struct err *e)
+static int write_tally(const struct tally *t, struct pg_conn *pg, const char *instance,
+                       struct err *e)
 {
-    char n[EVIDENCE_OUTCOMES][24];
-    unsigned long long now[EVIDENCE_OUTCOMES];
-    bool changed = false;
-    for (int o = 0; o < EVIDENCE_OUTCOMES; o++) {
-        now[o] = atomic_load(&t->n[o]);
-        changed |= now[o] != t->sent[o];
-        snprintf(n[o], sizeof n[o], "%llu", now[o] - t->sent[o]);
+    char n[EVIDENCE_OUTCOMES][24], since[24];
+    for (int o = 0; o < EVIDENCE_OUTCOMES; o++)
+        snprintf(n[o], sizeof n[o], "%llu", t->n[o]);
+    snprintf(since, sizeof since, "%lld", t->key.since_us);
+    const char *p[] = {t->key.route,
+                       instance,
+                       since,
+                       n[EVIDENCE_MATCH],
+                       n[EVIDENCE_IGNORED],
+                       n[EVIDENCE_MISMATCH],
+                       n[EVIDENCE_STALE],
+                       n[EVIDENCE_DROPPED]};
+    return pg_execz(pg,
+                    "INSERT INTO ficus.shadow_stat (route, instance, stage_since, matched,"
+                    " ignored, mismatched, stale, dropped) VALUES ($1, $2, timestamptz 'epoch'"
+                    " + $3::bigint * interval '1 microsecond', $4::bigint, $5::bigint, $6::bigint,"
+                    " $7::bigint, $8::bigint)"
+                    " ON CONFLICT (route, instance, stage_since) DO UPDATE SET"
+                    " matched = shadow_stat.matched + excluded.matched,"
+                    " ignored = shadow_stat.ignored + excluded.ignored,"
+                    " mismatched = shadow_stat.mismatched + excluded.mismatched,"
+                    " stale = shadow_stat.stale + excluded.stale,"
+                    " dropped = shadow_stat.dropped + excluded.dropped, at = now()",
+                    p, 8, NULL, e);
+}
+
+// Takes what one tally has counted; empty ones are forgotten. False: nothing is left.
+static bool take_tally(struct evidence *v, struct tally *out)
+{
+    struct tally *t, *next;
+    bool found = false;
+    pthread_mutex_lock(&v->lock);
+    HASH_ITER(hh, v->tallies, t, next)
+    {
+        for (int o = 0; o < EVIDENCE_OUTCOMES; o++)
+            found |= t->n[o] > 0;
+        if (found) {
+            *out = *t;
+            memset(t->n, 0, sizeof t->n);
+            break;
+        }
+        HASH_DEL(v->tallies, t);
+        free(t);
     }
-    if (!changed)
-        return 0;
-    const char *p[] = {t->route,          instance,
-                       n[EVIDENCE_MATCH], n[EVIDENCE_MISMATCH],
-                       n[EVIDENCE_STALE], n[EVIDENCE_DROPPED]};
-    if (pg_execz(pg,
-                 "INSERT INTO ficus.shadow_stat (route, instance, stage_since, matched,"
-                 " mismatched, stale, dropped) SELECT $1, $2, changed_at, $3::bigint, $4::bigint,"
-                 " $5::bigint, $6::bigint FROM ficus.route_state WHERE route = $1"
-                 " ON CONFLICT (route, instance, stage_since) DO UPDATE SET"
-                 " matched = shadow_stat.matched + excluded.matched,"
-                 " mismatched = shadow_stat.mismatched + excluded.mismatched,"
-                 " stale = shadow_stat.stale + excluded.stale,"
-                 " dropped = shadow_stat.dropped + excluded.dropped, at = now()",
-                 p, 6, NULL, e))
-        return -1;
-    memcpy(t->sent, now, sizeof now);
+    pthread_mutex_unlock(&v->lock);
+    return found;
+}
+
+static void give_back(struct evidence *v, const struct tally *taken)
+{
+    struct route r = {.name = taken->key.route, .since_us = taken->key.since_us};
+    pthread_mutex_lock(&v->lock);
+    struct tally *t = tally_of(v, &r);
+    for (int o = 0; t && o < EVIDENCE_OUTCOMES; o++)
+        t->n[o] += taken->n[o];
+    pthread_mutex_unlock(&v->lock);
+}
+
+static int flush_tallies(struct evidence *v, struct pg_conn *pg, const char *instance,
+                         struct err *e)
+{
+    struct tally taken;
+    while (take_tally(v, &taken))
+        if (write_tally(&taken, pg, instance, e)) {
+            give_back(v, &taken);
+            return -1;
+        }
     return 0;
 }
 
 static int flush_sample(const struct sample *s, struct pg_conn *pg, struct err *e)
 {
-    const char *p[] = {s->route, s->entity, s->key, s->field, s->legacy, s->new_, s->request};
+    char at[24];
+    snprintf(at, sizeof at, "%llu", (unsigned long long)s->at_us);
+    const char *p[] = {s->route, s->entity, s->key, s->field, s->legacy, s->new_, s->request, at};
     return pg_execz(pg,
                     "INSERT INTO ficus.mismatch (route, entity, k, field, legacy_value,"
-                    " new_value, request) VALUES ($1,$2,$3,$4,$5,$6,$7)",
-                    p, 7, NULL, e);
+                    " new_value, request, at) VALUES ($1,$2,$3,$4,$5,$6,$7, timestamptz 'epoch'"
+                    " + $8::bigint * interval '1 microsecond')",
+                    p, 8, NULL, e);
 }
 
 int evidence_flush(struct evidence *v, struct control *c, const char *instance, struct err *e)
@@ -159,9 +220,8 @@ int evidence_flush(struct evidence *v, struct control *c, const char *instance, 
     struct pg_conn *pg = control_pg(c, e);
     if (!pg)
         return -1;
-    for (size_t i = 0; i < v->ntallies; i++)
-        if (flush_tally(&v->tallies[i], pg, instance, e))
-            return -1;
+    if (flush_tallies(v, pg, instance, e))
+        return -1;
     pthread_mutex_lock(&v->lock);
     size_t n = v->nsamples;
     struct sample *copy = n ? calloc(n, sizeof *copy) : NULL;

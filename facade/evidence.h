@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What shadow comparison found, on its way to the control store: counts by route and samples
+// What shadow comparison found, on its way to the control store: counts by route and by its
+// stay at a stage (a new stay, or a new ignore rule, begins new evidence), and samples
 // of mismatches, personal data by length only. Thread: any; written by the live thread's
 // heartbeat through its own connection. Bounded: samples beyond the bound are only counted.
 #ifndef FICUS_FACADE_EVIDENCE_H
@@ -9,6 +10,7 @@
 
 enum evidence_outcome {
     EVIDENCE_MATCH,
+    EVIDENCE_IGNORED, // differs only where an ignore rule of the route says so
     EVIDENCE_MISMATCH,
     EVIDENCE_STALE,
     EVIDENCE_DROPPED,
@@ -18,7 +20,7 @@ enum evidence_outcome {
 struct evidence;
 struct control;
 
-struct evidence *evidence_create(const struct route_table *t, struct err *e);
+struct evidence *evidence_create(struct err *e);
 void evidence_destroy(struct evidence *v);
 void evidence_count(struct evidence *v, const struct route *r, enum evidence_outcome o);
 void evidence_sample(struct evidence *v, const struct route *r, const struct operation *op,

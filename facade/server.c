@@ -99,9 +99,7 @@ static int start_shared(struct server *s, struct err *e)
         return -1;
     if (s->o.service)
         return 0;
-    struct route_table *t = live_table(s->live);
-    s->evidence = evidence_create(t, e);
-    route_table_unref(t);
+    s->evidence = evidence_create(e);
     return s->evidence && (s->pins = pins_create(s->o.entities, s->live, e)) &&
                    (s->workers = odbc_workers_create(conf, e))
                ? 0

@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-// One comparison: the new side answers the copied read; if the results differ, both sides are
-// read again. If the legacy's answer changed meanwhile, or they agree now, the row was moving:
-// stale. Otherwise it is a mismatch. Each comparison has an arena of its own.
+// One comparison: the new side answers the copied read. If the results differ, it is asked what
+// stands in the legacy's changelog beyond what has been applied (backend/tail.h): a change of
+// what this read looks at means that the new side is behind. If there is none, the new side has
+// everything that had been committed by then; it is read again, and then the legacy. When the
+// legacy still gives the first answer and the new side another one, no lag explains it.
 //
-//   NEW_SIDE --differs--> LEGACY_AGAIN --unchanged--> NEW_AGAIN --still differs--> mismatch
-//      |equal                  |changed                  |equal
-//    match                   stale                     stale
-// A record whose last write through this facade has not reached the new side yet is stale at
-// once: asked before the deciding read of the new side, so that a sync that catches up in
-// between cannot hide it, and again after it.
+//   NEW_SIDE --differs--> TAIL --nothing stands there--> NEW_AGAIN --differs--> LEGACY_AGAIN
+//      |equal              |a change                      |equal        changed|   |unchanged
+//    match               stale                          stale            stale    mismatch,
+//                                                                                 or ignored
+// So staleness is proven by versions, not by time. A route without a group (no stream follows
+// it), or whose legacy side is not asked by ODBC, skips TAIL. Each comparison has an arena of
+// its own.
 #include "facade/shadow.h"
 
 #include "base/clock.h"
@@ -21,7 +24,7 @@
 
 #define ARENA_MAX (64u << 20)
 
-enum shadow_state { NEW_SIDE, LEGACY_AGAIN, NEW_AGAIN };
+enum shadow_state { NEW_SIDE, TAIL, NEW_AGAIN, LEGACY_AGAIN };
 
 struct shadow {
     struct shadow_options o;
@@ -36,8 +39,10 @@ struct comparison {
     struct route_table *table; // keeps the route
     const struct route *route;
     struct operation op;
-    struct result legacy;
+    struct result legacy; // the answer that the client got
     enum shadow_state state;
+    struct mismatch differing[MISMATCHES_MAX]; // of NEW_AGAIN
+    unsigned ndiffering;
 };
 
 static void comparison_end(struct comparison *c, enum evidence_outcome outcome)
@@ -50,19 +55,17 @@ static void comparison_end(struct comparison *c, enum evidence_outcome outcome)
     arena_destroy(c->arena); // `c` lives in it
 }
 
-static bool behind(const struct shadow *s, const struct route *r, const struct operation *op)
-{
-    return s->o.pins && r->group && pins_hold(s->o.pins, op, r->group);
-}
-
-static void ask(struct comparison *c, enum side side)
+static void ask(struct comparison *c, enum shadow_state state, enum side side, bool tail)
 {
     struct shadow *s = c->shadow;
     void (*done)(struct execution *) = c->execution.done;
     struct backend *b = s->o.backends[c->route->backend[side]];
+    c->state = state;
     c->execution = (struct execution){.operation = &c->op,
                                       .route = c->route,
                                       .side = side,
+                                      .guarded = tail,
+                                      .after = tail ? pins_arrived(s->o.pins, c->route->group) : 0,
                                       .done = done,
                                       .deadline_ns = clock_mono_ns() +
                                                      (uint64_t)s->o.deadline_ms * 1000000u,
@@ -73,10 +76,34 @@ static void ask(struct comparison *c, enum side side)
         comparison_end(c, EVIDENCE_DROPPED);
 }
 
-static void record(struct comparison *c, const struct mismatch *m, unsigned n)
+static void ask_tail(struct comparison *c)
 {
-    for (unsigned i = 0; c->shadow->o.evidence && i < n && i < MISMATCHES_MAX; i++)
-        evidence_sample(c->shadow->o.evidence, c->route, &c->op, &m[i]);
+    const struct route *r = c->route;
+    if (c->shadow->o.pins && r->group && r->backend[SIDE_LEGACY] == BACKEND_ODBC)
+        ask(c, TAIL, SIDE_LEGACY, true);
+    else
+        ask(c, NEW_AGAIN, SIDE_NEW, false);
+}
+
+static bool ignored(const struct comparison *c, const struct mismatch *m)
+{
+    const struct ignore_rule *rule = m->field ? route_ignores(c->table, c->route, m->field) : NULL;
+    return rule && (rule->any_value || mismatch_is_policy(m));
+}
+
+// `m`: what differs; the legacy has not moved meanwhile.
+static void conclude(struct comparison *c, const struct mismatch *m, unsigned n)
+{
+    struct evidence *v = c->shadow->o.evidence;
+    unsigned heeded = n > MISMATCHES_MAX ? 1 : 0;
+    for (unsigned i = 0; i < n && i < MISMATCHES_MAX; i++) {
+        if (ignored(c, &m[i]))
+            continue;
+        heeded++;
+        if (v)
+            evidence_sample(v, c->route, &c->op, &m[i]);
+    }
+    comparison_end(c, heeded ? EVIDENCE_MISMATCH : EVIDENCE_IGNORED);
 }
 
 static bool answered(const struct result *r)
@@ -84,41 +111,39 @@ static bool answered(const struct result *r)
     return r->status == RESULT_OK || r->status == RESULT_NOT_FOUND;
 }
 
+static void on_new_again(struct comparison *c)
+{
+    c->ndiffering = result_compare(&c->op, &c->legacy, &c->execution.result, c->arena,
+                                   c->differing);
+    if (c->ndiffering == 0)
+        comparison_end(c, EVIDENCE_STALE);
+    else
+        ask(c, LEGACY_AGAIN, SIDE_LEGACY, false);
+}
+
 static void on_answer(struct execution *x)
 {
     struct comparison *c = (struct comparison *)x; // first member
     struct mismatch m[MISMATCHES_MAX];
-    // A side that could not answer is not a mismatch of data; it is counted as dropped.
-    if (!answered(&x->result)) {
+    if (c->state == TAIL && x->result.status == RESULT_CURRENT) {
+        ask(c, NEW_AGAIN, SIDE_NEW, false);
+    } else if (!answered(&x->result)) {
+        // A side that could not answer is not a mismatch of data; it is counted as dropped.
         comparison_end(c, EVIDENCE_DROPPED);
-        return;
-    }
-    unsigned n = result_compare(&c->op, &c->legacy, &x->result, c->arena, m);
-    switch (c->state) {
-    case NEW_SIDE:
-        if (n == 0) {
+    } else if (c->state == TAIL) {
+        comparison_end(c, EVIDENCE_STALE);
+    } else if (c->state == NEW_AGAIN) {
+        on_new_again(c);
+    } else {
+        unsigned n = result_compare(&c->op, &c->legacy, &x->result, c->arena, m);
+        if (c->state == NEW_SIDE && n > 0)
+            ask_tail(c);
+        else if (c->state == NEW_SIDE)
             comparison_end(c, EVIDENCE_MATCH);
-            return;
-        }
-        c->state = LEGACY_AGAIN;
-        ask(c, SIDE_LEGACY);
-        return;
-    case LEGACY_AGAIN:
-        if (n > 0 || behind(c->shadow, c->route, &c->op)) {
+        else if (n > 0)
             comparison_end(c, EVIDENCE_STALE);
-            return;
-        }
-        c->state = NEW_AGAIN;
-        ask(c, SIDE_NEW);
-        return;
-    case NEW_AGAIN:
-        if (n == 0 || behind(c->shadow, c->route, &c->op)) {
-            comparison_end(c, EVIDENCE_STALE);
-            return;
-        }
-        record(c, m, n);
-        comparison_end(c, EVIDENCE_MISMATCH);
-        return;
+        else
+            conclude(c, c->differing, c->ndiffering);
     }
 }
 
@@ -155,8 +180,7 @@ void shadow_compare(struct shadow *s, const struct route *r, struct route_table 
     c->route = r;
     c->table = table;
     route_table_ref(table);
-    c->state = NEW_SIDE;
-    ask(c, SIDE_NEW);
+    ask(c, NEW_SIDE, SIDE_NEW, false);
 }
 
 struct shadow *shadow_create(const struct shadow_options *o, struct err *e)

@@ -15,8 +15,8 @@ struct shadow_options {
     struct loop *loop;
     struct backend *backends[3]; // by enum backend_kind
     struct evidence *evidence;   // borrowed; may be NULL
-    struct pins *pins;           // borrowed; may be NULL. While a pin holds, the new side is
-                                 // known to be behind: that is stale, not a mismatch
+    struct pins *pins;           // borrowed; says how far the new side has come. NULL: no lag
+                                 // is known, a difference that stays is a mismatch
     unsigned in_flight_max;
     unsigned deadline_ms;
 };

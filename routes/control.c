@@ -60,8 +60,13 @@ json_t *control_state(struct control *c, struct err *e)
 {
     static const char text[] =
         "SELECT json_build_object('version', (SELECT version FROM ficus.version),"
-        " 'routes', (SELECT coalesce(json_object_agg(route, json_build_object("
-        "'stage', stage, 'canary_bp', canary_bp)), '{}') FROM ficus.route_state),"
+        " 'routes', (SELECT coalesce(json_object_agg(r.route, json_build_object("
+        "'stage', stage, 'canary_bp', canary_bp,"
+        " 'since_us', (extract(epoch FROM changed_at) * 1000000)::bigint, 'ignored', i.rules)),"
+        " '{}') FROM ficus.route_state r LEFT JOIN (SELECT route, json_agg(json_build_object("
+        "'field', field, 'any', any_value,"
+        " 'expires_ms', (extract(epoch FROM expires_at) * 1000)::bigint)) AS rules"
+        " FROM ficus.ignore_rule GROUP BY route) i USING (route)),"
         " 'groups', (SELECT coalesce(json_object_agg(grp, json_build_object("
         "'owner', owner, 'epoch', epoch, 'phase', phase, 'hold_until_ms',"
         " coalesce((extract(epoch FROM hold_until) * 1000)::bigint, 0))), '{}')"
@@ -194,6 +199,45 @@ rollback:
     pg_rollback(pg);
 out:
     arena_destroy(a);
+    return result;
+}
+
+static int write_ignore(struct pg_conn *pg, const struct control_ignore *g, const char *who,
+                        const char *why, struct err *e)
+{
+    char days[16];
+    snprintf(days, sizeof days, "%u", g->days);
+    const char *drop[] = {g->route, g->field};
+    const char *add[] = {g->route, g->field, g->any_value ? "true" : "false", why, who, days};
+    if (pg_execz(pg, "DELETE FROM ficus.ignore_rule WHERE route = $1 AND field = $2", drop, 2, NULL,
+                 e))
+        return -1;
+    if (g->days &&
+        pg_execz(pg,
+                 "INSERT INTO ficus.ignore_rule (route, field, any_value, why, who, expires_at)"
+                 " VALUES ($1, $2, $3::boolean, $4, $5, now() + $6::int * interval '1 day')",
+                 add, 6, NULL, e))
+        return -1;
+    // A new stay at the stage, so that what was counted without the rule does not count on.
+    return pg_execz(pg, "UPDATE ficus.route_state SET changed_at = now() WHERE route = $1", drop, 1,
+                    NULL, e);
+}
+
+int control_set_ignore(struct control *c, const struct control_ignore *g, const char *who,
+                       const char *why, struct err *e)
+{
+    struct pg_conn *pg = control_pg(c, e);
+    if (!pg || pg_begin(pg, e))
+        return -1;
+    json_t *detail = json_pack("{s:s, s:b, s:i, s:s}", "field", g->field, "any", g->any_value,
+                               "days", (int)g->days, "why", why);
+    int result = write_ignore(pg, g, who, why, e) ||
+                         control_audit(c, who, "route ignore", g->route, detail, e)
+                     ? -1
+                     : pg_commit(pg, e);
+    if (result)
+        pg_rollback(pg);
+    json_decref(detail);
     return result;
 }
 

@@ -31,6 +31,16 @@ struct route_change {
 int control_set_stages(struct control *c, const struct route_change *changes, size_t n,
                        const char *who, const char *why, struct err *e) FICUS_MUST_CHECK;
 
+// A difference in one field of a route that shadow comparisons ignore from now on; `days` 0
+// ends the rule. The route's evidence begins anew. Writes audit.
+struct control_ignore {
+    const char *route, *field;
+    bool any_value;
+    unsigned days;
+};
+int control_set_ignore(struct control *c, const struct control_ignore *rule, const char *who,
+                       const char *why, struct err *e) FICUS_MUST_CHECK;
+
 struct instance {
     char id[64], kind[16], host[64], address[64];
     int pid;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The route table as an immutable, reference-counted snapshot: definitions (shared) plus state
 // (its own). Thread: any; a snapshot never changes after it is handed out.
+#include "base/clock.h"
 #include "base/log.h"
 #include "routes/route_int.h"
 
@@ -111,6 +112,7 @@ void route_table_unref(struct route_table *t)
     free(t->routes);
     free(t->groups);
     free(t->by_entity);
+    free(t->ignored);
     free(t);
 }
 
@@ -127,6 +129,39 @@ static void apply_route(struct route *r, const json_t *state)
     }
     r->stage = stage;
     r->canary_bp = bp < 0 ? 0 : bp > 10000 ? 10000 : (unsigned)bp;
+    r->since_us = json_integer_value(json_object_get(state, "since_us"));
+}
+
+static size_t count_rules(const json_t *routes)
+{
+    const char *name;
+    json_t *state;
+    size_t n = 0;
+    json_object_foreach((json_t *)routes, name, state)
+        n += json_array_size(json_object_get(state, "ignored"));
+    return n;
+}
+
+static int apply_rules(struct route_table *t, const json_t *routes)
+{
+    t->ignored = calloc(count_rules(routes) + 1, sizeof *t->ignored);
+    if (!t->ignored)
+        return -1;
+    for (size_t i = 0; i < t->nroutes; i++) {
+        const struct route *r = &t->routes[i];
+        size_t at;
+        json_t *rule;
+        json_array_foreach(json_object_get(json_object_get(routes, r->name), "ignored"), at, rule)
+        {
+            const char *name = json_string_value(json_object_get(rule, "field"));
+            const struct field *f = name ? entity_field(r->entity, str_of(name)) : NULL;
+            if (f)
+                t->ignored[t->nignored++] = (struct ignore_rule){
+                    r, f, json_is_true(json_object_get(rule, "any")),
+                    (uint64_t)json_integer_value(json_object_get(rule, "expires_ms"))};
+        }
+    }
+    return 0;
 }
 
 static void apply_group(struct group *g, const json_t *state)
@@ -170,13 +205,26 @@ struct route_table *route_table_with_state(const struct route_table *t, const js
         if (s)
             apply_group(&n->groups[i], s);
     }
-    int failed = route_table_index(n, group_of_route);
+    int failed = route_table_index(n, group_of_route) || apply_rules(n, routes);
     free(group_of_route);
     if (!failed)
         return n;
-    err_set(e, ERR_INTERNAL, "a route's entity is not in the set");
+    err_set(e, ERR_INTERNAL, "a route's entity is not in the set, or no memory");
     route_table_unref(n);
     return NULL;
+}
+
+static json_t *rules_json(const struct route_table *t, const struct route *r)
+{
+    json_t *rules = json_array();
+    for (size_t i = 0; i < t->nignored; i++) {
+        const struct ignore_rule *g = &t->ignored[i];
+        if (g->route == r)
+            json_array_append_new(rules,
+                                  json_pack("{s:s, s:b, s:I}", "field", g->field->name, "any",
+                                            g->any_value, "expires_ms", (json_int_t)g->expires_ms));
+    }
+    return rules;
 }
 
 json_t *route_table_state(const struct route_table *t)
@@ -184,9 +232,10 @@ json_t *route_table_state(const struct route_table *t)
     json_t *routes = json_object(), *groups = json_object();
     for (size_t i = 0; i < t->nroutes; i++) {
         const struct route *r = &t->routes[i];
-        json_object_set_new(
-            routes, r->name,
-            json_pack("{s:s, s:i}", "stage", stage_name(r->stage), "canary_bp", (int)r->canary_bp));
+        json_object_set_new(routes, r->name,
+                            json_pack("{s:s, s:i, s:I, s:o}", "stage", stage_name(r->stage),
+                                      "canary_bp", (int)r->canary_bp, "since_us",
+                                      (json_int_t)r->since_us, "ignored", rules_json(t, r)));
     }
     for (size_t i = 0; i < t->ngroups; i++) {
         const struct group *g = &t->groups[i];
@@ -201,6 +250,15 @@ json_t *route_table_state(const struct route_table *t)
 }
 
 // ---------------------------------------------------------------- look-ups
+
+const struct ignore_rule *route_ignores(const struct route_table *t, const struct route *r,
+                                        const struct field *f)
+{
+    for (size_t i = 0; i < t->nignored; i++)
+        if (t->ignored[i].route == r && t->ignored[i].field == f)
+            return t->ignored[i].expires_ms > clock_wall_ms() ? &t->ignored[i] : NULL;
+    return NULL;
+}
 
 long long route_table_version(const struct route_table *t)
 {

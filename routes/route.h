@@ -33,6 +33,14 @@ struct group {
     uint64_t hold_until_ms; // wall clock
 };
 
+// A difference in one field that counts as "ignored" in shadow comparisons, until it expires.
+struct ignore_rule {
+    const struct route *route;
+    const struct field *field;
+    bool any_value;      // false: only a value that the field's policy replaced
+    uint64_t expires_ms; // wall clock
+};
+
 struct route {
     const char *name; // "account"
     unsigned index;
@@ -44,6 +52,7 @@ struct route {
     // State.
     enum stage stage;
     unsigned canary_bp; // 1/100 per cent of keys
+    long long since_us; // when the stage (or an ignore rule) last changed, UTC; 0 unknown
 };
 
 // A dialect mounted on a path prefix: {"dialect":"v4_1","path":"/service/v4_1/rest.php"}.
@@ -87,5 +96,9 @@ const struct entity_set *route_entities(const struct route_table *t);
 // in canary_bp). `key` of length 0 (lists): the route's own bucket by its name.
 enum side route_read_side(const struct route *r, struct str key);
 unsigned route_bucket(const struct route *r, struct str key); // 0..9999
+
+// The rule for a field of a route that holds now, or NULL.
+const struct ignore_rule *route_ignores(const struct route_table *t, const struct route *r,
+                                        const struct field *f);
 
 #endif

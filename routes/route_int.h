@@ -31,6 +31,8 @@ struct route_table {
     size_t ngroups;
     const struct route **by_entity; // the route of each entity, by its position in the set
     size_t nentities;
+    struct ignore_rule *ignored; // few: looked through only when a comparison found something
+    size_t nignored;
 };
 
 // Points routes at this table's groups and fills by_entity. -1 on no memory.

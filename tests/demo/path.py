@@ -2,6 +2,7 @@
 """The way of the demo: ladder, cutover, rollback, cutover, reconciliation; and its figures."""
 import collections
 import time
+import urllib.request
 
 from demo.clients import Clients, Form
 from harness import wait_for
@@ -49,6 +50,8 @@ class Path:
             self.stack.route_set(stage, percent)
             self.enter(name)
             if stage == "shadow" and self.readers:
+                self.read_old_records()
+                self.live_with_what_the_maps_explain()
                 self.read_old_records()
             self.dwell()
         self.latency["legacy -> new"] = self.measure("legacy")
@@ -110,6 +113,16 @@ class Path:
             for key in list(dict.fromkeys(keys.get(table, [])))[-READS:]:
                 self.form.get(module, key)
             self.form.list(module, limit=20, fields=("id", "name", "date_modified"))
+
+    def live_with_what_the_maps_explain(self):
+        """Zero dates become NULL, as their policy says: shown by shadow, looked at, ignored from now on.
+        A rule ignores only what the policy explains, so that any other difference still stops the cutover."""
+        wait_for(self._evidence_settled, "shadow evidence to arrive", 30, interval=0.2)
+        found = [(m["route"], m["field"]) for m in self.stack.json("route", "mismatches") if m["field"]]
+        for route, field in found:
+            self.stack.run("route", "ignore", route, field, "--why", "zero dates become NULL, agreed")
+        self.step(f"route mismatches: {', '.join('.'.join(f) for f in found)}; looked at, route ignore")
+        self.stack.wait_followed()
 
     # ---- latency of a change: written through the facade, awaited in the other store
     def measure(self, owner):
@@ -176,7 +189,12 @@ class Path:
         return dict(zip(("matched", "ignored", "mismatched", "stale", "dropped"), map(int, row)))
 
     def _evidence_settled(self):
-        return self.stack.new("SELECT count(*) FROM ficus.shadow_stat")[0][0] > 0
+        """What the facade found to differ is stored, and it found something."""
+        text = urllib.request.urlopen(self.stack.admin() + "/metrics", timeout=10).read().decode()
+        counted = sum(float(line.split()[-1]) for line in text.splitlines()
+                      if line.startswith("ficus_shadow_total") and 'outcome="mismatch"' in line)
+        stored = self.stack.new("SELECT coalesce(sum(mismatched), 0) FROM ficus.shadow_stat")[0][0]
+        return self.stack.new("SELECT 1 FROM ficus.shadow_stat LIMIT 1") and counted == stored
 
     def mismatches(self):
         """By entity and field, each with the planted dirt that explains it."""

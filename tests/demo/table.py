@@ -24,8 +24,8 @@ def table(result):
     for failure in result["failures"][:5]:
         out.append(f"    {failure['op']}: {failure['error']}")
     s = result["shadow"]
-    out += ["", f"Shadow: {s['matched']} comparisons matched, {s['mismatched']} mismatched, {s['stale']} stale, "
-                f"{s['dropped']} not made"]
+    out += ["", f"Shadow: {s['matched']} comparisons matched, {s['ignored']} ignored, {s['mismatched']} "
+                f"mismatched, {s['stale']} stale, {s['dropped']} not made"]
     for m in result["mismatches"]:
         example = m["example"]
         out.append(f"  {m['entity']}.{m['field']}: {m['count']} times, such as key {example['key']}: legacy "

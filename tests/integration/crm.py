@@ -122,8 +122,12 @@ class Crm:
         with open(os.path.join(ROOT, "routes/tables/suitecrm.json"), encoding="utf-8") as f:
             entities = json.load(f)["groups"]["crm"]["entities"]
         self.postgres.execute("INSERT INTO ficus.position (stream, part, next, epoch, through)"
-                              " SELECT 'legacy.' || e, 0, 0, 0, %s FROM unnest(%s) e", (seq, entities),
+                              " SELECT 'legacy.' || e, 0, 0, 0, %s FROM unnest(%s) e"
+                              " ON CONFLICT (stream, part) DO UPDATE SET through = excluded.through", (seq, entities),
                               database=self.database)
+
+    def changelog(self):
+        return self.legacy.query("SELECT max(seq) FROM ficus_changelog")[0][0]
 
     def stage(self, route, stage, percent=0):
         self.control("UPDATE ficus.route_state SET stage = %s, canary_bp = %s WHERE route = %s",

@@ -26,5 +26,6 @@ def test_demo_path(work, legacy):
     # The generator planted zero dates; shadow found them, and the demo says why they differ.
     explained = [m for m in result["mismatches"] if m["planted"] == ["zero_date"]]
     assert any(m["entity"] == "call" and m["field"] == "date_end" for m in explained), told
+    assert result["shadow"]["ignored"] > 0, told
     assert result["latency"]["legacy -> new"]["writes"] > 0 and result["latency"]["new -> legacy"]["writes"] > 0
     assert result["reconciled"]["account"]["legacy"] >= 500

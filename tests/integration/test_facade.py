@@ -241,6 +241,49 @@ def test_shadow_counts_and_explains(crm):
         wait_for(lambda: crm.new("SELECT sum(matched) FROM ficus.shadow_stat")[0][0] == 1, "the counts to be stored")
 
 
+def test_a_difference_that_lag_explains_is_stale_even_of_a_foreign_write(crm):
+    with crm.running():
+        key = create(crm)
+        crm.stage("account", "shadow")
+        crm.apply("INSERT INTO crm.account (id, name, deleted) VALUES (%s, %s, false)", (key, ACCOUNT["name"]))
+        crm.applied_through(crm.changelog())
+        # Past every facade, and not applied yet: only the changelog knows.
+        crm.legacy.execute("UPDATE accounts SET name = 'past the facade' WHERE id = ?", (key,))
+        assert crm.api("GET", f"/accounts/{key}?fields=id,name").json()["name"] == "past the facade"
+        wait_for(lambda: crm.metric('ficus_shadow_total{route="account",outcome="stale"}') == 1, "a stale comparison")
+        crm.applied_through(crm.changelog())  # a sync that says so and did not do it
+
+        def mismatch():
+            crm.api("GET", f"/accounts/{key}?fields=id,name")
+            return crm.metric('ficus_shadow_total{route="account",outcome="mismatch"}') >= 1
+        wait_for(mismatch, "a mismatch")
+
+
+def test_mismatches_are_shown_and_a_rule_ignores_them(crm):
+    with crm.running():
+        key = create(crm)
+        crm.stage("account", "shadow")
+        crm.apply("INSERT INTO crm.account (id, name, deleted) VALUES (%s, 'other', false)", (key,))
+        crm.applied_through(1000000)
+
+        def until(outcome):
+            def once():
+                crm.api("GET", f"/accounts/{key}?fields=id,name")
+                return crm.metric(f'ficus_shadow_total{{route="account",outcome="{outcome}"}}') >= 1
+            wait_for(once, outcome)
+        until("mismatch")
+        wait_for(lambda: crm.ficus("route", "mismatches", "account", "--json").stdout.strip() != "[]", "the sample")
+        assert f"{key} " in crm.ficus("route", "mismatches").stdout
+        assert crm.ficus("route", "ignore", "account", "name").stderr.count("--why")
+        assert "no field" in crm.ficus("route", "ignore", "account", "nothing", "--why", "x").stderr
+        crm.ficus("route", "ignore", "account", "name", "--any", "--why", "renamed on purpose")
+        assert "renamed on purpose" in crm.ficus("route", "ignored").stdout
+        until("ignored")
+        assert crm.ficus("route", "mismatches", "account", "--json").stdout.strip() == "[]"
+        crm.ficus("route", "ignore", "account", "name", "--end")
+        assert "renamed" not in crm.ficus("route", "ignored").stdout
+
+
 def test_canary_by_key_and_the_new_stage(crm):
     with crm.running():
         keys = [create(crm, name=f"n{i}") for i in range(40)]

@@ -138,7 +138,7 @@ static void start(unsigned hold_max, unsigned hold_ms, bool service)
     w.arena = arena_create(0);
     w.legacy = (struct fake){.base = {&fake_ops}, .name = "legacy", .text = "same"};
     w.new_ = (struct fake){.base = {&fake_ops}, .name = "new", .text = "same"};
-    w.evidence = evidence_create(w.definitions, &e);
+    w.evidence = evidence_create(&e);
     struct shadow_options so = {
         .loop = w.loop, .evidence = w.evidence, .in_flight_max = 2, .deadline_ms = 1000};
     so.backends[BACKEND_ODBC] = &w.legacy.base;
@@ -482,6 +482,7 @@ static void test_shadow_outcomes(void **state)
     run(OPERATION_GET, "account", "k");
     w.legacy.text = "changed";
     answer(&w.new_, w.new_.kept[0], RESULT_OK);
+    answer(&w.new_, w.new_.kept[1], RESULT_OK);
     assert_int_equal(outcome("stale"), stale + 2);
     assert_int_equal(outcome("mismatch"), mismatch + 1);
 
@@ -500,6 +501,48 @@ static void test_shadow_outcomes(void **state)
     answer(&w.new_, w.new_.kept[2], RESULT_OK);
     assert_int_equal(w.legacy.asked, asked);
     assert_int_equal(outcome("dropped"), dropped + 4);
+    stop();
+}
+
+// The field is ignored as said, the key always.
+static void use_rule(const char *field, bool any, uint64_t expires_ms)
+{
+    struct err e = {0};
+    json_t *state = json_pack("{s:I, s:{s:{s:s, s:[{s:s, s:b, s:I}, {s:s, s:b, s:I}]}}}", "version",
+                              (json_int_t)1, "routes", "account", "stage", "shadow", "ignored",
+                              "field", field, "any", any, "expires_ms", (json_int_t)expires_ms,
+                              "field", "id", "any", true, "expires_ms", (json_int_t)INT64_MAX);
+    struct route_table *t = route_table_with_state(w.definitions, state, &e);
+    assert_non_null(t);
+    json_t *again = route_table_state(t); // what the file of the last good table keeps
+    struct route_table *kept = route_table_with_state(w.definitions, again, &e);
+    assert_non_null(kept);
+    dispatcher_set_table(w.d, kept);
+    json_decref(state);
+    json_decref(again);
+    route_table_unref(t);
+    route_table_unref(kept);
+}
+
+static void test_a_rule_makes_a_difference_ignored_until_it_expires(void **state)
+{
+    (void)state;
+    start(10, 1000, false);
+    unsigned long long ignored = outcome("ignored"), mismatch = outcome("mismatch");
+    const struct entity *en = entity_find(w.maps, STR("account"));
+    const char *second = en->fields[1].name;
+    w.new_.text = "other";
+    use_rule(second, true, clock_wall_ms() + 60000);
+    run(OPERATION_GET, "account", "k");
+    assert_int_equal(outcome("ignored"), ignored + 1);
+    use_rule(second, true, clock_wall_ms() - 1);
+    run(OPERATION_GET, "account", "k");
+    use_rule(en->fields[2].name, true, clock_wall_ms() + 60000); // another field
+    run(OPERATION_GET, "account", "k");
+    use_rule(second, false, clock_wall_ms() + 60000); // no policy explains it
+    run(OPERATION_GET, "account", "k");
+    assert_int_equal(outcome("mismatch"), mismatch + 3);
+    assert_int_equal(outcome("ignored"), ignored + 1);
     stop();
 }
 
@@ -531,6 +574,7 @@ int main(void)
         cmocka_unit_test(test_a_service_reports_its_fence),
         cmocka_unit_test(test_closing_answers_everyone),
         cmocka_unit_test(test_shadow_outcomes),
+        cmocka_unit_test(test_a_rule_makes_a_difference_ignored_until_it_expires),
         cmocka_unit_test(test_only_reads_are_shadowed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
