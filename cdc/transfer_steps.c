@@ -385,8 +385,9 @@ static int drain(struct attempt *t, enum side from, struct err *e)
             return -1;
         if (got >= want)
             return 0;
-        // Only the way there is given up: the way back must drain what the target accepted.
-        if (t->abort_asked && side_other(from) == t->target)
+        // Only the way there is given up: the way back must drain what the target accepted, and
+        // after the flip (of an attempt that was taken over) there is nothing left to give up.
+        if (t->abort_asked && side_other(from) == t->target && t->group->owner != t->target)
             return err_set(e, ERR_CANCELLED, "an abort was asked for");
         if (clock_mono_ms() > end)
             return err_set(e, ERR_TIMEOUT,

@@ -153,6 +153,22 @@ def test_an_abort_once_the_target_may_be_open_drains_its_way_back(stack):
         assert stack.old("SELECT name FROM accounts WHERE id = 'accepted-in-between'") in ([("direct",)], (("direct",),))
 
 
+def test_an_abort_after_the_flip_comes_too_late(stack):
+    """A coordinator was killed between the flip and the end, and then an abort was asked for: there is
+    nothing left to give up, and the group must not be held for ever."""
+    settle_with(stack, "new")
+    stack.sync.stop()
+    steps = json.dumps([{"step": s, "at_ms": 1, "epoch": 1} for s in STEPS[:5]])
+    transfer = stack.new("INSERT INTO ficus.transfer (grp, target, kind, who, options, step, steps, epoch)"
+                         " SELECT grp, 'new', 'cutover', 'test', '{\"force\": true, \"abort\": true}', 'flipping', %s,"
+                         " epoch FROM ficus.owner WHERE grp = %s RETURNING id", (steps, GROUP))[0][0]
+    stack.sync.start()
+    wait_for(lambda: outcome(stack, transfer), "its end", 60)
+    assert outcome(stack, transfer) == "done" and stack.owner() == "new"
+    assert fences(stack) == {"legacy": False, "new": True}
+    settle_with(stack, "legacy")
+
+
 def test_a_request_for_an_unknown_group_is_refused_and_others_go_on(stack):
     settle_with(stack, "legacy")
     unknown = stack.new("INSERT INTO ficus.transfer (grp, target, kind, who) VALUES"
