@@ -111,6 +111,14 @@ bool str_is_utf8(struct str s)
     return true;
 }
 
+struct str str_utf8_cut(struct str s, size_t max)
+{
+    size_t n = s.len < max ? s.len : max;
+    while (n > 0 && n < s.len && ((unsigned char)s.data[n] & 0xc0) == 0x80)
+        n--;
+    return str_n(s.data, n);
+}
+
 int str_copy(char *dst, size_t size, struct str s)
 {
     if (size == 0)

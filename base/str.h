@@ -55,6 +55,9 @@ bool str_is_utf8(struct str s);
 // *code; 0 when the slice is empty or starts with anything else.
 size_t str_utf8_next(struct str s, uint32_t *code);
 
+// The longest front of at most `max` bytes that ends where a character ends.
+struct str str_utf8_cut(struct str s, size_t max);
+
 // Copies with a terminating NUL; -1 when it does not fit (dst then holds "").
 int str_copy(char *dst, size_t size, struct str s) FICUS_MUST_CHECK;
 

@@ -5,11 +5,14 @@
 #include "cdc/reconcile.h"
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "cdc/event.h"
 #include "cdc/reconcile_int.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+
+static const struct log_ctx log_ctx = {"reconcile", NULL, NULL};
 
 static int record_differences(struct control *c, const char *run, const struct entity_report *r,
                               struct err *e)
@@ -23,14 +26,15 @@ static int record_differences(struct control *c, const char *run, const struct e
                             value_set(str_of(d->kind)),
                             value_set(str_of(d->field)),
                             d->legacy,
-                            d->new_};
+                            d->new_,
+                            value_set(d->real_key)};
         if (pg_exec(pg,
                     STR("INSERT INTO ficus.difference (run, entity, k, kind, field,"
                         " legacy_value, new_value, cause) VALUES ($1::bigint,$2,$3,$4,$5,$6,$7,"
                         " CASE WHEN EXISTS (SELECT 1 FROM ficus.parked p WHERE p.entity = $2"
-                        " AND p.k = $3 AND p.state IN ('parked','retry')) THEN 'parked'"
+                        " AND p.k = $8 AND p.state IN ('parked','retry')) THEN 'parked'"
                         " ELSE 'drift' END)"),
-                    p, 7, NULL, e))
+                    p, 8, NULL, e))
             return -1;
     }
     return pg ? 0 : -1;
@@ -86,15 +90,29 @@ static int parked_count(struct scan *s, struct control *c, struct err *e)
     return 0;
 }
 
+static int bad_keys(struct scan *s, struct err *e)
+{
+    struct str sql;
+    struct rows rows;
+    arena_reset(s->chunk);
+    if (query_bad_keys(s->entity, SIDE_LEGACY, odbc_dbms(s->odbc), s->chunk, &sql, e) ||
+        odbc_query(s->odbc, sql, NULL, 0, s->chunk, 1, &rows, e))
+        return err_prefix(e, "%s: keys of the legacy", s->entity->name);
+    if (rows.nrows != 1 ||
+        !str_to_int(value_str(rows.cells[0]), 0, INT64_MAX, &s->report->bad_keys))
+        return err_set(e, ERR_INTERNAL, "%s: keys cannot be counted", s->entity->name);
+    return 0;
+}
+
 static int one_entity(struct scan *s, struct control *c, const char *run, struct err *e)
 {
     struct entity_report *r = s->report;
     if (reader_init(&s->side[SIDE_LEGACY], s->entity, SIDE_LEGACY, s->odbc, NULL, e) ||
-        reader_init(&s->side[SIDE_NEW], s->entity, SIDE_NEW, NULL, s->pg, e) ||
+        reader_init(&s->side[SIDE_NEW], s->entity, SIDE_NEW, NULL, s->pg, e) || bad_keys(s, e) ||
         scan_side(s, SIDE_LEGACY, e) || scan_side(s, SIDE_NEW, e) || settle(s, e) ||
         parked_count(s, c, e))
         return -1;
-    r->complete = !s->overflow && r->unsettled == 0;
+    r->complete = !s->overflow && r->unsettled == 0 && r->bad_keys == 0;
     return record_entity(c, run, r, e);
 }
 
@@ -118,6 +136,19 @@ static int finish_run(struct control *c, const char *run, const struct reconcile
     free(text);
     json_decref(j);
     return result;
+}
+
+// A run that cannot go on leaves its reason.
+static void fail_run(struct control *c, const char *run, const struct err *why)
+{
+    struct err e = {0};
+    struct pg_conn *pg = control_pg(c, &e);
+    const char *p[] = {run, why->msg};
+    if (!pg || pg_execz(pg,
+                        "UPDATE ficus.reconcile_run SET finished_at = now(), complete = false,"
+                        " summary = jsonb_build_object('error', $2::text) WHERE id = $1::bigint",
+                        p, 2, NULL, &e))
+        log_warn(&log_ctx, "run %s has no end on record: %s", run, e.msg);
 }
 
 static int run_entities(struct scan *s, struct control *c, const char *run,
@@ -164,8 +195,10 @@ int reconcile_run(const struct reconcile_options *o, struct control *c, struct a
                        &out->run, e))
         goto out;
     snprintf(run, sizeof run, "%lld", out->run);
-    if (run_entities(&s, c, run, out, e))
+    if (run_entities(&s, c, run, out, e)) {
+        fail_run(c, run, e);
         goto out;
+    }
     out->equal &= out->complete;
     out->ms = clock_mono_ms() - start;
     result = finish_run(c, run, out, e);

@@ -23,16 +23,19 @@ struct reconcile_options {
 };
 
 struct difference {
-    struct str key;
+    struct str key;      // as shown: a personal key by its length only
+    struct str real_key; // never leaves the process
     const char *kind, *field;
     struct value legacy, new_;
 };
 struct entity_report {
     const struct entity *entity;
     long long rows_legacy, rows_new, differences, settled, unsettled, parked;
+    long long bad_keys; // legacy rows with a NULL key, or one that others have too: not compared
     bool complete;
     struct difference *samples;
-    size_t nsamples; // bounded
+    size_t nsamples;  // bounded
+    bool samples_cut; // there were more
 };
 struct reconcile_report {
     long long run; // id in ficus.reconcile_run

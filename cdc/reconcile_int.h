@@ -7,8 +7,17 @@
 #include "cdc/reader.h"
 #include "cdc/reconcile.h"
 
+#define XXH_STATIC_LINKING_ONLY // a hash state on the stack
+#include <xxhash.h>
+
 #define CANDIDATES_MAX 100000
 #define SAMPLES_MAX    1000
+
+// A key whose sides did not agree, with what they held at the first read of a round.
+struct candidate {
+    struct str key;
+    XXH128_hash_t hash[2]; // by side
+};
 
 struct scan {
     const struct reconcile_options *o;
@@ -18,9 +27,9 @@ struct scan {
     struct pg_conn *pg;
     struct arena *keep;  // candidates, samples: lives as long as the report
     struct arena *chunk; // one chunk of rows
-    struct str *candidates;
-    size_t ncandidates; // keys whose sides did not agree
-    bool overflow;      // more candidates than CANDIDATES_MAX: incomplete
+    struct candidate *candidates;
+    size_t ncandidates;
+    bool overflow; // more candidates than CANDIDATES_MAX: incomplete
     struct entity_report *report;
 };
 

@@ -26,8 +26,17 @@ static int suspect(struct scan *s, struct str key, struct err *e)
     struct str kept = arena_str(s->keep, key);
     if (!kept.data)
         return err_memory(e);
-    s->candidates[s->ncandidates++] = kept;
+    s->candidates[s->ncandidates++].key = kept;
     return 0;
+}
+
+// A row with a NULL key cannot be looked up; the report's bad_keys counts it.
+static bool has_key(const struct scan *s, const struct reader_row *row)
+{
+    for (size_t i = 0; i < s->entity->nkeys; i++)
+        if (row->values[i].state == VALUE_NULL)
+            return false;
+    return true;
 }
 
 static int look_up(struct scan *s, enum side from, const struct reader_row *rows, size_t n,
@@ -44,7 +53,7 @@ static int look_up(struct scan *s, enum side from, const struct reader_row *rows
     for (size_t i = 0; i < n; i++) {
         bool fine = from == SIDE_LEGACY ? rows_agree(s, rows[i].values, others[i].values)
                                         : others[i].values != NULL;
-        if (!fine && suspect(s, rows[i].key, e))
+        if (!fine && has_key(s, &rows[i]) && suspect(s, rows[i].key, e))
             return -1;
     }
     return 0;

@@ -1,19 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
-// What is a difference: a key is read on both sides, a marker goes through both streams, the
-// key is read again. Everything committed before the first read has then arrived, whichever
-// way it travelled. If the sides agree now, it was in flight. If neither side has moved and
-// they still disagree, nothing in flight explains it. If a side moved, the key is still being
-// written: another round.
+// What is a difference: every candidate is read on both sides, a marker goes through both
+// streams, every candidate is read again. Everything committed before the first read has then
+// arrived, whichever way it travelled. If the sides agree now, it was in flight. If neither side
+// has moved and they still disagree, nothing in flight explains it. If a side moved, the key is
+// still being written: another round, with those that are left. Of the first read only a hash of
+// each row is kept, so that one marker serves all candidates. A row that went and came back reads
+// the same: the legacy's changelog tells that it moved.
 #include "base/clock.h"
 #include "cdc/event.h"
 #include "cdc/marker.h"
 #include "cdc/reconcile_int.h"
+#include "cdc/sync_int.h"
 
 #include <stdio.h>
 
 #define ROUNDS    20
 #define MARKER_MS 30000
 #define BLOCK     500
+#define SHOWN_MAX 200 // bytes of a value
 
 static int markers(struct scan *s, struct err *e)
 {
@@ -47,19 +51,29 @@ static struct value shown(const struct scan *s, const struct field *f, struct va
         return v;
     if (f->personal || f->secret)
         return value_set(arena_printf(s->keep, "(%u bytes)", v.len));
-    size_t len = v.len > 200 ? 200 : v.len;
-    return value_set(arena_str(s->keep, str_n(v.data, len)));
+    return value_set(park_text(str_utf8_cut(value_str(v), SHOWN_MAX), SHOWN_MAX, s->keep));
+}
+
+static struct str shown_key(const struct scan *s, struct str key)
+{
+    for (size_t i = 0; i < s->entity->nkeys; i++)
+        if (s->entity->keys[i]->personal || s->entity->keys[i]->secret)
+            return arena_printf(s->keep, "(%zu bytes)", key.len);
+    return park_text(key, key.len, s->keep);
 }
 
 static void add_difference(struct scan *s, struct str key, const char *kind, const struct field *f,
                            struct value legacy, struct value new_)
 {
     struct entity_report *r = s->report;
-    if (r->nsamples == SAMPLES_MAX)
+    if (r->nsamples == SAMPLES_MAX) {
+        r->samples_cut = true;
         return;
+    }
     if (!r->samples && !(r->samples = arena_array(s->keep, SAMPLES_MAX, sizeof *r->samples)))
         return;
-    r->samples[r->nsamples++] = (struct difference){.key = arena_str(s->keep, key),
+    r->samples[r->nsamples++] = (struct difference){.key = shown_key(s, key),
+                                                    .real_key = key,
                                                     .kind = kind,
                                                     .field = f ? f->name : "",
                                                     .legacy = f ? shown(s, f, legacy)
@@ -80,59 +94,137 @@ static void report_row(struct scan *s, struct str key, const struct value *l, co
             add_difference(s, key, "field", s->side[0].fields[i], l[i], n[i]);
 }
 
-static bool stood_still(const struct scan *s, const struct value *a, const struct value *b)
+static XXH128_hash_t row_hash(const struct scan *s, const struct value *v)
 {
-    if (!a || !b)
-        return a == b;
-    for (size_t i = 0; i < s->side[0].nfields; i++)
-        if (!value_eq(a[i], b[i]))
-            return false;
-    return true;
+    XXH3_state_t h;
+    XXH3_128bits_reset(&h);
+    for (size_t i = 0; v && i < s->side[0].nfields; i++) {
+        XXH3_128bits_update(&h, &v[i].state, sizeof v[i].state);
+        XXH3_128bits_update(&h, &v[i].len, sizeof v[i].len);
+        if (v[i].state == VALUE_SET || v[i].state == VALUE_FOREIGN)
+            XXH3_128bits_update(&h, v[i].data, v[i].len);
+    }
+    return XXH3_128bits_digest(&h);
 }
 
-static int read_both(struct scan *s, const struct str *keys, size_t n, struct reader_row **l,
+static bool stood_still(const struct scan *s, const struct candidate *c,
+                        const struct reader_row *legacy, const struct reader_row *new_)
+{
+    return XXH128_isEqual(c->hash[SIDE_LEGACY], row_hash(s, legacy->values)) &&
+           XXH128_isEqual(c->hash[SIDE_NEW], row_hash(s, new_->values));
+}
+
+// *moved: the legacy's changelog tells of the key beyond `after`.
+static int moved_since(struct scan *s, struct str key, long long after, bool *moved, struct err *e)
+{
+    char seq[24];
+    struct rows rows;
+    snprintf(seq, sizeof seq, "%lld", after);
+    struct value p[] = {value_set(str_of(seq)), value_set(str_of(s->entity->name)), value_set(key)};
+    if (odbc_query(s->odbc,
+                   STR("SELECT COUNT(*) FROM ficus_changelog WHERE seq > ? AND entity = ?"
+                       " AND k = ?"),
+                   p, 3, s->chunk, 1, &rows, e))
+        return err_prefix(e, "changelog");
+    *moved = rows.nrows != 1 || !str_eqz(value_str(rows.cells[0]), "0");
+    return 0;
+}
+
+static int changelog_end(struct scan *s, long long *out, struct err *e)
+{
+    struct rows rows;
+    arena_reset(s->chunk);
+    if (odbc_query(s->odbc, STR("SELECT COALESCE(MAX(seq), 0) FROM ficus_changelog"), NULL, 0,
+                   s->chunk, 1, &rows, e))
+        return err_prefix(e, "changelog");
+    if (rows.nrows != 1 || !str_to_int(value_str(rows.cells[0]), 0, INT64_MAX, out))
+        return err_set(e, ERR_INTERNAL, "the changelog has no end");
+    return 0;
+}
+
+static int read_both(struct scan *s, const struct candidate *c, size_t n, struct reader_row **l,
                      struct reader_row **w, struct err *e)
 {
+    arena_reset(s->chunk);
+    struct str *keys = arena_array(s->chunk, n, sizeof *keys);
     *l = arena_array(s->chunk, n, sizeof **l);
     *w = arena_array(s->chunk, n, sizeof **w);
-    if (!*l || !*w)
+    if (!keys || !*l || !*w)
         return err_memory(e);
+    for (size_t i = 0; i < n; i++)
+        keys[i] = c[i].key;
     return reader_keys(&s->side[SIDE_LEGACY], keys, n, s->chunk, *l, e) ||
                    reader_keys(&s->side[SIDE_NEW], keys, n, s->chunk, *w, e)
                ? -1
                : 0;
 }
 
-// One block of candidates through one round. Keys that must be looked at again stay at the
-// front of `keys`; returns how many, -1 on error.
-static long settle_round(struct scan *s, struct str *keys, size_t n, struct err *e)
+static int remember(struct scan *s, struct candidate *c, size_t n, struct err *e)
 {
-    struct reader_row *l1, *n1, *l2, *n2;
-    size_t again = 0;
-    arena_reset(s->chunk);
-    if (read_both(s, keys, n, &l1, &n1, e) || markers(s, e) || read_both(s, keys, n, &l2, &n2, e))
+    struct reader_row *l, *w;
+    if (read_both(s, c, n, &l, &w, e))
         return -1;
     for (size_t i = 0; i < n; i++) {
-        if (rows_agree(s, l2[i].values, n2[i].values))
-            s->report->settled++;
-        else if (stood_still(s, l1[i].values, l2[i].values) &&
-                 stood_still(s, n1[i].values, n2[i].values))
-            report_row(s, keys[i], l2[i].values, n2[i].values);
-        else
-            keys[again++] = keys[i];
+        c[i].hash[SIDE_LEGACY] = row_hash(s, l[i].values);
+        c[i].hash[SIDE_NEW] = row_hash(s, w[i].values);
     }
-    return (long)again;
+    return 0;
+}
+
+// Behind the markers. Keys that must be looked at again go to `left`, from *nleft on.
+static int judge(struct scan *s, const struct candidate *c, size_t n, long long after,
+                 struct candidate *left, size_t *nleft, struct err *e)
+{
+    struct reader_row *l, *w;
+    if (read_both(s, c, n, &l, &w, e))
+        return -1;
+    for (size_t i = 0; i < n; i++) {
+        bool moved = !stood_still(s, &c[i], &l[i], &w[i]);
+        if (rows_agree(s, l[i].values, w[i].values)) {
+            s->report->settled++;
+            continue;
+        }
+        if (!moved && moved_since(s, c[i].key, after, &moved, e))
+            return -1;
+        if (moved)
+            left[(*nleft)++] = c[i];
+        else
+            report_row(s, c[i].key, l[i].values, w[i].values);
+    }
+    return 0;
+}
+
+static size_t block_at(size_t at, size_t n)
+{
+    return n - at < BLOCK ? n - at : BLOCK;
+}
+
+// All candidates through one round. Those that must be looked at again stay at the front.
+static int settle_round(struct scan *s, size_t *n, struct err *e)
+{
+    long long after;
+    size_t left = 0;
+    if (changelog_end(s, &after, e))
+        return -1;
+    for (size_t at = 0; at < *n; at += BLOCK)
+        if (remember(s, s->candidates + at, block_at(at, *n), e))
+            return -1;
+    if (markers(s, e))
+        return -1;
+    for (size_t at = 0; at < *n; at += BLOCK)
+        if (judge(s, s->candidates + at, block_at(at, *n), after, s->candidates, &left, e))
+            return -1;
+    *n = left;
+    return 0;
 }
 
 int settle(struct scan *s, struct err *e)
 {
     unsigned rounds = s->o->rounds ? s->o->rounds : ROUNDS;
-    for (size_t at = 0; at < s->ncandidates; at += BLOCK) {
-        long left = (long)(s->ncandidates - at < BLOCK ? s->ncandidates - at : BLOCK);
-        for (unsigned r = 0; r < rounds && left > 0; r++)
-            if ((left = settle_round(s, s->candidates + at, (size_t)left, e)) < 0)
-                return -1;
-        s->report->unsettled += left;
-    }
+    size_t left = s->ncandidates;
+    for (unsigned r = 0; r < rounds && left > 0; r++)
+        if (settle_round(s, &left, e))
+            return -1;
+    s->report->unsettled += (long long)left;
     return 0;
 }

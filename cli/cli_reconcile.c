@@ -81,11 +81,12 @@ static json_t *entity_json(const struct entity_report *r)
                                         d->key.len, "kind", d->kind, "field", d->field, "legacy",
                                         value_json(d->legacy), "new", value_json(d->new_)));
     }
-    return json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:o}", "entity", r->entity->name,
-                     "rows_legacy", (json_int_t)r->rows_legacy, "rows_new", (json_int_t)r->rows_new,
-                     "differences", (json_int_t)r->differences, "settled", (json_int_t)r->settled,
-                     "unsettled", (json_int_t)r->unsettled, "parked", (json_int_t)r->parked,
-                     "complete", (int)r->complete, "samples", samples);
+    return json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:b, s:o}", "entity",
+                     r->entity->name, "rows_legacy", (json_int_t)r->rows_legacy, "rows_new",
+                     (json_int_t)r->rows_new, "differences", (json_int_t)r->differences, "settled",
+                     (json_int_t)r->settled, "unsettled", (json_int_t)r->unsettled, "parked",
+                     (json_int_t)r->parked, "bad_keys", (json_int_t)r->bad_keys, "complete",
+                     (int)r->complete, "samples_cut", (int)r->samples_cut, "samples", samples);
 }
 
 static void print_json(const struct reconcile_report *r)
@@ -121,6 +122,10 @@ static void print_text(const struct reconcile_report *r)
     }
     for (size_t i = 0; i < r->nentities; i++) {
         const struct entity_report *x = &r->entities[i];
+        if (x->bad_keys > 0)
+            printf("  %s: %lld legacy rows have no key of their own (NULL or duplicate); nothing"
+                   " is proven until they do\n",
+                   x->entity->name, x->bad_keys);
         for (size_t d = 0; d < x->nsamples && d < 20; d++) {
             const struct difference *s = &x->samples[d];
             printf("  %s %.*s: %s %s", x->entity->name, (int)s->key.len, s->key.data, s->kind,
@@ -149,14 +154,16 @@ static int write_files(const struct cli *c, const struct reconcile_report *r, st
 // Runs, the newest first.
 static int history(const struct cli *c)
 {
-    static const char *const headers[] = {"RUN",  "STARTED", "SECONDS",   "WHO",      "ENTITIES",
-                                          "ROWS", "DIFFER",  "UNSETTLED", "COMPLETE", NULL};
+    static const char *const headers[] = {"RUN",      "STARTED", "SECONDS", "WHO",
+                                          "ENTITIES", "ROWS",    "DIFFER",  "UNSETTLED",
+                                          "COMPLETE", "ERROR",   NULL};
     static const char sql[] =
         "SELECT r.id AS run, to_char(r.started_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS')"
         " AS started, round(extract(epoch FROM r.finished_at - r.started_at)::numeric, 1)"
         " AS seconds, r.who, count(e.entity) AS entities, coalesce(sum(e.rows_legacy), 0) AS rows,"
         " coalesce(sum(e.differences), 0) AS differ, coalesce(sum(e.unsettled), 0) AS unsettled,"
-        " r.complete AND count(e.entity) > 0 AS complete FROM ficus.reconcile_run r LEFT JOIN"
+        " r.complete AND count(e.entity) > 0 AS complete,"
+        " coalesce(r.summary->>'error', '') AS error FROM ficus.reconcile_run r LEFT JOIN"
         " ficus.reconcile_entity e ON e.run = r.id AND ($2 = '' OR e.entity = $2) GROUP BY r.id"
         " HAVING $2 = '' OR count(e.entity) > 0 ORDER BY r.id DESC LIMIT $1::int";
     struct cli_env env;

@@ -207,9 +207,9 @@ static void add_samples(struct buf *out, const struct entity_report *x)
         buf_addz(out, "</tr>\n");
     }
     buf_addz(out, "</table></div>");
-    if (x->nsamples > SAMPLES_MAX)
-        buf_printf(out, "<p class=soft>The first %d of %zu that were recorded.</p>", SAMPLES_MAX,
-                   x->nsamples);
+    if (x->nsamples > SAMPLES_MAX || x->samples_cut)
+        buf_printf(out, "<p class=soft>The first %zu fields or rows, of %lld rows that differ.</p>",
+                   x->nsamples < SAMPLES_MAX ? x->nsamples : (size_t)SAMPLES_MAX, x->differences);
     buf_addz(out, "</details>\n");
 }
 

@@ -118,6 +118,10 @@ int query_read_keys(const struct entity *en, enum side side, const struct dbms *
 // key of several parts every part but the last is bound twice. `from_start`: no lower bound.
 int query_read_range(const struct entity *en, enum side side, const struct dbms *d, bool from_start,
                      struct arena *a, struct str *out, struct err *e) FICUS_MUST_CHECK;
+// One number: rows of the root that no key tells apart, since it is NULL or not the only one.
+// One scan of the key columns.
+int query_bad_keys(const struct entity *en, enum side side, const struct dbms *d, struct arena *a,
+                   struct str *out, struct err *e) FICUS_MUST_CHECK;
 // One upsert statement per table of the aggregate for arrays of rows (PostgreSQL: each
 // parameter is a text[] of all rows; ODBC: bound arrays), then the statements of synced
 // looked-up fields (row by row; repeating them changes nothing). `params` tells which synced

@@ -128,6 +128,37 @@ int query_read_range(const struct entity *en, enum side side, const struct dbms 
     return rc;
 }
 
+static void add_key_list(struct query_build *b, struct buf *out, const char *after,
+                         const char *between)
+{
+    for (size_t i = 0; i < b->en->nkeys; i++) {
+        buf_addz(out, i > 0 ? between : "");
+        query_alias(b, out, QUERY_ROOT, query_side(b)->key_columns[i]);
+        buf_addz(out, after);
+    }
+}
+
+int query_bad_keys(const struct entity *en, enum side side, const struct dbms *d, struct arena *a,
+                   struct str *out, struct err *e)
+{
+    struct query_build b = {.en = en, .side = side, .d = d, .a = a};
+    struct buf text = BUF_INIT;
+    struct sql sql;
+    buf_addz(&text, "SELECT COUNT(*) - (SELECT COUNT(*) FROM (SELECT DISTINCT ");
+    add_key_list(&b, &text, "", ", ");
+    buf_addz(&text, " FROM ");
+    query_table(&b, &text, query_side(&b)->root, QUERY_ROOT);
+    buf_addz(&text, " WHERE ");
+    add_key_list(&b, &text, " IS NOT NULL", " AND ");
+    buf_addz(&text, ") AS told) FROM ");
+    query_table(&b, &text, query_side(&b)->root, NULL);
+    int rc = query_finish(&b, &text, &sql, e);
+    buf_free(&text);
+    if (rc == 0)
+        *out = sql.text;
+    return rc;
+}
+
 // ---- apply
 
 struct apply_list {
