@@ -103,7 +103,7 @@ endif
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: all deps bench-deps model model-deps demo check check-unit check-int fuzz fuzz-build fuzz-replay asan tsan bench \
+.PHONY: all deps bench-deps model model-deps torture demo check check-unit check-int fuzz fuzz-build fuzz-replay asan tsan bench \
 	lint format docs install clean help units run-units programs FORCE
 
 all: $(LIB) $(BIN) ## Build the library and the binary `ficus`
@@ -212,6 +212,11 @@ model: model-deps ## Search the model of the transfer with spin (MODEL_SECONDS b
 	$(Q)$(PYTHON) model/run.py
 model-deps:
 	$(Q)scripts/deps.sh model
+
+torture: deps ## Clients, transfers and faults at once, then the checker (SECONDS, SEED, LEGACY)
+	$(Q)$(MAKE) all
+	$(Q)$(PYTHON) tests/consistency/torture.py --seconds $(or $(SECONDS),60) --seed $(or $(SEED),1) \
+		--legacy $(or $(LEGACY),sqlite)
 
 lint: ## Layering, headers, banned calls, format, clang-tidy, cppcheck; sizes as a report
 	$(Q)scripts/lint.sh

@@ -108,6 +108,7 @@ static int set_key(struct rest_request *q, struct str id, struct err *e)
 static int method_of_item(struct rest_request *q, struct err *e)
 {
     struct str m = q->http->method;
+    q->op.write.live_only = true; // a record that GET does not find cannot be written either
     if (str_eqz(m, "GET") || str_eqz(m, "HEAD")) {
         q->op.kind = OPERATION_GET;
         return rest_query(q, e);

@@ -38,7 +38,9 @@ class Stack:
     """start() returns when everything answers and the first copy has arrived. `step` is called
     with one line for each thing that is done; `settings` overrides options by dotted name."""
 
-    def __init__(self, work, legacy="sqlite", rows=500, seed=1, dirt="kept,changed", facades=1,
+    routes = ROOT + "/routes/tables/suitecrm.json"
+
+    def __init__(self, work, legacy="sqlite", rows=500, seed=1, dirt="kept,changed", facades=1, syncs=1,
                  settings=None, ratios=None, step=None, allow=()):
         self.work, self.kind, self.rows, self.seed, self.dirt = work, legacy, rows, seed, dirt
         self.ratios, self.step = ratios or {}, step or (lambda text: None)
@@ -48,14 +50,16 @@ class Stack:
         self.planted = {}     # kind of dirt -> [[table, key], ..], all of them
         self.settings, self.allow = settings or {}, list(allow)
         self.service_port = free_port()
-        self.sync_port = free_port()
+        self.sync_ports = [free_port() for _ in range(syncs)]
         self.fronts = [(free_port(), free_port()) for _ in range(facades)]
-        self.env = {"FICUS_SERVICE_URL": f"http://127.0.0.1:{self.service_port}", "FICUS_USER": "demo"}
-        self.configs = [self._write_config(i) for i in range(facades)]
+        self.env = {"FICUS_USER": "demo"}
+        self.config = self._write_config("ficus", 0)
         self.service = self._daemon("service", 0, ready=None)
-        self.sync = self._daemon("sync", 0, f"http://127.0.0.1:{self.sync_port}/healthz")
+        self.syncs = [self._daemon("sync", i, f"http://127.0.0.1:{port}/healthz")
+                      for i, port in enumerate(self.sync_ports)]
         self.facades = [self._daemon("serve", i, f"http://127.0.0.1:{self.fronts[i][1]}/readyz")
                         for i in range(facades)]
+        self.sync = self.syncs[0]
         self.service.ready = lambda d: re.search(r"serving on", d.text())
         self._started = []
 
@@ -66,34 +70,44 @@ class Stack:
     def admin(self, facade=0):
         return f"http://127.0.0.1:{self.fronts[facade][1]}"
 
-    @property
-    def config(self):
-        return self.configs[0]
-
     def daemons(self):
-        return [self.service, self.sync] + self.facades
+        return [self.service] + self.syncs + self.facades
+
+    def port(self, name, target, port):
+        """Where the process `name` reaches the "control" store, the "legacy" or the "service"."""
+        del name, target
+        return port
+
+    def environment(self, name):
+        """Of the process `name`, in addition."""
+        url = f"http://127.0.0.1:{self.port(name, 'service', self.service_port)}"
+        return dict(self.env, FICUS_SERVICE_URL=url)
 
     def _daemon(self, command, i, ready):
-        return Daemon(self.work, command, self.configs[i], ready=ready, env=self.env, allow=self.allow,
-                      name=f"{command}{i}", start_timeout=60)
+        name = f"{command}{i}"
+        return Daemon(self.work, command, self._write_config(name, i), ready=ready, env=self.environment(name),
+                      allow=self.allow, name=name, start_timeout=60)
 
-    def _write_config(self, i):
+    def _write_config(self, name, i):
+        conninfo = self.postgres.conninfo(port=self.port(name, "control", self.postgres.port))
+        odbc = self.legacy.odbc() if self.kind == "sqlite" else self.legacy.odbc(
+            port=self.port(name, "legacy", self.legacy.port))
         flat = {
-            "control.conninfo": self.postgres.conninfo(), "legacy.odbc": self.legacy.odbc(),
+            "control.conninfo": conninfo, "legacy.odbc": odbc,
             "legacy.dbms": self.kind, "maps.path": ROOT + "/migrations/maps/suitecrm",
-            "routes.path": ROOT + "/routes/tables/suitecrm.json",
+            "routes.path": self.routes,
             "migrations.path": ROOT + "/migrations/sql/crm",
             "facade.listen": f"127.0.0.1:{self.fronts[i][0]}",
             "facade.admin_listen": f"127.0.0.1:{self.fronts[i][1]}", "facade.loops": 1,
             "facade.state_path": self.work.file(f"state-{i}.json"),
             "service.listen": f"127.0.0.1:{self.service_port}",
             "kafka.brokers": self.kafka.bootstrap, "kafka.prefix": "demo",
-            "sync.listen": f"127.0.0.1:{self.sync_port}", **self.settings}
+            "sync.listen": f"127.0.0.1:{self.sync_ports[min(i, len(self.sync_ports) - 1)]}", **self.settings}
         nested = {}
-        for name, value in flat.items():
-            section, option = name.split(".")
+        for dotted, value in flat.items():
+            section, option = dotted.split(".")
             nested.setdefault(section, {})[option] = value
-        return self.work.file(f"ficus-{i}.json", json.dumps(nested, indent=2) + "\n")
+        return self.work.file(f"{name}.json", json.dumps(nested, indent=2) + "\n")
 
     # ---- from nothing to running
     def start(self):
@@ -172,7 +186,7 @@ class Stack:
 
     # ---- commands
     def run(self, *args, good=(0,), timeout=180):
-        done = ficus(self.work, *args, "-c", self.config, env=self.env, timeout=timeout)
+        done = ficus(self.work, *args, "-c", self.config, env=self.environment("ficus"), timeout=timeout)
         if done.returncode not in good:
             raise Refused(args, done)
         return done

@@ -58,6 +58,8 @@ def test_a_record_lives_on_the_legacy_side(crm):
         assert found["items"] == [{"id": key}] and found["total"] == 1
         assert crm.api("DELETE", f"/accounts/{key}").status == 204
         assert crm.api("GET", f"/accounts/{key}").status == 404
+        assert crm.api("PATCH", f"/accounts/{key}", {"name": "no more"}).status == 404
+        assert crm.api("DELETE", f"/accounts/{key}").status == 404
         assert crm.api("PATCH", "/accounts/none", {"name": "x"}).status == 404
         assert crm.new("SELECT count(*) FROM crm.account") == [(0,)]
 

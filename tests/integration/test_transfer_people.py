@@ -34,7 +34,7 @@ def transfers(stack):
 
 
 def run_as(stack, who, *args, config=None):
-    return ficus(stack.work, *args, "-c", config or stack.config, env={**stack.env, "FICUS_USER": who})
+    return ficus(stack.work, *args, "-c", config or stack.config, env={**stack.environment("ficus"), "FICUS_USER": who})
 
 
 def test_a_receipt_says_who_why_what_and_how_long(stack):
