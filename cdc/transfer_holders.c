@@ -180,9 +180,9 @@ static long long session_id(struct attempt *t, enum side side, const struct dbms
     struct arena *a = pg || legacy ? arena_create(0) : NULL;
     struct str sql = str_of(d->session_id_sql);
     long long id = 0;
-    int result = !a      ? -1
-                 : pg    ? pg_query(pg, sql, NULL, 0, a, &rows, &e)
-                         : odbc_query(legacy, sql, NULL, 0, a, 1, &rows, &e);
+    int result = !a   ? -1
+                 : pg ? pg_query(pg, sql, NULL, 0, a, &rows, &e)
+                      : odbc_query(legacy, sql, NULL, 0, a, 1, &rows, &e);
     if (result == 0 && rows.nrows == 1 && !str_to_int(value_str(rows.cells[0]), 1, INT64_MAX, &id))
         id = 0;
     arena_destroy(a);

@@ -222,9 +222,11 @@ static int complete(struct request *r, const char *why)
     json_decref(detail);
     if (result)
         return cli_fail(&e);
-    fprintf(stderr, "group %s is complete: the legacy stays sealed as it is, and follows no more once ficus sync"
-                    " has seen this (ficus status)\n",
-            r->group->name);
+    fprintf(
+        stderr,
+        "group %s is complete: the legacy stays sealed as it is, and follows no more once ficus sync"
+        " has seen this (ficus status)\n",
+        r->group->name);
     return EXIT_OK;
 }
 

@@ -56,8 +56,7 @@ def torture(work, legacy, seed, seconds, facades=3, faults=None, tell=lambda tex
         for thread in helpers + clients + [nemesis]:
             thread.start()
         end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            time.sleep(0.5)
+        while not nemesis.ending.wait(0.5) and time.monotonic() < end:  # which nobody sets before the end
             tell(f"{history.outcomes} {switcher.outcomes} {nemesis.done}")
         for group in ([nemesis], [switcher], clients, helpers):
             for thread in group:
