@@ -65,11 +65,10 @@ void client_conn_close(struct client_conn *c)
     if (c->state == CLIENT_IDLE)
         idle_remove(c);
     set_state(c, CLIENT_CLOSED);
-    if (c->fd >= 0) {
+    if (c->io.fd >= 0) {
         event_del(&c->read_event);
         event_del(&c->write_event);
-        close(c->fd);
-        c->fd = -1;
+        transport_close(&c->io);
     }
     if (c->prev)
         c->prev->next = c->next;
@@ -123,21 +122,20 @@ static int try_connect(struct client_conn *c)
 
     for (; c->address < u->naddresses; c->address++) {
         const struct sockaddr *sa = (const struct sockaddr *)&u->addresses[c->address];
-        c->fd = socket(sa->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-        if (c->fd < 0) {
+        c->io.fd = socket(sa->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+        if (c->io.fd < 0) {
             error = errno;
             continue;
         }
-        setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-        if ((connect(c->fd, sa, u->lengths[c->address]) == 0 || errno == EINPROGRESS) &&
-            event_assign(&c->read_event, base, c->fd, EV_READ | EV_PERSIST, on_readable, c) == 0 &&
-            event_assign(&c->write_event, base, c->fd, EV_WRITE | EV_PERSIST, on_writable, c) ==
+        setsockopt(c->io.fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+        if ((connect(c->io.fd, sa, u->lengths[c->address]) == 0 || errno == EINPROGRESS) &&
+            event_assign(&c->read_event, base, c->io.fd, EV_READ | EV_PERSIST, on_readable, c) == 0 &&
+            event_assign(&c->write_event, base, c->io.fd, EV_WRITE | EV_PERSIST, on_writable, c) ==
                 0 &&
             event_add(&c->write_event, NULL) == 0)
             return 0;
         error = errno;
-        close(c->fd);
-        c->fd = -1;
+        transport_close(&c->io);
     }
     return error;
 }
@@ -154,7 +152,7 @@ int client_conn_open(struct http_upstream *u, struct http_call *call, struct err
         return err_memory(e);
     }
     c->upstream = u;
-    c->fd = -1;
+    c->io.fd = -1;
     c->state = CLIENT_CONNECTING;
     int error = try_connect(c);
     if (error != 0) {
@@ -177,12 +175,9 @@ int client_conn_open(struct http_upstream *u, struct http_call *call, struct err
 static void send_request(struct client_conn *c)
 {
     struct http_call *call = c->call;
-    ssize_t n;
+    struct str rest = str_n(call->request.data + call->sent, call->request.len - call->sent);
+    ssize_t n = transport_send(&c->io, rest, str_n(NULL, 0));
 
-    do {
-        n = send(c->fd, call->request.data + call->sent, call->request.len - call->sent,
-                 MSG_NOSIGNAL);
-    } while (n < 0 && errno == EINTR);
     if (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK) {
         // The reply may have come before the reset: reading tells.
         event_del(&c->write_event);
@@ -218,7 +213,7 @@ static void connected(struct client_conn *c)
     int error = 0;
     socklen_t len = sizeof(error);
 
-    if (getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &error, &len) != 0)
+    if (getsockopt(c->io.fd, SOL_SOCKET, SO_ERROR, &error, &len) != 0)
         error = errno;
     if (error == 0 && event_add(&c->read_event, NULL) == 0) {
         event_del(&c->write_event);
@@ -226,8 +221,7 @@ static void connected(struct client_conn *c)
         return;
     }
     event_del(&c->write_event);
-    close(c->fd);
-    c->fd = -1;
+    transport_close(&c->io);
     c->address++;
     int next = try_connect(c);
     if (next != 0)
@@ -404,9 +398,7 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 
     (void)fd;
     (void)what;
-    do {
-        n = recv(c->fd, c->in + c->in_len, room, 0);
-    } while (n < 0 && errno == EINTR);
+    n = transport_recv(&c->io, c->in + c->in_len, room);
     if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
         return;
     if (n <= 0) {

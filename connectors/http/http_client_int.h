@@ -6,6 +6,7 @@
 
 #include "base/buf.h"
 #include "connectors/http/http_client.h"
+#include "connectors/http/transport.h"
 
 #include <event2/event_struct.h>
 #include <sys/socket.h>
@@ -27,7 +28,7 @@ struct client_conn {
     struct client_conn *prev, *next; // the upstream's list of all connections
     struct client_conn *idle_next;   // IDLE
     enum client_state state;
-    int fd;
+    struct transport io;
     bool reused;      // at least one reply came over it
     bool delivering;  // `done` is on the stack
     unsigned address; // of the upstream's, being tried or connected

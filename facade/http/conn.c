@@ -9,7 +9,6 @@
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 static const struct log_ctx ctx = {"http", NULL, NULL};
@@ -71,7 +70,7 @@ void conn_set_state(struct conn *c, enum conn_state to)
     struct conn_list *from_list = list_of(c, c->state), *to_list = list_of(c, to);
 
     assert(to == CONN_CLOSED || (allowed[c->state] & TO(to)));
-    log_debug(&ctx, "fd %d: %s -> %s", c->fd, names[c->state], names[to]);
+    log_debug(&ctx, "fd %d: %s -> %s", c->io.fd, names[c->state], names[to]);
     c->state = to;
     if (from_list == to_list)
         return;
@@ -113,7 +112,7 @@ void conn_close(struct conn *c)
     conn_set_state(c, CONN_CLOSED);
     event_del(&c->read_event);
     event_del(&c->write_event);
-    close(c->fd);
+    transport_close(&c->io);
     if (c->exchange) {
         struct http_exchange *x = c->exchange;
         bool handled = x->request.exchange != NULL;
@@ -135,7 +134,7 @@ void conn_open(struct http_listener *l, int fd, const struct sockaddr_storage *p
         return;
     }
     c->listener = l;
-    c->fd = fd;
+    c->io.fd = fd;
     c->peer = *peer;
     c->since_ns = l->now_ns;
     c->state = CONN_IDLE;
@@ -155,7 +154,7 @@ void conn_open(struct http_listener *l, int fd, const struct sockaddr_storage *p
 // with unread input would reset the connection and may destroy the reply on its way.
 static void linger(struct conn *c)
 {
-    shutdown(c->fd, SHUT_WR);
+    transport_end(&c->io);
     listener_give_in(c->listener, c->in);
     c->in = NULL;
     c->in_len = 0;
@@ -192,13 +191,8 @@ static void reply_done(struct conn *c)
 
 ssize_t conn_send_parts(struct conn *c, struct str head, struct str body)
 {
-    struct iovec parts[2] = {{(void *)head.data, head.len}, {(void *)body.data, body.len}};
-    struct msghdr m = {.msg_iov = parts, .msg_iovlen = body.len > 0 ? 2 : 1};
-    ssize_t n;
+    ssize_t n = transport_send(&c->io, head, body);
 
-    do {
-        n = sendmsg(c->fd, &m, MSG_NOSIGNAL);
-    } while (n < 0 && errno == EINTR);
     if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
         return 0;
     return n;
@@ -306,8 +300,8 @@ void conn_drain(struct conn *c)
 {
     char first;
 
-    if (recv(c->fd, &first, 1, MSG_PEEK) > 0)
-        conn_on_readable(c->fd, EV_READ, c);
+    if (recv(c->io.fd, &first, 1, MSG_PEEK) > 0)
+        conn_on_readable(c->io.fd, EV_READ, c);
     else
         conn_close(c);
 }

@@ -220,16 +220,6 @@ void conn_run(struct conn *c)
 
 // ---- reading
 
-static ssize_t receive(struct conn *c, void *to, size_t size)
-{
-    ssize_t n;
-
-    do {
-        n = recv(c->fd, to, size, 0);
-    } while (n < 0 && errno == EINTR);
-    return n;
-}
-
 static void read_body(struct conn *c)
 {
     size_t want = c->left < BODY_STEP ? (size_t)c->left : BODY_STEP;
@@ -238,7 +228,7 @@ static void read_body(struct conn *c)
         conn_refuse(c, 413, "no memory for the body");
         return;
     }
-    ssize_t n = receive(c, c->body.data + c->body.len, want);
+    ssize_t n = transport_recv(&c->io, c->body.data + c->body.len, want);
     if (n == 0 || (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK)) {
         conn_close(c);
         return;
@@ -261,7 +251,7 @@ static void read_input(struct conn *c)
         conn_set_reading(c, false);
         return;
     }
-    ssize_t n = receive(c, c->in + c->in_len, room);
+    ssize_t n = transport_recv(&c->io, c->in + c->in_len, room);
     if (n == 0 && (c->state == CONN_HANDLING || c->state == CONN_WRITING))
         conn_set_reading(c, false);
     else if (n == 0 || (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK))
@@ -292,7 +282,7 @@ static void read_first(struct conn *c)
 static void read_and_drop(struct conn *c)
 {
     char waste[4096];
-    ssize_t n = receive(c, waste, sizeof(waste));
+    ssize_t n = transport_recv(&c->io, waste, sizeof(waste));
 
     if (n == 0 || (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK))
         conn_close(c);

@@ -7,6 +7,7 @@
 #include "base/buf.h"
 #include "base/log.h"
 #include "base/loop.h"
+#include "connectors/http/transport.h"
 #include "facade/http/listener.h"
 
 #include <event2/event_struct.h>
@@ -35,7 +36,7 @@ struct conn {
     struct conn *prev, *next; // the state's list
     enum conn_state state;
     uint64_t since_ns; // when the state's clock started
-    int fd;
+    struct transport io;
     bool reading;     // read_event is added
     bool stepping;    // run is on the stack: it goes on with what follows
     bool close_after; // no further request on this connection

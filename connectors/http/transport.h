@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+// The bytes under an HTTP connection, of the server and of the client: a non-blocking socket.
+// Calls answer as recv(2) and send(2) do (-1 with errno EAGAIN: not now; 0 from recv: the peer
+// has ended), never block, never raise SIGPIPE and never fail with EINTR.
+// Thread: the loop.
+#ifndef FICUS_CONNECTORS_TRANSPORT_H
+#define FICUS_CONNECTORS_TRANSPORT_H
+
+#include "base/str.h"
+
+#include <sys/types.h>
+
+struct transport {
+    int fd; // -1: closed
+};
+
+ssize_t transport_recv(struct transport *t, void *to, size_t size);
+// Of `head` and then `body` (may be empty) as many bytes as are taken now. Bytes that were not
+// taken are offered again, with more behind them or not.
+ssize_t transport_send(struct transport *t, struct str head, struct str body);
+// Nothing more will be sent; the peer may still send.
+void transport_end(struct transport *t);
+void transport_close(struct transport *t);
+
+#endif
