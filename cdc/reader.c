@@ -17,7 +17,7 @@ int reader_init(struct reader *r, const struct entity *en, enum side side, struc
     return r->nfields > 0 ? 0 : err_set(e, ERR_CONFIG, "entity %s has no synced field", en->name);
 }
 
-static const struct dbms *dbms_of(const struct reader *r)
+const struct dbms *reader_dbms(const struct reader *r)
 {
     return r->side == SIDE_NEW ? &dbms_postgres : odbc_dbms(r->odbc);
 }
@@ -29,9 +29,16 @@ static int run(struct reader *r, struct str sql, const struct value *params, siz
                                : odbc_query(r->odbc, sql, params, n, a, 0, rows, e);
 }
 
+int reader_each(struct reader *r, struct str sql, const struct value *params, size_t n,
+                rows_each_fn *each, void *ctx, struct err *e)
+{
+    return r->side == SIDE_NEW ? pg_each(r->pg, sql, params, n, each, ctx, e)
+                               : odbc_each(r->odbc, sql, params, n, each, ctx, e);
+}
+
 // Raw cells -> canonical, policies applied as for a crossing value. What must be parked stays
 // VALUE_FOREIGN: it equals nothing on the other side.
-static int canonical(const struct reader *r, const struct value *cells, struct arena *a,
+int reader_canonical(const struct reader *r, const struct value *cells, struct arena *a,
                      struct reader_row *out, struct err *e)
 {
     const struct entity *en = r->entity;
@@ -74,7 +81,7 @@ int reader_range(struct reader *r, const struct str *after, size_t limit, struct
     char text[24];
     size_t nkeys = r->entity->nkeys, nparams = 0;
     snprintf(text, sizeof text, "%zu", limit);
-    if (query_read_range(r->entity, r->side, dbms_of(r), after == NULL, a, &sql, e) ||
+    if (query_read_range(r->entity, r->side, reader_dbms(r), after == NULL, a, &sql, e) ||
         (after && key_params(r, *after, a, parts, e)))
         return -1;
     for (size_t i = 0; after && i < nkeys; i++) { // all but the last twice, as the statement asks
@@ -90,7 +97,7 @@ int reader_range(struct reader *r, const struct str *after, size_t limit, struct
     if (!*out)
         return err_memory(e);
     for (size_t i = 0; i < rows.nrows; i++)
-        if (canonical(r, rows_at(&rows, i, 0), a, &(*out)[i], e))
+        if (reader_canonical(r, rows_at(&rows, i, 0), a, &(*out)[i], e))
             return -1;
     return 0;
 }
@@ -116,14 +123,14 @@ static int keys_block(struct reader *r, const struct str *keys, size_t n, struct
     for (size_t i = 0; i < n; i++)
         if (key_params(r, keys[i], a, params + i * nkeys, e))
             return -1;
-    if (query_read_keys(r->entity, r->side, dbms_of(r), n, a, &sql, e) ||
+    if (query_read_keys(r->entity, r->side, reader_dbms(r), n, a, &sql, e) ||
         run(r, sql, params, n * nkeys, a, &rows, e))
         return -1;
     found = arena_array(a, rows.nrows ? rows.nrows : 1, sizeof *found);
     if (!found)
         return err_memory(e);
     for (size_t i = 0; i < rows.nrows; i++)
-        if (canonical(r, rows_at(&rows, i, 0), a, &found[i], e))
+        if (reader_canonical(r, rows_at(&rows, i, 0), a, &found[i], e))
             return -1;
     qsort(found, rows.nrows, sizeof *found, by_key);
     for (size_t i = 0; i < n; i++) {

@@ -27,6 +27,13 @@ struct reader_row {
 
 int reader_init(struct reader *r, const struct entity *en, enum side side, struct odbc_conn *odbc,
                 struct pg_conn *pg, struct err *e) FICUS_MUST_CHECK;
+const struct dbms *reader_dbms(const struct reader *r);
+// Streams the raw rows of a statement of this side; cells are valid during the call only.
+int reader_each(struct reader *r, struct str sql, const struct value *params, size_t n,
+                rows_each_fn *each, void *ctx, struct err *e) FICUS_MUST_CHECK;
+// Raw cells, in the order of `fields`, to one canonical row; memory of the arena or the cells'.
+int reader_canonical(const struct reader *r, const struct value *cells, struct arena *a,
+                     struct reader_row *out, struct err *e) FICUS_MUST_CHECK;
 // Up to `limit` rows with keys beyond `after` (NULL: from the first), in the side's key order.
 // Memory of the arena.
 int reader_range(struct reader *r, const struct str *after, size_t limit, struct arena *a,

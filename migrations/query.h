@@ -118,6 +118,25 @@ int query_read_keys(const struct entity *en, enum side side, const struct dbms *
 // key of several parts every part but the last is bound twice. `from_start`: no lower bound.
 int query_read_range(const struct entity *en, enum side side, const struct dbms *d, bool from_start,
                      struct arena *a, struct str *out, struct err *e) FICUS_MUST_CHECK;
+// A slice of an entity in the side's own key order: same columns. Bounds are canonical. `above`
+// and `up_to` cut by the first part of the key alone, so that a slice is one range of an index;
+// `after` (all parts) is where the walk inside it goes on. `unordered`: no order, no limit.
+struct scan_query {
+    const struct entity *entity;
+    const struct value *after, *above, *up_to; // NULL: none
+    const struct filter *filter;               // NULL: all rows
+    enum deleted_mode deleted;
+    size_t limit;
+    bool unordered;
+};
+int query_scan(const struct scan_query *q, enum side side, const struct dbms *d, struct arena *a,
+               struct sql *out, struct err *e) FICUS_MUST_CHECK;
+// One value of the first key part: the one that `skip` rows of the slice stand before.
+int query_scan_split(const struct scan_query *q, enum side side, const struct dbms *d, size_t skip,
+                     struct arena *a, struct sql *out, struct err *e) FICUS_MUST_CHECK;
+// CREATE INDEX .. on the root for the key order, as text for people.
+int query_key_index(const struct entity *en, enum side side, const struct dbms *d, struct arena *a,
+                    struct str *out, struct err *e) FICUS_MUST_CHECK;
 // One number: rows of the root that no key tells apart, since it is NULL or not the only one.
 // One scan of the key columns.
 int query_bad_keys(const struct entity *en, enum side side, const struct dbms *d, struct arena *a,

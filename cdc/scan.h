@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+// Walks a slice of an entity on one side and gives each row's key and fingerprint: what
+// reconcile compares, and what capture's sweep compares with what it saw last. Chunk by chunk in
+// the side's own key order, each chunk one statement, so that no snapshot is held and memory is
+// flat: a chunk grows while its rows are small. Equal canonical rows have equal fingerprints on
+// either side; a value that must be parked equals nothing on the other side. One thread.
+#ifndef FICUS_CDC_SCAN_H
+#define FICUS_CDC_SCAN_H
+
+#include "cdc/reader.h"
+
+#define XXH_STATIC_LINKING_ONLY // the type by value
+#include <xxhash.h>
+
+struct print {
+    struct str key; // key text; valid during the call only
+    XXH128_hash_t hash;
+    bool null_key; // no key at all: it cannot be looked up
+};
+// 0 to go on; -1 with `e` set stops.
+typedef int scan_each_fn(void *ctx, const struct print *p, struct err *e);
+
+// How fast a walk may be. Shared by the walks of one run; each keeps its own clock.
+struct pace {
+    long long rows_per_s; // of one walk; 0: no bound
+    unsigned share;       // per cent of the time that a store may be busy for it; 0: 100
+};
+
+struct scan {
+    struct reader *reader;
+    struct scan_query slice;
+    struct pace pace;
+    struct arena *statement, *row; // one chunk's; one row's
+    struct buf last, flat;         // key text walked to; the row as it is hashed
+    bool begun, done;
+    size_t limit;       // rows of the next chunk
+    long long rows;     // given so far
+    long long bytes;    // of their values
+    double best_us;     // least time a row took
+    scan_each_fn *each; // during a step
+    void *ctx;
+    size_t chunk_rows, chunk_bytes;
+};
+
+// Borrows all; the slice's bounds and filter must outlive the scan.
+int scan_start(struct scan *s, struct reader *r, const struct scan_query *slice,
+               const struct pace *pace, struct err *e) FICUS_MUST_CHECK;
+void scan_stop(struct scan *s);
+// One chunk; s->done when it was the last. May sleep, as the pace asks.
+int scan_step(struct scan *s, scan_each_fn *each, void *ctx, struct err *e) FICUS_MUST_CHECK;
+// The fingerprint of one canonical row. NULL: of no row.
+XXH128_hash_t scan_hash(const struct reader *r, const struct value *values, struct buf *flat);
+
+#endif
