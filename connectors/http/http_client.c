@@ -7,6 +7,7 @@
 #include "base/clock.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -229,10 +230,11 @@ const char *http_upstream_name(const struct http_upstream *u)
 
 // ---- the end of a call
 
-static void call_free(struct http_call *call)
+void client_call_free(struct http_call *call)
 {
     event_del(&call->timer);
     buf_free(&call->request);
+    buf_free(&call->flow.trailers);
     free(call);
 }
 
@@ -241,12 +243,14 @@ void client_call_end(struct http_call *call, struct err *e, const struct http_cl
     event_del(&call->timer);
     if (e)
         call->upstream->stats.failed++;
-    call->done(call->ctx, e, r);
-    call_free(call);
+    if (call->flow.ops)
+        call->flow.ops->failed(call->ctx, e);
+    else
+        call->done(call->ctx, e, r);
+    client_call_free(call);
 }
 
-// Takes the call off its queue or connection, which is closed.
-static void detach(struct http_call *call)
+void client_call_detach(struct http_call *call)
 {
     struct client_conn *conn = call->conn;
 
@@ -259,7 +263,7 @@ static void detach(struct http_call *call)
     }
 }
 
-static enum err_code outcome(const struct http_call *call, enum err_code code)
+enum err_code client_call_outcome(const struct http_call *call, enum err_code code)
 {
     return call->sent > 0 && !call->idempotent ? ERR_UNKNOWN_OUTCOME : code;
 }
@@ -272,8 +276,8 @@ static void on_deadline(evutil_socket_t fd, short what, void *arg)
 
     (void)fd;
     (void)what;
-    err_set(&e, outcome(call, ERR_TIMEOUT), "%s did not answer in time", u->name);
-    detach(call);
+    err_set(&e, client_call_outcome(call, ERR_TIMEOUT), "%s did not answer in time", u->name);
+    client_call_detach(call);
     client_call_end(call, &e, NULL);
     client_pump(u);
 }
@@ -284,15 +288,18 @@ void client_call_broken(struct http_call *call, bool may_retry, const char *why)
     struct err e;
 
     call->conn = NULL;
-    if (may_retry && call->idempotent && !call->retried) {
+    if (may_retry && (call->idempotent || call->sent == 0) && !call->flow.taken && !call->retried) {
         call->retried = true;
         call->sent = 0;
+        call->flow.deaf = false;
+        if (call->flow.out.framing == WIRE_CHUNKED)
+            wire_out_begin(&call->flow.out, WIRE_CHUNKED, 0);
         u->stats.retried++;
         // A new connection: others that were kept may be as stale.
         if (client_conn_open(u, call, &e) == 0)
             return;
     } else {
-        err_set(&e, outcome(call, ERR_UNREACHABLE), "%s: %s", u->name, why);
+        err_set(&e, client_call_outcome(call, ERR_UNREACHABLE), "%s: %s", u->name, why);
     }
     client_call_end(call, &e, NULL);
     client_pump(u);
@@ -380,10 +387,17 @@ fail:
     return NULL;
 }
 
-static struct client_conn *take_idle(struct http_upstream *u)
+// A call that must not be sent twice does not go over a connection that the upstream has closed
+// already; of the others the retry takes care.
+static struct client_conn *take_idle(struct http_upstream *u, bool careful)
 {
-    struct client_conn *conn = u->idle;
+    struct client_conn *conn;
+    char first;
 
+    while ((conn = u->idle) != NULL && careful &&
+           (recv(conn->io.fd, &first, 1, MSG_PEEK | MSG_DONTWAIT) >= 0 ||
+            (errno != EAGAIN && errno != EWOULDBLOCK)))
+        client_conn_close(conn);
     if (conn) {
         u->idle = conn->idle_next;
         conn->idle_next = NULL;
@@ -395,7 +409,7 @@ static struct client_conn *take_idle(struct http_upstream *u)
 // A connection for the call now; false when it has to wait, -1 with an error.
 static int start(struct http_upstream *u, struct http_call *call, bool *started, struct err *e)
 {
-    struct client_conn *conn = take_idle(u);
+    struct client_conn *conn = take_idle(u, !call->idempotent);
 
     *started = true;
     if (conn) {
@@ -419,30 +433,46 @@ static void queue_append(struct http_upstream *u, struct http_call *call)
     u->stats.queued++;
 }
 
-int http_client_send(struct http_client *c, const struct http_client_request *r,
-                     struct http_call **out, struct err *e)
+int client_call_start(struct http_call *call, struct err *e)
 {
-    struct http_upstream *u = r->upstream;
+    struct http_upstream *u = call->upstream;
     bool started = false;
 
-    assert(r->deadline_ms > 0 && u->client == c);
+    // Not past those that wait already.
+    if (!u->first && start(u, call, &started, e) != 0)
+        return -1;
+    if (!started)
+        queue_append(u, call);
+    return 0;
+}
+
+int client_may_call(const struct http_upstream *u, struct err *e)
+{
+    const struct http_client *c = u->client;
+
     if (c->closing)
         return err_set(e, ERR_CANCELLED, "the HTTP client is closing");
     if (!u->idle && u->stats.connections >= c->o.connections_max &&
         u->stats.queued >= c->o.queue_max)
         return err_set(e, ERR_BUSY, "%s: %u calls are waiting already", u->name, u->stats.queued);
+    return 0;
+}
+
+int http_client_send(struct http_client *c, const struct http_client_request *r,
+                     struct http_call **out, struct err *e)
+{
+    assert(r->deadline_ms > 0 && r->upstream->client == c);
+    if (client_may_call(r->upstream, e) != 0)
+        return -1;
     struct http_call *call = call_create(c, r, e);
     if (!call)
         return -1;
     if (out)
         *out = call;
-    // Not past those that wait already.
-    if (!u->first && start(u, call, &started, e) != 0) {
-        call_free(call);
+    if (client_call_start(call, e) != 0) {
+        client_call_free(call);
         return -1;
     }
-    if (!started)
-        queue_append(u, call);
     return 0;
 }
 
@@ -475,7 +505,7 @@ void http_call_cancel(struct http_call *call)
 {
     struct http_upstream *u = call->upstream;
 
-    detach(call);
-    call_free(call);
+    client_call_detach(call);
+    client_call_free(call);
     client_pump(u);
 }

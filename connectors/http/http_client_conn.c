@@ -37,7 +37,7 @@ static void set_state(struct client_conn *c, enum client_state to)
 
 // ---- closing
 
-static void conn_free(struct client_conn *c)
+void client_conn_free(struct client_conn *c)
 {
     buf_free(&c->body);
     free(c->in);
@@ -78,7 +78,7 @@ void client_conn_close(struct client_conn *c)
         c->next->prev = c->prev;
     u->stats.connections--;
     if (!c->delivering)
-        conn_free(c);
+        client_conn_free(c);
 }
 
 // The connection is of no more use; its call is sent again or fails.
@@ -93,7 +93,7 @@ static void broken(struct client_conn *c, const char *why)
         client_call_broken(call, may_retry, why);
 }
 
-static void refuse(struct client_conn *c, enum err_code code, const char *why)
+void client_conn_refuse(struct client_conn *c, enum err_code code, const char *why)
 {
     struct http_upstream *u = c->upstream;
     struct http_call *call = c->call;
@@ -156,7 +156,7 @@ int client_conn_open(struct http_upstream *u, struct http_call *call, struct err
     c->state = CLIENT_CONNECTING;
     int error = try_connect(c);
     if (error != 0) {
-        conn_free(c);
+        client_conn_free(c);
         return err_set(e, ERR_UNREACHABLE, "%s: %s", u->name, strerror(error));
     }
     c->next = u->conns;
@@ -191,14 +191,26 @@ static void send_request(struct client_conn *c)
         event_del(&c->write_event);
 }
 
+ssize_t client_conn_sendv(struct client_conn *c, struct iovec *parts, unsigned count)
+{
+    ssize_t n = transport_sendv(&c->io, parts, count);
+
+    if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+        return 0;
+    return n;
+}
+
 static void begin_call(struct client_conn *c)
 {
-    c->in_len = c->scanned = c->head_len = c->used = 0;
+    c->in_len = c->scanned = c->head_len = c->used = c->run = 0;
     c->head_done = false;
     c->interim = 0;
     c->upstream->stats.sent++;
     set_state(c, CLIENT_BUSY);
-    send_request(c);
+    if (c->call->flow.ops)
+        client_stream_begin(c);
+    else
+        send_request(c);
 }
 
 void client_conn_use(struct client_conn *c, struct http_call *call)
@@ -218,6 +230,8 @@ static void connected(struct client_conn *c)
     if (error == 0 && event_add(&c->read_event, NULL) == 0) {
         event_del(&c->write_event);
         begin_call(c);
+        if (c->call->flow.ops)
+            client_stream_writable(c);
         return;
     }
     event_del(&c->write_event);
@@ -236,6 +250,8 @@ static void on_writable(evutil_socket_t fd, short what, void *arg)
     (void)what;
     if (c->state == CLIENT_CONNECTING)
         connected(c);
+    else if (c->call && c->call->flow.ops)
+        client_stream_writable(c);
     else if (c->call)
         send_request(c);
 }
@@ -262,9 +278,17 @@ static void deliver(struct client_conn *c)
     client_call_end(call, NULL, &r);
     c->delivering = false;
     if (c->state == CLIENT_CLOSED) {
-        conn_free(c);
+        client_conn_free(c);
         return;
     }
+    client_conn_rest(c, keep);
+    client_pump(u);
+}
+
+void client_conn_rest(struct client_conn *c, bool keep)
+{
+    struct http_upstream *u = c->upstream;
+
     buf_free(&c->body);
     c->in_len = c->used = 0;
     if (keep) {
@@ -277,7 +301,6 @@ static void deliver(struct client_conn *c)
     } else {
         client_conn_close(c);
     }
-    client_pump(u);
 }
 
 // Of a body that is collected: takes what is in `in` behind c->used.
@@ -302,14 +325,14 @@ static int collect(struct client_conn *c)
         rc = wire_chunks_next(&c->chunks, str_n(c->in + c->used, c->in_len - c->used), &n, &data,
                               &f);
         if (rc < 0) {
-            refuse(c, ERR_INVALID, f.why);
+            client_conn_refuse(c, ERR_INVALID, f.why);
             return -1;
         }
         buf_addstr(&c->body, data);
         c->used += n;
     }
     if (c->body.failed) {
-        refuse(c, ERR_LIMIT, "the body is too large");
+        client_conn_refuse(c, ERR_LIMIT, "the body is too large");
         return -1;
     }
     if (rc == 0)
@@ -333,40 +356,51 @@ static void begin_body(struct client_conn *c)
     c->body.limit = c->upstream->client->o.body_max;
 }
 
-// Parses the head when it is there. 1 done, 0 more is needed, -1 the connection is gone.
-static int take_head(struct client_conn *c)
+int client_conn_take_head(struct client_conn *c)
 {
     struct wire_fault f;
     size_t max = c->upstream->client->o.header_max;
     int rc = wire_find_end(str_n(c->in, c->in_len), &c->scanned, &c->head_len, &f);
 
     if (rc < 0) {
-        refuse(c, ERR_INVALID, f.why);
+        client_conn_refuse(c, ERR_INVALID, f.why);
         return -1;
     }
     if (rc == 0 ? c->in_len > max : c->head_len > max) {
-        refuse(c, ERR_LIMIT, "the header fields are too large");
+        client_conn_refuse(c, ERR_LIMIT, "the header fields are too large");
         return -1;
     }
     if (rc == 0)
         return 0;
     if (wire_parse_response(str_n(c->in, c->head_len), c->call->head_request, c->headers, &c->head,
                             &f) != 0) {
-        refuse(c, ERR_INVALID, f.why);
+        client_conn_refuse(c, ERR_INVALID, f.why);
         return -1;
     }
     if (c->head.status < 200) {
         if (c->head.status == 101 || ++c->interim > INTERIM_MAX) {
-            refuse(c, ERR_INVALID, "an interim reply that was not asked for");
+            client_conn_refuse(c, ERR_INVALID, "an interim reply that was not asked for");
             return -1;
+        }
+        if (c->call->flow.ops && c->call->flow.ops->interim) {
+            c->call->flow.ops->interim(c->call->ctx, &c->head);
+            if (!c->call)
+                return -1; // given up
         }
         c->in_len -= c->head_len;
         memmove(c->in, c->in + c->head_len, c->in_len);
         c->scanned = c->head_len = 0;
-        return take_head(c); // INTERIM_MAX deep at most
+        return client_conn_take_head(c); // INTERIM_MAX deep at most
+    }
+    if (c->call->flow.ops) {
+        c->head_done = true;
+        c->used = c->head_len;
+        c->left = c->head.length;
+        c->chunks = (struct wire_chunks){0};
+        return 1;
     }
     if (c->head.framing == WIRE_LENGTH && c->head.length > c->upstream->client->o.body_max) {
-        refuse(c, ERR_LIMIT, "the body is too large");
+        client_conn_refuse(c, ERR_LIMIT, "the body is too large");
         return -1;
     }
     begin_body(c);
@@ -375,7 +409,11 @@ static int take_head(struct client_conn *c)
 
 static void step(struct client_conn *c)
 {
-    if (!c->head_done && take_head(c) <= 0)
+    if (c->call->flow.ops) {
+        client_stream_step(c);
+        return;
+    }
+    if (!c->head_done && client_conn_take_head(c) <= 0)
         return;
     if (c->body.limit > 0 && collect(c) <= 0)
         return;
@@ -384,10 +422,12 @@ static void step(struct client_conn *c)
 
 static void on_eof(struct client_conn *c, const char *why, bool clean)
 {
-    if (clean && c->call && c->head_done && c->head.framing == WIRE_TO_CLOSE)
-        deliver(c);
-    else
+    if (!clean || !c->call || !c->head_done || c->head.framing != WIRE_TO_CLOSE)
         broken(c, why);
+    else if (c->call->flow.ops)
+        client_stream_done(c);
+    else
+        deliver(c);
 }
 
 static void on_readable(evutil_socket_t fd, short what, void *arg)

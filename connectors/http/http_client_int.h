@@ -5,8 +5,9 @@
 #define FICUS_CONNECTORS_HTTP_CLIENT_INT_H
 
 #include "base/buf.h"
-#include "connectors/http/http_client.h"
+#include "connectors/http/http_client_stream.h"
 #include "connectors/http/transport.h"
+#include "connectors/http/wire_out.h"
 
 #include <event2/event_struct.h>
 #include <sys/socket.h>
@@ -44,7 +45,23 @@ struct client_conn {
     struct wire_chunks chunks;
     uint64_t left;
     struct buf body;
+    size_t run; // streams: bytes at `used` that the chunk decoder has passed already
     struct http_header headers[WIRE_HEADERS_MAX];
+};
+
+// The flow of a call; ops NULL: it has none.
+struct client_flow {
+    const struct http_call_ops *ops;
+    struct wire_out out;  // framing of the request's body
+    bool over;            // the request's body is complete
+    bool taken;           // something of it was
+    bool deaf;            // the upstream does not read any more
+    bool blocked;         // the caller waits for `writable`
+    bool paused;          // the caller wants no reply now
+    bool head_now;
+    unsigned silence_ms;
+    uint64_t progress_ns; // when the upstream last took or sent something
+    struct buf trailers;  // of the reply
 };
 
 struct http_call {
@@ -55,6 +72,7 @@ struct http_call {
     struct buf request;            // wire bytes
     size_t sent;                   // of them, over the present connection
     bool head_request, idempotent, retried;
+    struct client_flow flow;
     void (*done)(void *ctx, struct err *e, const struct http_client_response *r);
     void *ctx;
 };
@@ -87,8 +105,29 @@ int client_conn_open(struct http_upstream *u, struct http_call *call,
                      struct err *e) FICUS_MUST_CHECK;
 void client_conn_use(struct client_conn *c, struct http_call *call); // an idle one
 void client_conn_close(struct client_conn *c);
+void client_conn_free(struct client_conn *c); // closed while `delivering` was set
+// The reply is complete and the call let go of: idle, or closed.
+void client_conn_rest(struct client_conn *c, bool keep);
+// Parses the head when it is there. 1 done, 0 more is needed, -1 the connection is gone.
+int client_conn_take_head(struct client_conn *c);
+void client_conn_refuse(struct client_conn *c, enum err_code code, const char *why);
+ssize_t client_conn_sendv(struct client_conn *c, struct iovec *parts, unsigned n);
+
+// http_client_stream.c
+void client_stream_begin(struct client_conn *c);    // the call has got the connection
+void client_stream_step(struct client_conn *c);     // something has arrived
+void client_stream_done(struct client_conn *c);     // the reply is complete
+void client_stream_writable(struct client_conn *c); // there is room
+void client_stream_timer(evutil_socket_t fd, short what, void *call);
 
 // http_client.c
+// -1: closing, or connections and queue are full.
+int client_may_call(const struct http_upstream *u, struct err *e) FICUS_MUST_CHECK;
+// Queues the call or gives it a connection. -1: the call is still the caller's.
+int client_call_start(struct http_call *call, struct err *e) FICUS_MUST_CHECK;
+void client_call_detach(struct http_call *call); // off its queue or connection, which is closed
+void client_call_free(struct http_call *call);
+enum err_code client_call_outcome(const struct http_call *call, enum err_code code);
 // The call is over; frees it after `done`. The connection must have let it go.
 void client_call_end(struct http_call *call, struct err *e, const struct http_client_response *r);
 // The connection broke before any byte of a reply: sends again or ends the call.

@@ -20,7 +20,13 @@ ssize_t transport_recv(struct transport *t, void *to, size_t size)
 ssize_t transport_send(struct transport *t, struct str head, struct str body)
 {
     struct iovec parts[2] = {{(void *)head.data, head.len}, {(void *)body.data, body.len}};
-    struct msghdr m = {.msg_iov = parts, .msg_iovlen = body.len > 0 ? 2 : 1};
+
+    return transport_sendv(t, parts, body.len > 0 ? 2 : 1);
+}
+
+ssize_t transport_sendv(struct transport *t, struct iovec *parts, unsigned count)
+{
+    struct msghdr m = {.msg_iov = parts, .msg_iovlen = count};
     ssize_t n;
 
     do {

@@ -9,6 +9,7 @@
 #include "base/str.h"
 
 #include <sys/types.h>
+#include <sys/uio.h>
 
 struct transport {
     int fd; // -1: closed
@@ -18,6 +19,8 @@ ssize_t transport_recv(struct transport *t, void *to, size_t size);
 // Of `head` and then `body` (may be empty) as many bytes as are taken now. Bytes that were not
 // taken are offered again, with more behind them or not.
 ssize_t transport_send(struct transport *t, struct str head, struct str body);
+// The same of several parts, none of them empty.
+ssize_t transport_sendv(struct transport *t, struct iovec *parts, unsigned n);
 // Nothing more will be sent; the peer may still send.
 void transport_end(struct transport *t);
 void transport_close(struct transport *t);

@@ -399,6 +399,7 @@ static int parse_status_line(struct str line, struct wire_head *out, struct wire
     if (out->status < 100 || out->status > 599 || (line.len > 12 && line.data[12] != ' ') ||
         !wire_is_value(str_n(line.data + 12, line.len - 12)))
         return fault(f, 502, "malformed status line");
+    out->reason = line.len > 13 ? str_n(line.data + 13, line.len - 13) : str_n(NULL, 0);
     return 0;
 }
 

@@ -41,6 +41,7 @@ struct wire_head {
     bool expect_continue;
     // response
     unsigned status;
+    struct str reason; // may be empty
     // both
     bool http10;
     bool keep_alive; // what version and Connection say
@@ -88,6 +89,7 @@ struct wire_chunks {
     unsigned line;    // bytes of the present line
     unsigned trailer; // bytes of all trailer lines
     bool named;       // the present trailer line has its colon
+    struct str fields; // bytes of whole trailer lines that the last call took; .data NULL: none
 };
 
 // Takes bytes from the front of `in` up to and including one run of body data. *used says

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The chunked transfer coding (RFC 9112, 7.1), one byte at a time but for the data.
-// Keeps all it knows in struct wire_chunks. Extensions and trailer fields are checked and
-// dropped. Thread: any.
+// Keeps all it knows in struct wire_chunks. Extensions are checked and dropped, trailer fields
+// are checked and shown as they came. Thread: any.
 //
 //   chunk   = 1*HEXDIG [ ";" extension ] CRLF data CRLF
 //   body    = *chunk "0" [ ";" extension ] CRLF *field-line CRLF
@@ -119,12 +119,27 @@ static int step(struct wire_chunks *c, char ch, struct wire_fault *f)
     return fault(f, 500, "chunk decoder out of step");
 }
 
+static bool in_fields(const struct wire_chunks *c)
+{
+    return c->state == WIRE_CHUNK_TRAILER || c->state == WIRE_CHUNK_FIELD ||
+           c->state == WIRE_CHUNK_FIELD_LF;
+}
+
+// One byte that is part of a trailer line, the blank line behind them left out.
+static void show_field(struct wire_chunks *c, const char *at)
+{
+    if (!c->fields.data)
+        c->fields.data = at;
+    c->fields.len++;
+}
+
 int wire_chunks_next(struct wire_chunks *c, struct str in, size_t *used, struct str *data,
                      struct wire_fault *f)
 {
     size_t i = 0;
 
     *data = str_n(in.data, 0);
+    c->fields = str_n(NULL, 0);
     while (i < in.len && c->state != WIRE_CHUNK_DONE) {
         if (c->state == WIRE_CHUNK_DATA) {
             size_t n = in.len - i;
@@ -137,8 +152,11 @@ int wire_chunks_next(struct wire_chunks *c, struct str in, size_t *used, struct 
             *used = i + n;
             return 0;
         }
+        bool field = in_fields(c);
         if (step(c, in.data[i], f) != 0)
             return -1;
+        if (field && c->state != WIRE_CHUNK_LAST_LF)
+            show_field(c, in.data + i);
         i++;
     }
     *used = i;

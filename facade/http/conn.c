@@ -14,7 +14,7 @@
 static const struct log_ctx ctx = {"http", NULL, NULL};
 
 static const char *const names[CONN_STATES] = {
-    "idle", "head", "body", "handling", "writing", "linger", "closed",
+    "idle", "head", "body", "handling", "stream", "writing", "linger", "closed",
 };
 
 #define TO(s) (1u << (s))
@@ -23,9 +23,11 @@ static const char *const names[CONN_STATES] = {
 static const unsigned allowed[CONN_STATES] = {
     [CONN_IDLE] = TO(CONN_HEAD),
     [CONN_HEAD] = TO(CONN_BODY) | TO(CONN_HANDLING) | TO(CONN_WRITING) | TO(CONN_LINGER) |
-                  TO(CONN_IDLE),
+                  TO(CONN_IDLE) | TO(CONN_STREAM),
     [CONN_BODY] = TO(CONN_HANDLING) | TO(CONN_WRITING) | TO(CONN_LINGER),
-    [CONN_HANDLING] = TO(CONN_WRITING) | TO(CONN_IDLE) | TO(CONN_HEAD) | TO(CONN_LINGER),
+    [CONN_HANDLING] = TO(CONN_STREAM) | TO(CONN_WRITING) | TO(CONN_IDLE) | TO(CONN_HEAD) |
+                      TO(CONN_LINGER),
+    [CONN_STREAM] = TO(CONN_WRITING) | TO(CONN_IDLE) | TO(CONN_HEAD) | TO(CONN_LINGER),
     [CONN_WRITING] = TO(CONN_IDLE) | TO(CONN_HEAD) | TO(CONN_LINGER),
     [CONN_LINGER] = 0,
     [CONN_CLOSED] = 0,
@@ -77,6 +79,17 @@ void conn_set_state(struct conn *c, enum conn_state to)
     list_remove(from_list, c);
     c->since_ns = c->listener->now_ns;
     list_append(to_list, c);
+}
+
+void conn_touch(struct conn *c)
+{
+    struct conn_list *list = list_of(c, c->state);
+
+    c->since_ns = c->listener->now_ns;
+    if (list->last == c)
+        return;
+    list_remove(list, c);
+    list_append(list, c);
 }
 
 // ---- opening and closing
@@ -177,7 +190,7 @@ static void reply_done(struct conn *c)
     c->in_len -= c->used;
     if (c->in_len > 0)
         memmove(c->in, c->in + c->used, c->in_len);
-    c->used = c->scanned = c->head_len = 0;
+    c->used = c->scanned = c->head_len = c->run = 0;
     c->blank_seen = false;
     if (c->in_len > 0) {
         conn_set_state(c, CONN_HEAD);
@@ -191,7 +204,14 @@ static void reply_done(struct conn *c)
 
 ssize_t conn_send_parts(struct conn *c, struct str head, struct str body)
 {
-    ssize_t n = transport_send(&c->io, head, body);
+    struct iovec parts[2] = {{(void *)head.data, head.len}, {(void *)body.data, body.len}};
+
+    return conn_sendv(c, parts, body.len > 0 ? 2 : 1);
+}
+
+ssize_t conn_sendv(struct conn *c, struct iovec *parts, unsigned count)
+{
+    ssize_t n = transport_sendv(&c->io, parts, count);
 
     if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
         return 0;
@@ -230,6 +250,39 @@ void conn_send(struct conn *c, struct str head, struct str body, bool close_afte
         conn_run(c); // a pipelined request may be waiting
 }
 
+void conn_wait_writable(struct conn *c, bool on)
+{
+    if (!on)
+        event_del(&c->write_event);
+    else if (event_add(&c->write_event, NULL) != 0)
+        conn_close(c);
+}
+
+void conn_send_rest(struct conn *c, bool close_after)
+{
+    struct str rest = str_n(c->out.data + c->out_pos, c->out.len - c->out_pos);
+    ssize_t n = rest.len > 0 ? conn_send_parts(c, rest, str_n(NULL, 0)) : 0;
+
+    c->close_after |= close_after;
+    if (n < 0) {
+        conn_close(c);
+        return;
+    }
+    c->out_pos += (size_t)n;
+    conn_wait_writable(c, (size_t)n < rest.len);
+    if (c->state == CONN_CLOSED)
+        return;
+    if ((size_t)n < rest.len) {
+        conn_set_state(c, CONN_WRITING);
+        return;
+    }
+    buf_free(&c->out);
+    c->out_pos = 0;
+    reply_done(c);
+    if (!c->stepping)
+        conn_run(c);
+}
+
 static void write_rest(struct conn *c)
 {
     ssize_t n = conn_send_parts(c, str_n(c->out.data + c->out_pos, c->out.len - c->out_pos),
@@ -243,13 +296,11 @@ static void write_rest(struct conn *c)
     if (c->out_pos == c->out.len) {
         event_del(&c->write_event);
         buf_free(&c->out);
+        c->out_pos = 0;
         reply_done(c);
         conn_run(c);
-    } else if (n > 0) { // progress restarts the clock
-        struct conn_list *list = &c->listener->lists[CONN_WRITING];
-        list_remove(list, c);
-        list_append(list, c);
-        c->since_ns = c->listener->now_ns;
+    } else if (n > 0) {
+        conn_touch(c);
     }
 }
 
@@ -261,7 +312,10 @@ static void on_writable(evutil_socket_t fd, short what, void *arg)
     (void)fd;
     (void)what;
     listener_enter(l);
-    write_rest(c);
+    if (c->state == CONN_STREAM)
+        stream_writable(c);
+    else
+        write_rest(c);
     listener_leave(l);
 }
 
@@ -293,7 +347,10 @@ void conn_timeout(struct conn *c)
         conn_refuse(c, 408, "the request took too long");
         return;
     }
-    conn_close(c);
+    if (c->state == CONN_STREAM)
+        stream_timeout(c);
+    else
+        conn_close(c);
 }
 
 void conn_drain(struct conn *c)

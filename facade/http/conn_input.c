@@ -52,6 +52,9 @@ static void fill_request(struct http_request *r, const struct wire_head *h)
     r->http10 = h->http10;
     r->head = str_eqz(h->method, "HEAD");
     r->keep_alive = h->keep_alive;
+    r->expect_continue = h->expect_continue;
+    r->framing = h->framing;
+    r->length = h->length;
     r->headers = h->headers;
     r->nheaders = h->nheaders;
 }
@@ -78,6 +81,31 @@ static int begin_body(struct conn *c, const struct wire_head *h)
     return c->body.failed ? -1 : 0;
 }
 
+// Shows the head to a handler that may take the request as a stream. True: it was taken.
+static bool offer_head(struct conn *c, const struct wire_head *h)
+{
+    struct http_listener *l = c->listener;
+    struct http_exchange *x = c->exchange;
+
+    if (!l->o.on_head)
+        return false;
+    x->request.peer = c->peer;
+    x->request.exchange = x; // from here the handler owes a reply
+    x->started_ns = clock_mono_ns();
+    x->stream.body_done = h->framing == WIRE_NO_BODY || (h->framing == WIRE_LENGTH && !h->length);
+    c->framing = h->framing;
+    c->left = h->length;
+    c->chunks = (struct wire_chunks){0};
+    c->used = c->head_len;
+    c->run = 0;
+    if (l->o.on_head(l->o.ctx, &x->request)) {
+        l->stats.requests++;
+        return true;
+    }
+    x->request.exchange = NULL;
+    return false;
+}
+
 static bool body_is_here(const struct conn *c, const struct wire_head *h)
 {
     return h->framing == WIRE_LENGTH && h->length <= c->in_len - c->head_len;
@@ -101,6 +129,8 @@ static void take_head(struct conn *c)
         return;
     }
     fill_request(&c->exchange->request, &h);
+    if (offer_head(c, &h))
+        return;
     if (h.framing == WIRE_LENGTH && h.length > l->limits.body_max) {
         conn_refuse(c, 413, "the body is larger than this server accepts");
         return;
@@ -212,6 +242,7 @@ void conn_run(struct conn *c)
         switch (c->state) {
         case CONN_HEAD: moved = step_head(c); break;
         case CONN_BODY: moved = step_body(c); break;
+        case CONN_STREAM: moved = stream_step(c); break;
         default: moved = false; break;
         }
     }
@@ -252,12 +283,15 @@ static void read_input(struct conn *c)
         return;
     }
     ssize_t n = transport_recv(&c->io, c->in + c->in_len, room);
-    if (n == 0 && (c->state == CONN_HANDLING || c->state == CONN_WRITING))
+    if (n == 0 && (c->state == CONN_HANDLING || c->state == CONN_WRITING ||
+                   (c->state == CONN_STREAM && c->exchange->stream.body_done)))
         conn_set_reading(c, false);
     else if (n == 0 || (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK))
         conn_close(c);
     else if (n > 0)
         c->in_len += (size_t)n;
+    if (n > 0 && c->state == CONN_STREAM)
+        conn_touch(c);
 }
 
 static void read_first(struct conn *c)

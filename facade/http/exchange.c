@@ -70,7 +70,7 @@ struct str http_header(const struct http_request *r, const char *name)
 // ---- the head of a reply
 
 // "Date: ...\r\n", made anew once a second.
-static const char *date_line(struct http_listener *l)
+const char *exchange_date(struct http_listener *l)
 {
     struct timespec now;
     struct tm t;
@@ -114,7 +114,7 @@ struct str exchange_build_head(struct http_listener *l, const struct http_respon
     buf_addc(b, ' ');
     buf_addz(b, http_status_text(r->status));
     buf_addz(b, "\r\n");
-    buf_addz(b, date_line(l));
+    buf_addz(b, exchange_date(l));
     if (r->content_type.len > 0 && wire_is_value(r->content_type)) {
         buf_addz(b, "Content-Type: ");
         buf_addstr(b, r->content_type);
@@ -135,33 +135,54 @@ struct str exchange_build_head(struct http_listener *l, const struct http_respon
     return b->failed ? str_n(NULL, 0) : buf_str(b);
 }
 
+void exchange_tell(struct http_exchange *x, unsigned status, size_t bytes, bool gone, bool cut)
+{
+    struct http_access a = {.request = &x->request,
+                            .label = x->label,
+                            .status = status,
+                            .bytes = bytes,
+                            .duration_ns = http_exchange_age_ns(x),
+                            .gone = gone,
+                            .cut = cut};
+
+    listener_access(x->listener, &a);
+}
+
 // ---- replying
 
 static void tell(struct http_exchange *x, const struct http_response *r, bool gone)
 {
-    struct http_access a = {.request = &x->request,
-                            .label = x->label,
-                            .status = r->status,
-                            .bytes = r->body.len,
-                            .duration_ns = http_exchange_age_ns(x),
-                            .gone = gone};
-
-    listener_access(x->listener, &a);
+    exchange_tell(x, r->status, r->body.len, gone, false);
 }
 
 static void reply(struct http_exchange *x, struct conn *c, const struct http_response *r)
 {
     struct http_listener *l = x->listener;
-    bool keep = x->request.keep_alive && !l->draining;
+    // Of a request that was taken at its head the body may not have been read.
+    bool whole = c->state == CONN_HANDLING || x->stream.body_done;
+    bool keep = x->request.keep_alive && !l->draining && whole;
     bool bodiless = x->request.head || r->status == 204 || r->status == 304;
     struct str head = exchange_build_head(l, r, x->request.http10, keep);
+    struct str body = bodiless ? str_n(NULL, 0) : r->body;
 
     c->exchange = NULL;
     x->conn = NULL;
-    if (head.data)
-        conn_send(c, head, bodiless ? str_n(NULL, 0) : r->body, !keep);
-    else
+    if (c->state == CONN_HEAD)
+        conn_set_state(c, CONN_HANDLING);
+    if (x->stream.ops)
+        conn_wait_writable(c, false);
+    if (!head.data) {
         conn_close(c);
+    } else if (c->out.len == 0) {
+        conn_send(c, head, body, !keep);
+    } else { // behind the rest of an interim reply
+        buf_addstr(&c->out, head);
+        buf_addstr(&c->out, body);
+        if (c->out.failed)
+            conn_close(c);
+        else
+            conn_send_rest(c, !keep);
+    }
 }
 
 void http_reply(struct http_exchange *x, const struct http_response *r)
@@ -170,6 +191,7 @@ void http_reply(struct http_exchange *x, const struct http_response *r)
     struct conn *c = x->conn;
 
     assert(x->request.exchange == x); // once an exchange
+    assert(!x->stream.head_given);
     assert(r->status >= 200 && r->status <= 599);
     listener_enter(l);
     tell(x, r, c == NULL);
@@ -194,7 +216,9 @@ void exchange_gone(struct http_exchange *x)
     c->body = (struct buf)BUF_INIT;
     x->conn = NULL;
     x->closed = NULL;
-    if (closed)
+    if (x->stream.ops)
+        x->stream.ops->gone(x->stream.ctx, HTTP_GONE_LEFT); // ends the exchange
+    else if (closed)
         closed(x->closed_ctx); // may reply, which ends the exchange
 }
 

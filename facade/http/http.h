@@ -22,9 +22,12 @@ struct http_request {
     struct str query;  // after '?', .data NULL when there is no '?'
     struct str host;   // Host field, "" only for HTTP/1.0
     bool http10, head, keep_alive;
+    bool expect_continue; // waits for 100 before its body; a streaming handler's affair
+    enum wire_framing framing; // of the body, as it comes
+    uint64_t length;           // WIRE_LENGTH
     const struct http_header *headers;
     size_t nheaders;
-    struct str body; // whole and de-chunked; len 0 when none
+    struct str body; // whole and de-chunked; len 0 when none, and in on_head
     struct sockaddr_storage peer;
     struct arena *arena; // lives and dies with the exchange; for whatever the answer needs
     struct http_exchange *exchange;

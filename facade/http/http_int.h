@@ -8,7 +8,9 @@
 #include "base/log.h"
 #include "base/loop.h"
 #include "connectors/http/transport.h"
+#include "connectors/http/wire_out.h"
 #include "facade/http/listener.h"
+#include "facade/http/stream.h"
 
 #include <event2/event_struct.h>
 
@@ -18,13 +20,17 @@
 // HANDLING is in order of `since_ns`, so that timeouts are found at its front.
 //
 //   IDLE -> HEAD -> BODY -> HANDLING -> WRITING -> IDLE (or HEAD: pipelined)
+//             |       |        ^           |
+//             +-------|--> STREAM ---------+
 //             |       |        |           |
 //             +-------+--------+-----------+--> LINGER -> CLOSED   (any state -> CLOSED)
+// STREAM also goes to HANDLING's successors, and HANDLING to STREAM.
 enum conn_state {
     CONN_IDLE,     // between requests; holds no buffer
     CONN_HEAD,     // some bytes of a header block
     CONN_BODY,     // header block complete, body not
     CONN_HANDLING, // the handler has the request
+    CONN_STREAM,   // body and reply flow (stream.h); its clock is the last progress
     CONN_WRITING,  // the socket did not take the whole reply
     CONN_LINGER,   // said "close"; reads and drops until the client closes too
     CONN_CLOSED,   // to be freed
@@ -53,14 +59,30 @@ struct conn {
     uint64_t left; // WIRE_LENGTH: body bytes still to come
     struct wire_chunks chunks;
     struct buf body; // a body that does not stay in `in`
+    size_t run;      // STREAM: bytes at `used` that the chunk decoder has passed already
 
     struct http_exchange *exchange; // from head to reply
     struct buf out;                 // the rest of a reply that the socket did not take
     size_t out_pos;
 };
 
+// The flow of an exchange; ops NULL: it has none.
+struct stream {
+    const struct http_stream_ops *ops;
+    void *ctx;
+    bool paused;         // the handler wants no body now
+    bool body_done;      // nothing of the body is to come
+    bool head_given;     // http_stream_head was called
+    bool blocked;        // the handler waits for `writable`
+    unsigned status;     // of the head
+    uint64_t bytes;      // of the reply's body, taken by the socket
+    struct wire_out out; // framing of the reply
+    struct buf trailers; // of the request
+};
+
 struct http_exchange {
     struct http_request request;
+    struct stream stream;
     struct http_listener *listener;
     struct conn *conn;          // NULL once the client is gone
     struct http_exchange *next; // free list
@@ -116,6 +138,11 @@ void conn_set_state(struct conn *c, enum conn_state to);
 void conn_set_reading(struct conn *c, bool on);
 // Bytes taken by the socket, 0 when it takes none now, -1 when it is broken.
 ssize_t conn_send_parts(struct conn *c, struct str head, struct str body);
+ssize_t conn_sendv(struct conn *c, struct iovec *parts, unsigned n);
+void conn_touch(struct conn *c); // progress: restarts the clock of its state
+// The reply stands in `out`, but for what went already: sends the rest, then as conn_send.
+void conn_send_rest(struct conn *c, bool close_after);
+void conn_wait_writable(struct conn *c, bool on);
 // Answers `status` with `why` as its text, and gives the connection up.
 void conn_refuse(struct conn *c, unsigned status, const char *why);
 
@@ -124,10 +151,19 @@ void conn_refuse(struct conn *c, unsigned status, const char *why);
 void conn_run(struct conn *c);
 void conn_on_readable(evutil_socket_t fd, short what, void *arg); // arg: the connection
 
+// stream.c
+// Offers what has arrived of the body. Whether the connection's state changed.
+bool stream_step(struct conn *c);
+void stream_writable(struct conn *c);
+void stream_timeout(struct conn *c); // of the last progress: the client's fault, or not
+
 // exchange.c
 struct http_exchange *exchange_take(struct http_listener *l); // NULL: out of memory
 void exchange_release(struct http_exchange *x);
 void exchange_gone(struct http_exchange *x); // the client left; takes over the buffers
+// The access log's line.
+void exchange_tell(struct http_exchange *x, unsigned status, size_t bytes, bool gone, bool cut);
+const char *exchange_date(struct http_listener *l); // "Date: ..\r\n"
 // Head of a reply in l->head. `body_len` is announced unless the status forbids it.
 struct str exchange_build_head(struct http_listener *l, const struct http_response *r, bool http10,
                                bool keep_alive);

@@ -80,6 +80,8 @@ void exchange_release(struct http_exchange *x)
     buf_free(&x->body);
     arena_reset(arena);
     x->request = (struct http_request){.arena = arena};
+    buf_free(&x->stream.trailers);
+    x->stream = (struct stream){0};
     x->conn = NULL;
     x->closed = NULL;
     x->closed_ctx = NULL;
@@ -190,7 +192,7 @@ static void expire(struct http_listener *l, enum conn_state state, unsigned ms)
     struct conn *c;
 
     while ((c = l->lists[state].first) != NULL && l->now_ns - c->since_ns >= age)
-        conn_timeout(c); // always leaves the list
+        conn_timeout(c); // always leaves the front of the list
 }
 
 static void on_tick(evutil_socket_t fd, short what, void *arg)
@@ -202,6 +204,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
     listener_enter(l);
     expire(l, CONN_IDLE, l->draining ? 0 : l->limits.idle_ms);
     expire(l, CONN_HEAD, l->limits.request_ms); // bodies too
+    expire(l, CONN_STREAM, l->limits.write_ms);
     expire(l, CONN_WRITING, l->limits.write_ms);
     expire(l, CONN_LINGER, LINGER_MS);
     conn_free_closed(l); // nothing of them is on the stack

@@ -14,7 +14,8 @@ struct http_limits {
     size_t body_max;          // bytes of a body after de-chunking [8 MiB]
     unsigned idle_ms;         // between requests on a kept-alive connection [60 000]
     unsigned request_ms;      // first byte to last byte of a request [30 000]
-    unsigned write_ms;        // without progress while a reply is being sent [30 000]
+    unsigned write_ms;        // without progress while a reply is being sent, or by the client
+                              // of a stream [30 000]
     unsigned connections_max; // more are accepted and closed at once [10 000]
 };
 
@@ -26,6 +27,7 @@ struct http_access {
     size_t bytes;         // of the reply's body
     uint64_t duration_ns; // complete request -> reply
     bool gone;            // the client had left
+    bool cut;             // the reply was given up half-way: the client saw a reset
 };
 
 struct http_listener_options {
@@ -34,6 +36,10 @@ struct http_listener_options {
     bool reuse_port;
     int inherited; // a listening socket to duplicate instead of binding `address`; 0: none
     struct http_limits limits;
+    // Called on the loop with every complete head, `body` empty. True: the handler took the
+    // request, by http_stream_start (stream.h) or http_reply. False: its body is collected, for
+    // on_request. May be NULL.
+    bool (*on_head)(void *ctx, struct http_request *r);
     // Called on the loop with every complete request; must lead to one http_reply.
     void (*on_request)(void *ctx, struct http_request *r);
     void (*on_access)(void *ctx, const struct http_access *a); // may be NULL
