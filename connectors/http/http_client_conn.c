@@ -129,7 +129,8 @@ static int try_connect(struct client_conn *c)
         }
         setsockopt(c->io.fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
         if ((connect(c->io.fd, sa, u->lengths[c->address]) == 0 || errno == EINPROGRESS) &&
-            event_assign(&c->read_event, base, c->io.fd, EV_READ | EV_PERSIST, on_readable, c) == 0 &&
+            event_assign(&c->read_event, base, c->io.fd, EV_READ | EV_PERSIST, on_readable, c) ==
+                0 &&
             event_assign(&c->write_event, base, c->io.fd, EV_WRITE | EV_PERSIST, on_writable, c) ==
                 0 &&
             event_add(&c->write_event, NULL) == 0)

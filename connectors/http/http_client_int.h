@@ -52,12 +52,12 @@ struct client_conn {
 // The flow of a call; ops NULL: it has none.
 struct client_flow {
     const struct http_call_ops *ops;
-    struct wire_out out;  // framing of the request's body
-    bool over;            // the request's body is complete
-    bool taken;           // something of it was
-    bool deaf;            // the upstream does not read any more
-    bool blocked;         // the caller waits for `writable`
-    bool paused;          // the caller wants no reply now
+    struct wire_out out; // framing of the request's body
+    bool over;           // the request's body is complete
+    bool taken;          // something of it was
+    bool deaf;           // the upstream does not read any more
+    bool blocked;        // the caller waits for `writable`
+    bool paused;         // the caller wants no reply now
     bool head_now;
     unsigned silence_ms;
     uint64_t progress_ns; // when the upstream last took or sent something

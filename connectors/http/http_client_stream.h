@@ -44,9 +44,9 @@ struct http_stream_request {
     uint64_t length;           // WIRE_LENGTH
     bool head_request;         // HEAD: the reply has no body
     bool idempotent;
-    bool head_now;             // do not wait for the body's first bytes (Expect)
-    unsigned connect_ms;       // for a free connection and connecting; never 0
-    unsigned silence_ms;       // longest that the upstream may keep us waiting after that; never 0
+    bool head_now;       // do not wait for the body's first bytes (Expect)
+    unsigned connect_ms; // for a free connection and connecting; never 0
+    unsigned silence_ms; // longest that the upstream may keep us waiting after that; never 0
     const struct http_call_ops *ops; // must live until the end
     void *ctx;
 };

@@ -84,11 +84,11 @@ enum wire_chunk_state {
 // Zero-initialised at the start of a body.
 struct wire_chunks {
     enum wire_chunk_state state;
-    uint64_t left;    // of the present chunk
-    unsigned digits;  // of the present size
-    unsigned line;    // bytes of the present line
-    unsigned trailer; // bytes of all trailer lines
-    bool named;       // the present trailer line has its colon
+    uint64_t left;     // of the present chunk
+    unsigned digits;   // of the present size
+    unsigned line;     // bytes of the present line
+    unsigned trailer;  // bytes of all trailer lines
+    bool named;        // the present trailer line has its colon
     struct str fields; // bytes of whole trailer lines that the last call took; .data NULL: none
 };
 

@@ -81,5 +81,6 @@ size_t wire_out_sent(struct wire_out *o, struct str data, size_t sent)
 
 bool wire_out_open(const struct wire_out *o)
 {
-    return o->edge_len > 0 || ((o->framing == WIRE_LENGTH || o->framing == WIRE_CHUNKED) && o->left);
+    return o->edge_len > 0 ||
+           ((o->framing == WIRE_LENGTH || o->framing == WIRE_CHUNKED) && o->left);
 }

@@ -22,7 +22,7 @@ struct http_request {
     struct str query;  // after '?', .data NULL when there is no '?'
     struct str host;   // Host field, "" only for HTTP/1.0
     bool http10, head, keep_alive;
-    bool expect_continue; // waits for 100 before its body; a streaming handler's affair
+    bool expect_continue;      // waits for 100 before its body; a streaming handler's affair
     enum wire_framing framing; // of the body, as it comes
     uint64_t length;           // WIRE_LENGTH
     const struct http_header *headers;

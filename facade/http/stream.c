@@ -186,7 +186,8 @@ int http_stream_interim(struct http_exchange *x, unsigned status, const struct h
 }
 
 // How the client can tell where the body ends.
-static enum wire_framing framing_for(const struct http_exchange *x, const struct http_stream_head *h)
+static enum wire_framing framing_for(const struct http_exchange *x,
+                                     const struct http_stream_head *h)
 {
     if (x->request.head || h->status == 204 || h->status == 304)
         return WIRE_NO_BODY;
