@@ -276,12 +276,14 @@ static int open_consumer(struct applier *ap, struct err *e)
     char group[300];
     const char **topics = calloc(s->nentities, sizeof *topics);
     struct kafka_topic *wanted = calloc(s->nentities, sizeof *wanted);
+    size_t nwanted = 0;
     int result = topics && wanted ? 0 : err_memory(e);
     snprintf(group, sizeof group, "%s.%s", s->prefix, names[ap->from]);
     for (size_t i = 0; result == 0 && i < s->nentities; i++) {
         topics[i] = s->streams[ap->from][i].topic;
-        wanted[i] = (struct kafka_topic){topics[i], s->partitions,
-                                         (unsigned)conf_int(s->conf, "kafka.replication"), false};
+        if (!s->streams[ap->from][i].foreign_topic)
+            wanted[nwanted++] = (struct kafka_topic){
+                topics[i], s->partitions, (unsigned)conf_int(s->conf, "kafka.replication"), false};
     }
     struct kafka_consumer_options o = {.kafka = s->kafka,
                                        .group = group,
@@ -290,7 +292,7 @@ static int open_consumer(struct applier *ap, struct err *e)
                                        .on_assign = on_assign,
                                        .on_revoke = on_revoke,
                                        .ctx = ap};
-    if (result == 0 && (result = kafka_topics_ensure(&s->kafka, wanted, s->nentities, e)) == 0)
+    if (result == 0 && (result = kafka_topics_ensure(&s->kafka, wanted, nwanted, e)) == 0)
         result = kafka_consumer_create(&o, &ap->consumer, e);
     free(topics);
     free(wanted);

@@ -459,7 +459,8 @@ static int ask_for_snapshots(struct capture *c, struct err *e)
         return 0;
     for (size_t i = 0; i < c->s->nentities; i++) {
         const char *p[] = {c->s->entities[i]->name};
-        if (pg_execz(c->pg,
+        if (!c->s->streams[SIDE_LEGACY][i].foreign_topic &&
+            pg_execz(c->pg,
                      "INSERT INTO ficus.snapshot (entity, state) VALUES ($1, 'requested')"
                      " ON CONFLICT (entity) DO NOTHING",
                      p, 1, NULL, e))

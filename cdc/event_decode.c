@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Reads messages back into events: our own and plain Debezium envelopes of the same fields, with
-// or without the schema part. Input is hostile by assumption: anything unexpected is an error
+// or without the schema part; what a Debezium connector wrote by itself is debezium.c. Input is hostile by assumption: anything unexpected is an error
 // that parks the message, never a crash. Memory is the arena's. Thread: any.
-#include "cdc/event.h"
+#include "cdc/debezium.h"
 
 #include "migrations/type.h"
 
@@ -151,6 +151,8 @@ static int read_value(const struct entity *en, json_t *root, struct arena *a, st
 int event_decode(const struct entity *en, enum side from, const struct kafka_message *m,
                  struct arena *a, struct event *out, struct err *e)
 {
+    if (from == SIDE_LEGACY && en->sides[SIDE_LEGACY].capture.by == CAPTURE_DEBEZIUM)
+        return debezium_decode(en, m, a, out, e);
     *out = (struct event){.kind = EVENT_CHANGE, .through = -1};
     out->change = (struct change){.entity = en, .from = from};
     out->change.term = header_number(m, "ficus-term", 0);

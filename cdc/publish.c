@@ -13,12 +13,14 @@
 static int ensure_topics(struct sync *s, enum side side, struct err *e)
 {
     struct kafka_topic *t = calloc(s->nentities, sizeof *t);
+    size_t n = 0;
     if (!t)
         return err_memory(e);
     for (size_t i = 0; i < s->nentities; i++)
-        t[i] = (struct kafka_topic){s->streams[side][i].topic, s->partitions,
-                                    (unsigned)conf_int(s->conf, "kafka.replication"), false};
-    int result = kafka_topics_ensure(&s->kafka, t, s->nentities, e);
+        if (!s->streams[side][i].foreign_topic)
+            t[n++] = (struct kafka_topic){s->streams[side][i].topic, s->partitions,
+                                          (unsigned)conf_int(s->conf, "kafka.replication"), false};
+    int result = kafka_topics_ensure(&s->kafka, t, n, e);
     free(t);
     return result;
 }
@@ -51,8 +53,9 @@ int publisher_open(struct publisher *p, struct sync *s, enum side side, long lon
         return err_memory(e);
     if (ensure_topics(s, side, e) || kafka_producer_create(&s->kafka, &p->producer, e))
         return -1;
-    for (size_t i = 0; i < s->nentities; i++)
-        if (count_partitions(s, s->streams[side][i].topic, &p->partitions[i], e))
+    for (size_t i = 0; i < s->nentities; i++) // of a foreign topic: 0, it gets no marker
+        if (!s->streams[side][i].foreign_topic &&
+            count_partitions(s, s->streams[side][i].topic, &p->partitions[i], e))
             return -1;
     return 0;
 }
@@ -96,6 +99,9 @@ int publish_change(struct publisher *p, size_t entity, const struct change *c, s
     struct kafka_header h[] = {{"ficus-term", str_of(p->term)},
                                {"ficus-origin", str_of(side_name(p->side))},
                                {"ficus-foreign", {0}}};
+    if (st->foreign_topic)
+        return err_set(e, ERR_CONFIG, "topic %s is its connector's, nothing is written to it",
+                       st->topic);
     buf_reset(&p->key);
     buf_reset(&p->value);
     buf_reset(&p->foreign);

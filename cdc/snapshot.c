@@ -123,13 +123,17 @@ static int one_chunk(struct run *r, struct request *q, struct reader *reader, si
     return q->last_key ? 0 : err_memory(e);
 }
 
-// The owner takes nothing from the other side (apply_fence.c): such a copy would say "done" and
-// have changed nothing.
-static int refuse_into_owner(struct run *r, const struct request *q, struct err *e)
+// Nothing is written to a topic of somebody else; and the owner takes nothing from the other side
+// (apply_fence.c): such a copy would say "done" and have changed nothing.
+static int refuse(struct run *r, const struct request *q, struct err *e)
 {
     struct route_table *t = live_table(r->s->live);
     const struct group *g = group_of(t, r->s->entities[q->entity]);
     int result = 0;
+    if (r->s->streams[q->source][q->entity].foreign_topic)
+        result = err_set(e, ERR_INVALID,
+                         "topic %s is a Debezium connector's: ask it for a snapshot",
+                         r->s->streams[q->source][q->entity].topic);
     if (g && g->owner != q->source)
         result = err_set(e, ERR_INVALID,
                          "the %s store owns group %s: a copy from %s into it is refused; copy from"
@@ -146,7 +150,7 @@ static int run_request(struct run *r, struct request *q, struct err *e)
     struct reader reader;
     size_t n = 1;
     uint64_t start = clock_mono_ms();
-    if (refuse_into_owner(r, q, e) || (!r->odbc && sync_open_legacy(r->s, &r->odbc, e)))
+    if (refuse(r, q, e) || (!r->odbc && sync_open_legacy(r->s, &r->odbc, e)))
         return -1;
     if (reader_init(&reader, en, q->source, r->odbc, r->pg, e) ||
         count_rows(r, q, &q->estimate, e) || save(r, q, "running", NULL, e))

@@ -258,7 +258,11 @@ static int make_stream(struct sync *s, enum side side, size_t i, struct err *e)
     if (!en)
         return err_set(e, ERR_INTERNAL, "entity %zu is not there", i);
     stream_name(en, side, st->stream, sizeof st->stream);
+    const struct capture_source *by = &en->sides[SIDE_LEGACY].capture;
     topic_name(s->prefix, en, side, st->topic, sizeof st->topic);
+    st->foreign_topic = side == SIDE_LEGACY && by->by == CAPTURE_DEBEZIUM;
+    if (st->foreign_topic)
+        snprintf(st->topic, sizeof st->topic, "%s", by->topic);
     pthread_mutex_init(&st->lock, NULL);
     snprintf(labels, sizeof labels, "entity=\"%s\",side=\"%s\"", en->name, side_name(side));
     st->m_captured = metrics_counter("ficus_captured_total", "Events captured.", labels);

@@ -20,6 +20,7 @@
 struct stream_stat {
     char stream[160];
     char topic[TOPIC_MAX];
+    bool foreign_topic; // written by a Debezium connector: neither made nor written here
     atomic_llong captured, published, applied, lag_events, lag_ms;
     atomic_bool paused;   // asked for (ficus sync pause) or stopped by apply
     atomic_llong owned;   // partitions that this process applies

@@ -268,6 +268,24 @@ static int guard_headroom(struct look *l, struct err *e)
     return 0;
 }
 
+// Without our triggers nothing stops a direct writer, and no marker proves that all has arrived.
+static int guard_fence(struct look *l, struct err *e)
+{
+    const struct entity *without = NULL;
+    size_t n = 0;
+    (void)e;
+    for (size_t i = 0; i < l->group->nentities; i++)
+        if (!entity_has_changelog(l->group->entities[i])) {
+            without = l->group->entities[i];
+            n++;
+        }
+    verdict(l, "fence", n == 0,
+            "put \"capture\": {\"by\": \"changelog\"} in their maps, then ficus migrate up",
+            "%zu of %zu entities without triggers in the legacy%s%s", n, l->group->nentities,
+            without ? ", such as " : "", without ? without->name : "");
+    return 0;
+}
+
 // The way back must work before anyone needs it: a marker from the target to the other side.
 static int guard_roundtrip(struct look *l, struct err *e)
 {
@@ -302,8 +320,8 @@ int transfer_guards(struct control *c, const struct conf *conf, const struct rou
                     struct err *e)
 {
     static int (*const guards[])(struct look *, struct err *) = {
-        guard_sync,   guard_instances, guard_stages,   guard_evidence,  guard_lag,
-        guard_parked, guard_reconcile, guard_headroom, guard_roundtrip,
+        guard_sync, guard_instances, guard_fence,     guard_stages,   guard_evidence,
+        guard_lag,  guard_parked,    guard_reconcile, guard_headroom, guard_roundtrip,
     };
     struct look l = {.control = c, .conf = conf, .table = t, .group = g, .to = to, .out = out};
     const struct dbms *d = dbms_find(str_of(conf_str(conf, "legacy.dbms")));

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // ficus check: configuration, maps and routes, every mistake at once; and the SQL of a map.
+#include "cdc/debezium.h"
 #include "cli/tables.h"
 #include "migrations/ddl.h"
 
@@ -44,6 +45,20 @@ static int print_conf(const struct cli_env *env)
     return EXIT_OK;
 }
 
+static void print_loss(void *ctx, const struct field *f, const char *what)
+{
+    fprintf(stderr, "%s.%s: Debezium: %s\n", (const char *)ctx, f->name, what);
+}
+
+// What is no mistake, but should be known before it is met.
+static void print_notes(const struct cli_env *env)
+{
+    for (size_t i = 0; i < entity_count(env->set); i++) {
+        const struct entity *en = entity_at(env->set, i);
+        debezium_losses(en, print_loss, (void *)en->name);
+    }
+}
+
 static int run(const struct cli *c)
 {
     struct cli_env env;
@@ -51,6 +66,7 @@ static int run(const struct cli *c)
     const char *print = cli_option(c, "print");
     if (cli_env_open(c, NEED_ROUTES, &env, &status))
         return status;
+    print_notes(&env);
     if (print && strcmp(print, "sql") == 0 && c->nargs == 1) {
         status = print_sql(&env, c->args[0]);
     } else if (print && strcmp(print, "config") == 0 && c->nargs == 0) {

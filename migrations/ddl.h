@@ -8,7 +8,8 @@
 #include "connectors/postgres/pg.h"
 #include "migrations/entity.h"
 
-// Trigger sets of one entity, one per table of its aggregate. Memory of the arena.
+// Trigger sets of one entity, one per table of its aggregate; none when others tell of its
+// changes (entity_has_changelog). Memory of the arena.
 int ddl_triggers(const struct entity *en, const char *group, bool rogue_allowed,
                  const struct dbms *d, struct arena *a, struct dbms_trigger **out, size_t *n,
                  struct err *e) FICUS_MUST_CHECK;

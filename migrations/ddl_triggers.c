@@ -147,6 +147,10 @@ int ddl_triggers(const struct entity *en, const char *group, bool rogue_allowed,
     j.list = arena_array(a, max, sizeof(*j.list));
     if (!j.list)
         return err_memory(e);
+    *out = j.list;
+    *n = 0;
+    if (!entity_has_changelog(en))
+        return 0;
     if (add_root(&j, e) < 0)
         return -1;
     for (unsigned i = 0; i < m->nextensions; i++)
@@ -156,7 +160,6 @@ int ddl_triggers(const struct entity *en, const char *group, bool rogue_allowed,
         for (size_t k = 0; is_synced(en, PLACE_LOOKUP, i) && k < m->lookups[i].nsteps; k++)
             if (add_step(&j, &m->lookups[i], k, e) < 0)
                 return -1;
-    *out = j.list;
     *n = j.n;
     return 0;
 }

@@ -103,3 +103,8 @@ int entity_key_split(const struct entity *en, struct str text, struct value *par
     }
     return 0;
 }
+
+bool entity_has_changelog(const struct entity *en)
+{
+    return en->sides[SIDE_LEGACY].root && en->sides[SIDE_LEGACY].capture.by == CAPTURE_CHANGELOG;
+}

@@ -110,6 +110,30 @@ struct lookup {
     size_t nwrites;
 };
 
+// Who tells of the legacy side's changes.
+enum capture_by {
+    CAPTURE_CHANGELOG, // our triggers; the only one that carries the fence, so that writes can move
+    CAPTURE_DEBEZIUM,  // a Debezium connector's topic; single tables (cdc/debezium.h)
+};
+// How a Debezium connector was told to write what JSON cannot say by itself; the names are those
+// of its own options.
+enum debezium_decimal { DEBEZIUM_PRECISE, DEBEZIUM_STRING, DEBEZIUM_DOUBLE };
+enum debezium_time {
+    DEBEZIUM_ADAPTIVE, // by the column's precision; times of MySQL and MariaDB always in us
+    DEBEZIUM_CONNECT,  // milliseconds
+    DEBEZIUM_ISOSTRING,
+    DEBEZIUM_MICROSECONDS,
+    DEBEZIUM_NANOSECONDS,
+};
+enum debezium_binary { DEBEZIUM_BASE64, DEBEZIUM_BASE64_URL, DEBEZIUM_HEX };
+struct capture_source {
+    enum capture_by by;
+    const char *topic; // DEBEZIUM
+    enum debezium_decimal decimal;
+    enum debezium_time time;
+    enum debezium_binary binary;
+};
+
 struct side_map {
     const char *root;               // table, "schema.table" allowed
     const char *const *key_columns; // as many as entity->nkeys
@@ -121,7 +145,8 @@ struct side_map {
     // Run after a delete, named parameters as in lookup.writes (:key, :now, :actor, :uuidN).
     const char *const *on_delete;
     size_t non_delete;
-    const char *service_url; // new side served by a service; NULL
+    const char *service_url;       // new side served by a service; NULL
+    struct capture_source capture; // legacy side
 };
 
 enum relation_kind { RELATION_FOREIGN_KEY, RELATION_LINK, RELATION_PARENT };
@@ -171,6 +196,9 @@ size_t entity_count(const struct entity_set *s);
 const struct entity *entity_at(const struct entity_set *s, size_t i); // sorted by name
 const struct field *entity_field(const struct entity *en, struct str name);
 const struct relationship *entity_relationship(const struct entity *en, struct str name);
+// Its changes are told by our own triggers, which also hold the fence: only then can the writes
+// of its group move to the other side.
+bool entity_has_changelog(const struct entity *en);
 // FNV-1a over the definitions, for "same maps on every instance" checks.
 uint64_t entity_set_hash(const struct entity_set *s);
 

@@ -121,6 +121,22 @@ static void check_place(struct map_job *j, const struct field *f, enum side side
         problems_add(j->p, j->doc, at, "crosses, so the legacy lookup wants \"write\" statements");
 }
 
+// Events of one table carry one table.
+static void check_capture(struct map_job *j)
+{
+    const struct entity *en = j->en;
+    if (en->sides[SIDE_LEGACY].capture.by != CAPTURE_DEBEZIUM)
+        return;
+    for (size_t i = 0; i < en->nfields; i++) {
+        const struct field *f = &en->fields[i];
+        enum place_kind kind = f->place[SIDE_LEGACY].kind;
+        if (f->synced && (kind == PLACE_EXTENSION || kind == PLACE_LOOKUP))
+            problems_add(j->p, j->doc, map_at(j, "/fields", f->name),
+                         "lives outside the root table, so a Debezium topic of that table does not"
+                         " carry it; \"sync\": false, or capture by \"changelog\"");
+    }
+}
+
 static void check_policies(struct map_job *j, const struct field *f, const char *at)
 {
     for (size_t i = 0; i < PROBLEM_COUNT; i++) {
@@ -156,6 +172,7 @@ void map_check(struct map_job *j, const json_t *root)
     (void)root;
     check_side(j, SIDE_LEGACY);
     check_side(j, SIDE_NEW);
+    check_capture(j);
     for (size_t i = 0; i < en->nfields; i++) {
         const struct field *f = &en->fields[i];
         const char *at = map_at(j, "/fields", f->name);

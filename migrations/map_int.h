@@ -44,10 +44,11 @@ const char *const *map_strings(struct map_job *j, const json_t *in, const char *
 // [a-z][a-z0-9_]*, at most MAP_NAME_MAX or 63.
 bool map_is_name(const char *z, size_t max);
 
-void map_side(struct map_job *j, const json_t *root, enum side side); // map_sides.c
-void map_fields(struct map_job *j, const json_t *root);               // map_fields.c
-void map_relationships(struct map_job *j, const json_t *root);        // map_relations.c
-void map_check(struct map_job *j, const json_t *root);                // map_check.c
+void map_side(struct map_job *j, const json_t *root, enum side side);    // map_sides.c
+void map_capture(struct map_job *j, const json_t *side, const char *at); // map_capture.c
+void map_fields(struct map_job *j, const json_t *root);                  // map_fields.c
+void map_relationships(struct map_job *j, const json_t *root);           // map_relations.c
+void map_check(struct map_job *j, const json_t *root);                   // map_check.c
 
 // Renders what every read asks for once and for all (query_build.c).
 int query_prepare(struct entity *en, struct arena *a, struct err *e) FICUS_MUST_CHECK;

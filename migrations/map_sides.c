@@ -176,6 +176,8 @@ void map_side(struct map_job *j, const json_t *root, enum side side)
 {
     static const char *const known[] = {"root",    "extensions", "lookups", "on_delete",
                                         "service", "comment",    NULL};
+    static const char *const legacy_known[] = {"root",    "extensions", "lookups", "on_delete",
+                                               "capture", "comment",    "service", NULL};
     struct side_map *m = &j->en->sides[side];
     const json_t *v = map_object(j, root, "", side_name(side));
     const char *at = side == SIDE_LEGACY ? "/legacy" : "/new";
@@ -185,7 +187,7 @@ void map_side(struct map_job *j, const json_t *root, enum side side)
             problems_add(j->p, j->doc, "", "wants \"%s\": {\"root\": \"table\"}", side_name(side));
         return;
     }
-    json_only_keys(j->doc, v, at, known, j->p);
+    json_only_keys(j->doc, v, at, side == SIDE_LEGACY ? legacy_known : known, j->p);
     (void)json_get_str(j->doc, v, at, "service", "", &service, j->p);
     if (*service) {
         if (side == SIDE_LEGACY)
@@ -199,4 +201,6 @@ void map_side(struct map_job *j, const json_t *root, enum side side)
     add_extensions(j, v, at, m);
     add_lookups(j, v, at, side, m);
     m->on_delete = map_strings(j, v, at, "on_delete", &m->non_delete);
+    if (side == SIDE_LEGACY)
+        map_capture(j, v, at);
 }
