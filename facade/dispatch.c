@@ -252,10 +252,14 @@ static void choose_read(struct dispatcher *p, struct dispatch *d)
     enum side s = p->o.service ? SIDE_NEW : read_side(p, d);
     const struct group *g = d->route ? d->route->group : NULL;
     if (s == SIDE_NEW && g && g->owner == SIDE_LEGACY && p->o.pins && !p->o.service &&
-        d->route->backend[SIDE_LEGACY] == BACKEND_ODBC && p->o.backends[BACKEND_ODBC])
-        execute_guarded(p, d);
-    else
-        execute(p, d, s);
+        d->route->backend[SIDE_LEGACY] == BACKEND_ODBC && p->o.backends[BACKEND_ODBC]) {
+        if (entity_has_changelog(d->operation->entity)) {
+            execute_guarded(p, d);
+            return;
+        }
+        metric_add(p->unguarded_total, 1); // no changelog to ask
+    }
+    execute(p, d, s);
 }
 
 // Reads take no more than half of the queue: a write that finds no room fails.
@@ -384,8 +388,8 @@ struct dispatcher *dispatcher_create(const struct dispatcher_options *o, struct 
                                     " not arrived there.",
                                     "");
     p->unguarded_total = metrics_counter("ficus_reads_unguarded_total",
-                                         "Reads that went to the new side while the legacy's"
-                                         " changelog could not be asked.",
+                                         "Reads that went to the new side while there was no"
+                                         " changelog of the legacy to ask.",
                                          "");
     p->fenced_total = metrics_counter("ficus_fenced_writes_total",
                                       "Writes refused by a fence and tried again.", "");
