@@ -9,6 +9,7 @@ static const char *const security_words[] = {"plaintext", "ssl", "sasl_plaintext
                                              NULL};
 
 static const char *const snapshot_words[] = {"auto", "off", NULL};
+static const char *const rollback_words[] = {"auto", "off", NULL};
 
 #define MIB (1024LL * 1024)
 
@@ -72,6 +73,36 @@ const struct conf_option conf_options[] = {
     INT("facade.pool_size", "8", 1, 256, "connections",
         "PostgreSQL connections of one event loop."),
     INT("facade.drain_ms", "10000", 0, 600000, "ms", "How long requests may finish after SIGTERM."),
+
+    INT("ladder.match_bp", "9900", 0, 10000, "1/100 %",
+        "A promotion needs the lower end of the 95 % interval of the match rate to reach this."),
+    INT("ladder.evidence_min", "200", 0, 1000000000, "comparisons",
+        "A promotion needs so many comparisons; 0 asks for no evidence at all."),
+    INT("ladder.each_min", "5", 0, 1000000000, "comparisons",
+        "And so many of each kind of read and answer that clients used."),
+    ENUM("ladder.rollback", "auto", rollback_words,
+         "auto: a facade takes a route one rung back when its new arm is worse than the limits."),
+    INT("ladder.rollback_min", "100", 1, 1000000000, "answers",
+        "Answers of an arm, or comparisons, before it is judged."),
+    INT("ladder.window_s", "60", 10, 3000, "s", "Over which time arms are judged."),
+    INT("ladder.hold_s", "5", 0, 3000, "s", "How long an arm must be worse before a rollback."),
+    INT("ladder.error_bp", "100", 0, 10000, "1/100 %",
+        "A rollback when the new arm's errors are surely more than this, and than the baseline's."),
+    INT("ladder.mismatch_bp", "100", 0, 10000, "1/100 %",
+        "A rollback when surely more than this of the comparisons at the stage differ."),
+    INT("ladder.latency_percent", "400", 0, 100000, "%",
+        "A rollback when the new arm's 95th percentile is beyond this share of the baseline's"
+        " (counted in powers of two); 0 never."),
+    INT("ladder.samples_max", "10000", 100, 10000000, "rows",
+        "Mismatches kept in the control store, and for at most ladder.samples_days."),
+    INT("ladder.samples_days", "30", 1, 3650, "days", "How long mismatches are kept."),
+    INT("ladder.noise_every", "64", 0, 1000000, "comparisons",
+        "Each so many comparisons the legacy is read twice to find fields that differ by"
+        " themselves; 0 never."),
+
+    SECRET("admin.tokens", "",
+           "Who may change what: NAME:ROLE:TOKEN or NAME:ROLE:sha256:HEX, separated by commas;"
+           " roles are viewer, operator, approver. Commands take the token from FICUS_TOKEN."),
 
     STRING("service.listen", "127.0.0.1:8090", "Numeric address and port of ficus service."),
     LIST("service.entities", "", "Entities that this service owns; empty means all."),

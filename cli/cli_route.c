@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// ficus route list|show|set|explain|history
+// ficus route list|show|explain|history
 #include "cli/listing.h"
 #include "cli/tables.h"
 
@@ -8,28 +8,45 @@
 
 static int run_list(const struct cli *c)
 {
-    static const char *const headers[] = {"ROUTE", "STAGE",   "CANARY %", "SINCE",
-                                          "BY",    "MATCHED", "MISMATCH", "WHY"};
+    static const char *const headers[] = {"ROUTE",    "STAGE",     "CANARY %", "SINCE",
+                                          "BY",       "MATCHED",   "MISMATCH", "HITS",
+                                          "LAST HIT", "IDLE DAYS", "WHY"};
     struct cli_env env;
+    long long idle;
+    char days[24];
     int status;
+    if (cli_option_int(c, "idle", 0, 36500, 0, &idle))
+        return EXIT_USAGE;
     if (cli_env_open(c, NEED_CONTROL, &env, &status))
         return status;
+    snprintf(days, sizeof days, "%lld", idle);
+    struct value p = value_set(str_of(days));
+    // A route without a hit has been idle since it was registered or last moved, as far as is
+    // known.
     status = listing_print(
         env.control,
-        "SELECT r.route, r.stage, round(r.canary_bp / 100.0, 2) AS canary_percent,"
+        "SELECT * FROM (SELECT r.route, r.stage, round(r.canary_bp / 100.0, 2) AS canary_percent,"
         " to_char(r.changed_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS') AS since,"
         " r.changed_by AS by, (SELECT coalesce(sum(matched), 0) FROM ficus.shadow_stat s"
         " WHERE s.route = r.route) AS matched, (SELECT coalesce(sum(mismatched), 0)"
-        " FROM ficus.shadow_stat s WHERE s.route = r.route) AS mismatched, r.why"
-        " FROM ficus.route_state r ORDER BY r.route",
-        NULL, 0, headers, "no routes are registered; ficus migrate up registers them", c->json);
+        " FROM ficus.shadow_stat s WHERE s.route = r.route) AS mismatched,"
+        " coalesce(h.hits, 0) AS hits, to_char(h.last_at AT TIME ZONE 'UTC',"
+        " 'YYYY-MM-DD HH24:MI:SS') AS last_hit, floor(extract(epoch FROM now() -"
+        " coalesce(h.last_at, r.changed_at)) / 86400)::int AS idle_days, r.why"
+        " FROM ficus.route_state r LEFT JOIN ficus.route_hit h USING (route)) x"
+        " WHERE idle_days >= $1::int ORDER BY route",
+        &p, 1, headers,
+        idle ? "no route has been idle for so long"
+             : "no routes are registered; ficus migrate up registers them",
+        c->json);
     cli_env_close(&env);
     return status;
 }
 
 static int run_history(const struct cli *c)
 {
-    static const char *const headers[] = {"AT", "ROUTE", "FROM", "TO", "CANARY %", "WHO", "WHY"};
+    static const char *const headers[] = {"AT",  "ROUTE",    "FROM", "TO",       "CANARY %",
+                                          "WHO", "APPROVED", "HOW",  "EVIDENCE", "WHY"};
     struct cli_env env;
     int status;
     if (cli_env_open(c, NEED_CONTROL, &env, &status))
@@ -38,8 +55,9 @@ static int run_history(const struct cli *c)
     status = listing_print(
         env.control,
         "SELECT to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS') AS at, route,"
-        " from_stage, to_stage, round(to_bp / 100.0, 2) AS canary_percent, who, why"
-        " FROM ficus.route_history WHERE $1 = '' OR route = $1 ORDER BY id",
+        " from_stage, to_stage, round(to_bp / 100.0, 2) AS canary_percent, who,"
+        " approved_by AS approved, CASE WHEN forced THEN 'forced' WHEN automatic THEN 'by itself'"
+        " ELSE '' END AS how, evidence, why FROM ficus.route_history WHERE $1 = '' OR route = $1 ORDER BY id",
         &p, 1, headers, "no changes yet", c->json);
     cli_env_close(&env);
     return status;
@@ -132,103 +150,20 @@ static int run_explain(const struct cli *c)
     return status;
 }
 
-// "12.5" per cent -> 1250; -1 when it is none.
-static long percent_bp(const char *text)
-{
-    const char *dot = strchr(text, '.');
-    struct str whole = dot ? str_n(text, (size_t)(dot - text)) : str_of(text);
-    struct str part = dot ? str_of(dot + 1) : STR("0");
-    long long w, f;
-    if (part.len < 1 || part.len > 2 || !str_to_int(whole, 0, 100, &w) ||
-        !str_to_int(part, 0, 99, &f))
-        return -1;
-    long bp = (long)(w * 100 + (part.len == 1 ? f * 10 : f));
-    return bp <= 10000 ? bp : -1;
-}
-
-#define CHANGES_MAX 256
-
-// "a,b" or "all" -> changes. Returns the count, -1 with a message.
-static long changes_from(const struct cli *c, const struct cli_env *env, char *list,
-                         struct route_change *out)
-{
-    enum stage to;
-    long bp = 0;
-    size_t n = 0;
-    if (stage_from(str_of(c->args[1]), &to)) {
-        fprintf(stderr, "ficus route set: no stage '%s'; legacy, shadow, canary, new, retired\n",
-                c->args[1]);
-        return -1;
-    }
-    if (to == STAGE_CANARY && (c->nargs < 3 || (bp = percent_bp(c->args[2])) < 0)) {
-        fprintf(stderr, "ficus route set: canary needs a percentage, 0 to 100 with at most two"
-                        " decimals\n");
-        return -1;
-    }
-    if (strcmp(list, "all") == 0) {
-        for (size_t i = 0; i < route_count(env->table) && n < CHANGES_MAX; i++)
-            out[n++] = (struct route_change){route_at(env->table, i)->name, to, (unsigned)bp};
-        return (long)n;
-    }
-    for (char *p = list, *next; p && n < CHANGES_MAX; p = next) {
-        next = strchr(p, ',');
-        if (next)
-            *next++ = 0;
-        if (!route_find(env->table, str_of(p))) {
-            fprintf(stderr, "ficus route set: no route '%s'; ficus route list shows them\n", p);
-            return -1;
-        }
-        out[n++] = (struct route_change){p, to, (unsigned)bp};
-    }
-    return (long)n;
-}
-
-static int run_set(const struct cli *c)
-{
-    struct cli_env env;
-    struct err e = {0};
-    struct route_change changes[CHANGES_MAX];
-    const char *why = cli_option(c, "why");
-    int status;
-    if (!why || !*why) {
-        fprintf(stderr, "ficus route set: --why is required; it is kept in the history\n");
-        return EXIT_USAGE;
-    }
-    if (cli_env_open(c, NEED_ROUTES, &env, &status))
-        return status;
-    char *list = strdup(c->args[0]);
-    long n = list ? changes_from(c, &env, list, changes) : -1;
-    if (n < 0)
-        status = EXIT_USAGE;
-    else if (control_open(conf_str(env.conf, "control.conninfo"), "ficus", &env.control, &e) ||
-             control_set_stages(env.control, changes, (size_t)n, cli_who(), why, &e))
-        status = cli_fail(&e);
-    else if (c->json)
-        printf("{\"changed\": %ld, \"stage\": \"%s\"}\n", n, c->args[1]);
-    else
-        printf("%ld route%s now at stage %s\n", n, n == 1 ? "" : "s", c->args[1]);
-    free(list);
-    cli_env_close(&env);
-    return status;
-}
-
-static const struct command_option set_options[] = {
-    {"why", 'w', "TEXT", "Why the routes change; kept in the history. Required."},
+static const struct command_option list_options[] = {
+    {"idle", 'i', "DAYS", "Only routes that were not used for so many days."},
     {NULL, 0, NULL, NULL},
 };
 
 const struct command cli_route_commands[] = {
     {"route list", "", "List the routes with their stages",
-     "Lists every route with its stage, canary share, who set it and the shadow evidence.", NULL, 0,
-     0, run_list},
+     "Lists every route with its stage, canary share, who set it, the shadow evidence, and how\n"
+     "often and when last it was used. With --idle N only those without a use for N days: what may\n"
+     "be retired.",
+     list_options, 0, 0, run_list},
     {"route show", "ROUTE", "Show one route",
      "Shows a route's definition and state: backends, stage, group, owner and epoch.", NULL, 1, 1,
      run_show},
-    {"route set", "ROUTE[,ROUTE..]|all STAGE [PERCENT]", "Move routes along the ladder",
-     "Moves routes to a stage in one atomic step: one rung up (legacy, shadow, canary, new,\n"
-     "retired) or any rung down; a canary may change its percentage. Every facade follows\n"
-     "within moments, without a restart and without a failed request.",
-     set_options, 2, 3, run_set},
     {"route explain", "ROUTE KEY", "Say who answers for a record",
      "Says which side reads and writes the record with this key now, its canary bucket\n"
      "(0 to 9999), owner, epoch and table version.",

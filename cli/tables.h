@@ -10,7 +10,9 @@ extern const struct command cli_migrate_commands[];   // migrate up|down|status
 extern const struct command cli_serve_commands[];     // serve
 extern const struct command cli_service_commands[];   // service
 extern const struct command cli_sync_commands[];      // sync, sync snapshot|pause|resume
-extern const struct command cli_route_commands[];     // route list|show|set|explain|history
+extern const struct command cli_route_commands[];     // route list|show|explain|history
+extern const struct command cli_route_set_commands[]; // route set|approve|withdraw|proposals|load
+extern const struct command cli_audit_commands[];     // audit list|verify
 extern const struct command cli_evidence_commands[];  // route mismatches|ignore|ignored
 extern const struct command cli_cutover_commands[];   // cutover, rollback, complete
 extern const struct command cli_transfers_commands[]; // transfers list|show

@@ -43,6 +43,7 @@ struct dispatcher {
     atomic_uint nheld;
     struct event *tick;
     struct request_stats *stats;
+    struct tally *tally;
     bool closed;
     struct metric *held_total, *held_refused, *fenced_total, *kept_total, *unguarded_total;
 };
@@ -58,15 +59,18 @@ static void end(struct dispatcher *p, struct dispatch *d)
 {
     const struct operation *op = d->operation;
     struct route_table *table = d->table;
-    request_stats_note(p->stats, d->route, &d->result, clock_mono_ns() - d->started_ns);
+    uint64_t took = clock_mono_ns() - d->started_ns;
+    request_stats_note(p->stats, d->route, &d->result, took);
+    tally_note(p->tally, d->route, op, &d->result, took);
     if (d->result.status == RESULT_TIMEOUT && !operation_is_read(op->kind))
         log_warn(&log_ctx, "%s of %s, write id %s: the outcome is not known: %s",
                  operation_name(op->kind), op->entity->name, op->write_id, d->result.err.msg);
     if (p->o.pins && d->result.status == RESULT_OK && d->result.served_by == SIDE_LEGACY &&
         !operation_is_read(op->kind))
         pins_note(p->o.pins, op, d->result.through);
-    if (p->o.shadow && d->route && d->route->stage == STAGE_SHADOW && operation_is_read(op->kind) &&
-        d->result.served_by == SIDE_LEGACY)
+    if (p->o.shadow && d->route &&
+        (d->route->stage == STAGE_SHADOW || d->route->stage == STAGE_CANARY) &&
+        operation_is_read(op->kind) && d->result.served_by == SIDE_LEGACY)
         shadow_compare(p->o.shadow, d->route, table, op, &d->result);
     d->done(d); // `d` may be gone after this
     route_table_unref(table);
@@ -355,6 +359,11 @@ const char *dispatch_label(const struct dispatch *d)
     return request_stats_label(d->dispatcher->stats, d->route, d->result.served_by);
 }
 
+struct tally *dispatcher_tally(const struct dispatcher *p)
+{
+    return p->tally;
+}
+
 unsigned dispatcher_held(const struct dispatcher *p)
 {
     return atomic_load(&p->nheld);
@@ -364,13 +373,15 @@ struct dispatcher *dispatcher_create(const struct dispatcher_options *o, struct 
 {
     struct timeval tick = {0, TICK_US};
     struct dispatcher *p = calloc(1, sizeof *p);
-    if (!p || !(p->stats = request_stats_create(e)) ||
+    if (!p || !(p->stats = request_stats_create(e)) || !(p->tally = tally_create(e)) ||
         !(p->tick = event_new(loop_base(o->loop), -1, EV_PERSIST, on_tick, p)) ||
         event_add(p->tick, &tick)) {
         if (p && p->tick)
             event_free(p->tick);
-        if (p)
+        if (p) {
             request_stats_destroy(p->stats);
+            tally_destroy(p->tally);
+        }
         free(p);
         err_memory(e);
         return NULL;
@@ -417,5 +428,6 @@ void dispatcher_destroy(struct dispatcher *p)
     event_free(p->tick);
     route_table_unref(p->table);
     request_stats_destroy(p->stats);
+    tally_destroy(p->tally);
     free(p);
 }

@@ -6,6 +6,7 @@
 #include "base/metrics.h"
 #include "facade/dispatch.h"
 #include "facade/pins.h"
+#include "facade/tally.h"
 
 struct shadow;
 
@@ -26,6 +27,7 @@ void dispatcher_close(struct dispatcher *p);
 void dispatcher_destroy(struct dispatcher *p); // closes; no operation may be with a backend
 // A newer table for this loop. Held writes go on by it, in order of arrival. Thread: the loop.
 void dispatcher_set_table(struct dispatcher *p, struct route_table *t);
-unsigned dispatcher_held(const struct dispatcher *p); // Thread: any, a snapshot
+struct tally *dispatcher_tally(const struct dispatcher *p); // lives as long as `p`
+unsigned dispatcher_held(const struct dispatcher *p);       // Thread: any, a snapshot
 
 #endif

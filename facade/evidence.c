@@ -22,20 +22,21 @@ struct sample {
 };
 
 // Of one stay of a route at a stage.
-struct tally_key {
+struct stay_key {
     char route[64];
     long long since_us;
 };
-struct tally {
-    struct tally_key key;
+struct stay {
+    struct stay_key key;
     unsigned long long n[EVIDENCE_OUTCOMES]; // not yet written
+    unsigned long long compared[3][2];       // likewise; by get, list, count; ok, not found
     struct metric *metric[EVIDENCE_OUTCOMES];
     UT_hash_handle hh;
 };
 
 struct evidence {
     pthread_mutex_t lock;
-    struct tally *tallies;  // under lock
+    struct stay *stays;     // under lock
     struct sample *samples; // under lock
     size_t nsamples;        // under lock
 };
@@ -56,12 +57,12 @@ struct evidence *evidence_create(struct err *e)
 
 void evidence_destroy(struct evidence *v)
 {
-    struct tally *t, *next;
+    struct stay *t, *next;
     if (!v)
         return;
-    HASH_ITER(hh, v->tallies, t, next)
+    HASH_ITER(hh, v->stays, t, next)
     {
-        HASH_DEL(v->tallies, t);
+        HASH_DEL(v->stays, t);
         free(t);
     }
     pthread_mutex_destroy(&v->lock);
@@ -70,12 +71,12 @@ void evidence_destroy(struct evidence *v)
 }
 
 // Under lock. NULL on no memory.
-static struct tally *tally_of(struct evidence *v, const struct route *r)
+static struct stay *stay_of(struct evidence *v, const struct route *r)
 {
-    struct tally_key key = {.since_us = r->since_us};
-    struct tally *t;
+    struct stay_key key = {.since_us = r->since_us};
+    struct stay *t;
     snprintf(key.route, sizeof key.route, "%s", r->name);
-    HASH_FIND(hh, v->tallies, &key, sizeof key, t);
+    HASH_FIND(hh, v->stays, &key, sizeof key, t);
     if (t || !(t = calloc(1, sizeof *t)))
         return t;
     t->key = key;
@@ -85,17 +86,20 @@ static struct tally *tally_of(struct evidence *v, const struct route *r)
         t->metric[o] = metrics_counter("ficus_shadow_total", "Shadow comparisons by outcome.",
                                        labels);
     }
-    HASH_ADD(hh, v->tallies, key, sizeof t->key, t);
+    HASH_ADD(hh, v->stays, key, sizeof t->key, t);
     return t;
 }
 
-void evidence_count(struct evidence *v, const struct route *r, enum evidence_outcome o)
+void evidence_count(struct evidence *v, const struct route *r, enum evidence_outcome o,
+                    const struct operation *op, enum result_status told)
 {
     pthread_mutex_lock(&v->lock);
-    struct tally *t = tally_of(v, r);
+    struct stay *t = stay_of(v, r);
     if (t) {
         t->n[o]++;
         metric_add(t->metric[o], 1);
+        if (o <= EVIDENCE_MISMATCH && operation_is_read(op->kind))
+            t->compared[op->kind][told == RESULT_NOT_FOUND]++;
     }
     pthread_mutex_unlock(&v->lock);
 }
@@ -130,8 +134,28 @@ void evidence_sample(struct evidence *v, const struct route *r, const struct ope
     pthread_mutex_unlock(&v->lock);
 }
 
-static int write_tally(const struct tally *t, struct pg_conn *pg, const char *instance,
-                       struct err *e)
+static int write_cover(const struct stay *t, struct pg_conn *pg, struct err *e)
+{
+    char since[24], n[24];
+    snprintf(since, sizeof since, "%lld", t->key.since_us);
+    for (int i = 0; i < 6; i++) {
+        if (t->compared[i / 2][i % 2] == 0)
+            continue;
+        snprintf(n, sizeof n, "%llu", t->compared[i / 2][i % 2]);
+        const char *p[] = {t->key.route, since, ladder_operations[i / 2], ladder_statuses[i % 2],
+                           n};
+        if (pg_execz(pg,
+                     "INSERT INTO ficus.coverage (route, stage_since, operation, status, compared)"
+                     " VALUES ($1, timestamptz 'epoch' + $2::bigint * interval '1 microsecond', $3,"
+                     " $4, $5::bigint) ON CONFLICT (route, stage_since, operation, status)"
+                     " DO UPDATE SET compared = coverage.compared + excluded.compared, at = now()",
+                     p, 5, NULL, e))
+            return -1;
+    }
+    return 0;
+}
+
+static int write_stay(const struct stay *t, struct pg_conn *pg, const char *instance, struct err *e)
 {
     char n[EVIDENCE_OUTCOMES][24], since[24];
     for (int o = 0; o < EVIDENCE_OUTCOMES; o++)
@@ -160,43 +184,51 @@ static int write_tally(const struct tally *t, struct pg_conn *pg, const char *in
 }
 
 // Takes what one tally has counted; empty ones are forgotten. False: nothing is left.
-static bool take_tally(struct evidence *v, struct tally *out)
+static bool take_stay(struct evidence *v, struct stay *out)
 {
-    struct tally *t, *next;
+    struct stay *t, *next;
     bool found = false;
     pthread_mutex_lock(&v->lock);
-    HASH_ITER(hh, v->tallies, t, next)
+    HASH_ITER(hh, v->stays, t, next)
     {
         for (int o = 0; o < EVIDENCE_OUTCOMES; o++)
             found |= t->n[o] > 0;
+        for (int i = 0; i < 6; i++)
+            found |= t->compared[i / 2][i % 2] > 0;
         if (found) {
             *out = *t;
             memset(t->n, 0, sizeof t->n);
+            memset(t->compared, 0, sizeof t->compared);
             break;
         }
-        HASH_DEL(v->tallies, t);
+        HASH_DEL(v->stays, t);
         free(t);
     }
     pthread_mutex_unlock(&v->lock);
     return found;
 }
 
-static void give_back(struct evidence *v, const struct tally *taken)
+static void give_back(struct evidence *v, const struct stay *taken)
 {
     struct route r = {.name = taken->key.route, .since_us = taken->key.since_us};
     pthread_mutex_lock(&v->lock);
-    struct tally *t = tally_of(v, &r);
+    struct stay *t = stay_of(v, &r);
     for (int o = 0; t && o < EVIDENCE_OUTCOMES; o++)
         t->n[o] += taken->n[o];
+    for (int i = 0; t && i < 6; i++)
+        t->compared[i / 2][i % 2] += taken->compared[i / 2][i % 2];
     pthread_mutex_unlock(&v->lock);
 }
 
-static int flush_tallies(struct evidence *v, struct pg_conn *pg, const char *instance,
-                         struct err *e)
+static int flush_stays(struct evidence *v, struct pg_conn *pg, const char *instance, struct err *e)
 {
-    struct tally taken;
-    while (take_tally(v, &taken))
-        if (write_tally(&taken, pg, instance, e)) {
+    struct stay taken;
+    while (take_stay(v, &taken))
+        if (write_stay(&taken, pg, instance, e)) {
+            give_back(v, &taken);
+            return -1;
+        } else if (write_cover(&taken, pg, e)) {
+            memset(taken.n, 0, sizeof taken.n);
             give_back(v, &taken);
             return -1;
         }
@@ -220,7 +252,7 @@ int evidence_flush(struct evidence *v, struct control *c, const char *instance, 
     struct pg_conn *pg = control_pg(c, e);
     if (!pg)
         return -1;
-    if (flush_tallies(v, pg, instance, e))
+    if (flush_stays(v, pg, instance, e))
         return -1;
     pthread_mutex_lock(&v->lock);
     size_t n = v->nsamples;

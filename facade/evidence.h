@@ -22,7 +22,9 @@ struct control;
 
 struct evidence *evidence_create(struct err *e);
 void evidence_destroy(struct evidence *v);
-void evidence_count(struct evidence *v, const struct route *r, enum evidence_outcome o);
+// `op` and what the client was told say what the comparison covers.
+void evidence_count(struct evidence *v, const struct route *r, enum evidence_outcome o,
+                    const struct operation *op, enum result_status told);
 void evidence_sample(struct evidence *v, const struct route *r, const struct operation *op,
                      const struct mismatch *m);
 // Writes what has gathered since the last call. Blocking: not on a loop.

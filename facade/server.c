@@ -65,18 +65,11 @@ static void on_table(void *ctx, struct route_table *table)
 static json_t *on_heartbeat(void *ctx)
 {
     struct server *s = ctx;
-    struct err e = {0};
     unsigned held = 0;
     if (!atomic_load(&s->started))
         return NULL;
     for (unsigned i = 0; i < s->nloops; i++)
         held += dispatcher_held(s->loops[i].dispatcher);
-    if (s->evidence && !s->control &&
-        control_open(conf_str(s->o.conf, "control.conninfo"), "ficus serve evidence", &s->control,
-                     &e))
-        log_debug(&log_ctx, "evidence: %s", e.msg);
-    if (s->evidence && s->control && evidence_flush(s->evidence, s->control, live_id(s->live), &e))
-        log_warn(&log_ctx, "evidence is not stored: %s", e.msg);
     return json_pack("{s:i}", "held", (int)held);
 }
 
@@ -139,6 +132,19 @@ static int start_loops(struct server *s, struct err *e)
     return 0;
 }
 
+static int start_ledger(struct server *s, struct err *e)
+{
+    struct tally *tallies[LOOPS_MAX];
+    for (unsigned i = 0; i < s->nloops; i++)
+        tallies[i] = dispatcher_tally(s->loops[i].dispatcher);
+    struct ledger_options o = {.conf = s->o.conf,
+                               .live = s->live,
+                               .evidence = s->evidence,
+                               .tallies = tallies,
+                               .ntallies = s->nloops};
+    return s->o.service || (s->ledger = ledger_start(&o, e)) ? 0 : -1;
+}
+
 struct server *server_start(const struct server_options *o, struct err *e)
 {
     struct server *s = calloc(1, sizeof *s);
@@ -147,7 +153,7 @@ struct server *server_start(const struct server_options *o, struct err *e)
         return NULL;
     }
     s->o = *o;
-    if (start_shared(s, e) || start_loops(s, e)) {
+    if (start_shared(s, e) || start_loops(s, e) || start_ledger(s, e)) {
         server_stop(s);
         return NULL;
     }
@@ -211,13 +217,13 @@ void server_stop(struct server *s)
     for (unsigned i = 0; i < s->nloops; i++)
         if (s->loops[i].loop)
             loop_join(s->loops[i].loop);
+    ledger_stop(s->ledger);
     live_stop(s->live);
     if (s->hashers)
         worker_pool_destroy(s->hashers, 2000);
     odbc_workers_destroy(s->workers, 2000);
     for (unsigned i = 0; i < s->nloops; i++)
         server_loop_destroy(&s->loops[i]);
-    control_close(s->control);
     pins_destroy(s->pins);
     evidence_destroy(s->evidence);
     free(s);

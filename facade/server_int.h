@@ -9,8 +9,8 @@
 #include "facade/backend/odbc_backend.h"
 #include "facade/dialect.h"
 #include "facade/dispatcher.h"
-#include "facade/evidence.h"
 #include "facade/http/listener.h"
+#include "facade/ledger.h"
 #include "facade/server.h"
 #include "facade/shadow.h"
 
@@ -50,7 +50,7 @@ struct server {
     struct worker_pool *hashers; // bcrypt
     struct pins *pins;
     struct evidence *evidence;
-    struct control *control; // of the evidence, used by the live thread only
+    struct ledger *ledger;
     struct server_loop loops[LOOPS_MAX];
     unsigned nloops;
     atomic_bool draining, started;

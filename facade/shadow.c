@@ -49,7 +49,7 @@ static void comparison_end(struct comparison *c, enum evidence_outcome outcome)
 {
     struct shadow *s = c->shadow;
     if (s->o.evidence)
-        evidence_count(s->o.evidence, c->route, outcome);
+        evidence_count(s->o.evidence, c->route, outcome, &c->op, c->legacy.status);
     s->in_flight--;
     route_table_unref(c->table);
     arena_destroy(c->arena); // `c` lives in it
@@ -173,7 +173,7 @@ void shadow_compare(struct shadow *s, const struct route *r, struct route_table 
                                                              : NULL;
     if (!c) {
         if (s->o.evidence)
-            evidence_count(s->o.evidence, r, EVIDENCE_DROPPED);
+            evidence_count(s->o.evidence, r, EVIDENCE_DROPPED, op, legacy->status);
         return;
     }
     s->in_flight++;

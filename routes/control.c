@@ -60,6 +60,7 @@ json_t *control_state(struct control *c, struct err *e)
 {
     static const char text[] =
         "SELECT json_build_object('version', (SELECT version FROM ficus.version),"
+        " 'load', (SELECT load FROM ficus.definitions),"
         " 'routes', (SELECT coalesce(json_object_agg(r.route, json_build_object("
         "'stage', stage, 'canary_bp', canary_bp,"
         " 'since_us', (extract(epoch FROM changed_at) * 1000000)::bigint, 'ignored', i.rules)),"
@@ -126,80 +127,6 @@ int control_register(struct control *c, const struct route_table *t, struct err 
 fail:
     pg_rollback(pg);
     return -1;
-}
-
-// Reads the stage of a route under lock.
-static int read_stage(struct pg_conn *pg, const char *route, enum stage *stage, long long *bp,
-                      struct arena *a, struct err *e)
-{
-    struct value p = value_set(str_of(route));
-    struct rows rows;
-    if (pg_query(pg,
-                 STR("SELECT stage, canary_bp FROM ficus.route_state WHERE route = $1"
-                     " FOR UPDATE"),
-                 &p, 1, a, &rows, e))
-        return -1;
-    if (rows.nrows == 0)
-        return err_set(e, ERR_NOT_FOUND,
-                       "route '%s' is not registered; ficus migrate up registers routes", route);
-    if (stage_from(value_str(rows.cells[0]), stage) ||
-        !str_to_int(value_str(rows.cells[1]), 0, 10000, bp))
-        return err_set(e, ERR_INTERNAL, "route '%s' has an unknown stage", route);
-    return 0;
-}
-
-static int set_stage(struct pg_conn *pg, const struct route_change *ch, const char *who,
-                     const char *why, struct arena *a, struct err *e)
-{
-    enum stage from;
-    long long bp;
-    char from_bp[24], to_bp[24];
-    if (read_stage(pg, ch->route, &from, &bp, a, e))
-        return -1;
-    if (from == ch->to && from != STAGE_CANARY)
-        return 0; // nothing changes, nothing is recorded
-    if (!stage_step_is_legal(from, ch->to))
-        return err_set(e, ERR_DENIED,
-                       "route '%s' cannot go from %s to %s: one rung up at a time"
-                       " (legacy, shadow, canary, new, retired), any rung down",
-                       ch->route, stage_name(from), stage_name(ch->to));
-    snprintf(from_bp, sizeof from_bp, "%lld", bp);
-    snprintf(to_bp, sizeof to_bp, "%u", ch->canary_bp);
-    const char *p[] = {ch->route, stage_name(ch->to), to_bp, who, why};
-    if (pg_execz(pg,
-                 "UPDATE ficus.route_state SET stage = $2, canary_bp = $3::int,"
-                 " changed_at = now(), changed_by = $4, why = $5 WHERE route = $1",
-                 p, 5, NULL, e))
-        return -1;
-    const char *h[] = {ch->route, stage_name(from), from_bp, stage_name(ch->to), to_bp, who, why};
-    return pg_execz(pg,
-                    "INSERT INTO ficus.route_history (route, from_stage, from_bp, to_stage,"
-                    " to_bp, who, why) VALUES ($1, $2, $3::int, $4, $5::int, $6, $7)",
-                    h, 7, NULL, e);
-}
-
-int control_set_stages(struct control *c, const struct route_change *changes, size_t n,
-                       const char *who, const char *why, struct err *e)
-{
-    struct pg_conn *pg = control_pg(c, e);
-    struct arena *a = pg ? arena_create(0) : NULL;
-    int result = -1;
-    if (!pg)
-        return -1;
-    if (!a)
-        return err_memory(e);
-    if (pg_begin(pg, e))
-        goto out;
-    for (size_t i = 0; i < n; i++)
-        if (set_stage(pg, &changes[i], who, why, a, e))
-            goto rollback;
-    result = pg_commit(pg, e);
-    goto out;
-rollback:
-    pg_rollback(pg);
-out:
-    arena_destroy(a);
-    return result;
 }
 
 static int write_ignore(struct pg_conn *pg, const struct control_ignore *g, const char *who,

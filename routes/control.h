@@ -22,15 +22,6 @@ json_t *control_state(struct control *c, struct err *e);
 int control_register(struct control *c, const struct route_table *t,
                      struct err *e) FICUS_MUST_CHECK;
 
-struct route_change {
-    const char *route;
-    enum stage to;
-    unsigned canary_bp;
-};
-// All in one transaction; illegal steps refuse all. Writes history and audit.
-int control_set_stages(struct control *c, const struct route_change *changes, size_t n,
-                       const char *who, const char *why, struct err *e) FICUS_MUST_CHECK;
-
 // A difference in one field of a route that shadow comparisons ignore from now on; `days` 0
 // ends the rule. The route's evidence begins anew. Writes audit.
 struct control_ignore {

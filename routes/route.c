@@ -192,6 +192,7 @@ struct route_table *route_table_with_state(const struct route_table *t, const js
     memcpy(n->routes, t->routes, t->nroutes * sizeof *t->routes);
     memcpy(n->groups, t->groups, t->ngroups * sizeof *t->groups);
     n->version = json_integer_value(json_object_get(state, "version"));
+    n->load = json_integer_value(json_object_get(state, "load"));
     const json_t *routes = json_object_get(state, "routes");
     const json_t *groups = json_object_get(state, "groups");
     for (size_t i = 0; i < n->nroutes; i++) {
@@ -245,8 +246,8 @@ json_t *route_table_state(const struct route_table *t)
                                       g->holding ? "holding" : "open", "hold_until_ms",
                                       (json_int_t)g->hold_until_ms));
     }
-    return json_pack("{s:I, s:o, s:o}", "version", (json_int_t)t->version, "routes", routes,
-                     "groups", groups);
+    return json_pack("{s:I, s:I, s:o, s:o}", "version", (json_int_t)t->version, "load",
+                     (json_int_t)t->load, "routes", routes, "groups", groups);
 }
 
 // ---------------------------------------------------------------- look-ups
@@ -332,6 +333,16 @@ const struct entity_set *route_entities(const struct route_table *t)
     return t->def->set;
 }
 
+const struct route_override *route_table_override(const struct route_table *t)
+{
+    return &t->def->override;
+}
+
+long long route_table_load_number(const struct route_table *t)
+{
+    return t->load;
+}
+
 // ---------------------------------------------------------------- canary
 
 unsigned route_bucket(const struct route *r, struct str key)
@@ -346,7 +357,10 @@ enum side route_read_side(const struct route *r, struct str key)
     switch (r->stage) {
     case STAGE_LEGACY:
     case STAGE_SHADOW: return SIDE_LEGACY;
-    case STAGE_CANARY: return route_bucket(r, key) < r->canary_bp ? SIDE_NEW : SIDE_LEGACY;
+    case STAGE_CANARY:
+        if (key.len == 0 && r->lists != LISTS_BUCKET)
+            return r->lists == LISTS_NEW ? SIDE_NEW : SIDE_LEGACY;
+        return route_bucket(r, key) < r->canary_bp ? SIDE_NEW : SIDE_LEGACY;
     case STAGE_NEW:
     case STAGE_RETIRED: break;
     }

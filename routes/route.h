@@ -6,12 +6,16 @@
 #define FICUS_ROUTES_ROUTE_H
 
 #include "migrations/entity.h"
+#include "routes/ladder.h"
 
 enum stage { STAGE_LEGACY, STAGE_SHADOW, STAGE_CANARY, STAGE_NEW, STAGE_RETIRED };
 const char *stage_name(enum stage s);
 int stage_from(struct str name, enum stage *out) FICUS_MUST_CHECK;
 // One step up or down the ladder (canary may change its percentage), any step down.
 bool stage_step_is_legal(enum stage from, enum stage to);
+
+// Who answers lists at `canary`, where no key decides.
+enum route_lists { LISTS_BUCKET, LISTS_LEGACY, LISTS_NEW };
 
 enum backend_kind { BACKEND_ODBC, BACKEND_POSTGRES, BACKEND_HTTP };
 const char *backend_name(enum backend_kind k);
@@ -25,7 +29,7 @@ struct group {
     const struct entity **entities;
     size_t nentities;
     bool rogue_allowed;
-    bool approval; // a transfer needs a second person
+    bool approval; // a transfer or a promotion needs a second person
     // State.
     enum side owner;
     long long epoch;
@@ -49,6 +53,9 @@ struct route {
     unsigned operations;          // enum route_operations
     enum backend_kind backend[2]; // by side; legacy: odbc (http pass-through later)
     const char *url[2];           // BACKEND_HTTP: base URL
+    enum route_lists lists;
+    bool retired_gone; // at `retired`: 410 in every dialect, not the legacy's own error
+    struct ladder ladder;
     // State.
     enum stage stage;
     unsigned canary_bp; // 1/100 per cent of keys
@@ -60,6 +67,13 @@ struct mount {
     const char *dialect;
     const char *path;
     const json_t *options;
+};
+
+// Chosen principals may send their reads to a side by a header, at shadow and canary.
+struct route_override {
+    const char *header;       // NULL: nobody may
+    const char *const *users; // user ids
+    size_t nusers;
 };
 
 struct route_table;
@@ -91,9 +105,12 @@ const struct group *group_at(const struct route_table *t, size_t i);
 size_t mount_count(const struct route_table *t);
 const struct mount *mount_at(const struct route_table *t, size_t i);
 const struct entity_set *route_entities(const struct route_table *t);
+const struct route_override *route_table_override(const struct route_table *t);
+long long route_table_load_number(const struct route_table *t); // of `ficus route load`; state
 
 // Which side answers a read of this key (canary by record key: xxh3 of route and key, monotone
-// in canary_bp). `key` of length 0 (lists): the route's own bucket by its name.
+// in canary_bp). `key` of length 0 (lists): as the route's `lists` says; its own bucket is by
+// its name.
 enum side route_read_side(const struct route *r, struct str key);
 unsigned route_bucket(const struct route *r, struct str key); // 0..9999
 

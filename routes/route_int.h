@@ -19,12 +19,13 @@ struct definitions {
     json_t *root;        // mounts borrow their options from it
     struct mount *mounts;
     size_t nmounts;
+    struct route_override override;
 };
 
 struct route_table {
     atomic_uint refs;
     struct definitions *def;
-    long long version;
+    long long version, load;
     struct route *routes;
     size_t nroutes;
     struct group *groups;

@@ -166,9 +166,39 @@ static unsigned load_operations(struct load *l, const json_t *list, const char *
     return all;
 }
 
+// One of a few words; `*out` is its position.
+static void load_word(struct load *l, const json_t *def, const char *at, const char *key,
+                      const char *const *words, unsigned *out)
+{
+    const char *word;
+    if (json_get_str(&l->doc, def, at, key, words[0], &word, l->p))
+        return;
+    for (*out = 0; words[*out]; ++*out)
+        if (strcmp(word, words[*out]) == 0)
+            return;
+    *out = 0;
+    problems_add(l->p, &l->doc, at, "%s: '%s' is none of %s, %s%s%s", key, word, words[0], words[1],
+                 words[2] ? ", " : "", words[2] ? words[2] : "");
+}
+
+static void load_choices(struct load *l, struct route *r, const json_t *def, const char *at)
+{
+    static const char *const lists[] = {"bucket", "legacy", "new", NULL};
+    static const char *const retired[] = {"error", "gone", NULL};
+    char part[AT_MAX + 16];
+    unsigned n = 0;
+    load_word(l, def, at, "lists", lists, &n);
+    r->lists = (enum route_lists)n;
+    load_word(l, def, at, "retired", retired, &n);
+    r->retired_gone = n == 1;
+    snprintf(part, sizeof part, "%s/ladder", at);
+    ladder_load(&l->doc, json_object_get(def, "ladder"), part, &r->ladder, l->p);
+}
+
 static void load_route(struct load *l, const char *name, const json_t *def)
 {
-    static const char *const known[] = {"entity", "operations", "legacy", "new", NULL};
+    static const char *const known[] = {"entity", "operations", "legacy",  "new",
+                                        "lists",  "ladder",     "retired", NULL};
     char at[AT_MAX], part[AT_MAX + 16];
     const char *entity;
     struct route *r = &l->t->routes[l->t->nroutes];
@@ -192,6 +222,7 @@ static void load_route(struct load *l, const char *name, const json_t *def)
     load_backend(l, r, SIDE_LEGACY, json_object_get(def, "legacy"), part);
     snprintf(part, sizeof part, "%s/new", at);
     load_backend(l, r, SIDE_NEW, json_object_get(def, "new"), part);
+    load_choices(l, r, def, at);
     const struct group *g = group_of(l->t, en);
     l->group_of_route[l->t->nroutes++] = g ? g->index : NO_GROUP;
 }
@@ -233,6 +264,30 @@ static void load_mounts(struct load *l, const json_t *list)
     }
 }
 
+// {"header": "Ficus-Side", "users": ["1"]}
+static void load_override(struct load *l, const json_t *def)
+{
+    static const char *const known[] = {"header", "users", NULL};
+    struct route_override *o = &l->def->override;
+    const json_t *users = json_object_get(def, "users");
+    const char *header;
+    if (!def)
+        return;
+    json_only_keys(&l->doc, def, "/override", known, l->p);
+    if (json_get_str(&l->doc, def, "/override", "header", "Ficus-Side", &header, l->p))
+        return;
+    const char **list = arena_array(l->def->arena, json_array_size(users) + 1, sizeof *list);
+    for (size_t i = 0; list && i < json_array_size(users); i++) {
+        const char *user = json_string_value(json_array_get(users, i));
+        if (user && *user)
+            list[o->nusers++] = keep(l, user);
+        else
+            problems_add(l->p, &l->doc, "/override/users", "a user is the text of its id");
+    }
+    o->users = list;
+    o->header = keep(l, header);
+}
+
 static int allocate(struct load *l)
 {
     size_t routes = json_object_size(json_object_get(l->doc.root, "routes"));
@@ -261,7 +316,7 @@ static int allocate(struct load *l)
 
 static struct route_table *load(struct load *l)
 {
-    static const char *const known[] = {"$schema", "groups", "routes", "mounts", NULL};
+    static const char *const known[] = {"$schema", "groups", "routes", "mounts", "override", NULL};
     unsigned before = l->p->count;
     if (!json_is_object(l->doc.root)) {
         problems_add(l->p, &l->doc, "", "a route table is a JSON object");
@@ -277,6 +332,7 @@ static struct route_table *load(struct load *l)
     json_t *def;
     json_object_foreach(json_object_get(l->doc.root, "routes"), name, def) load_route(l, name, def);
     load_mounts(l, json_object_get(l->doc.root, "mounts"));
+    load_override(l, json_object_get(l->doc.root, "override"));
     if (l->p->count == before && route_table_index(l->t, l->group_of_route))
         problems_add(l->p, &l->doc, "/routes", "a route's entity is not in the set");
     return l->t;

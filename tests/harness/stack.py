@@ -102,7 +102,9 @@ class Stack:
             "facade.state_path": self.work.file(f"state-{i}.json"),
             "service.listen": f"127.0.0.1:{self.service_port}",
             "kafka.brokers": self.kafka.bootstrap, "kafka.prefix": "demo",
-            "sync.listen": f"127.0.0.1:{self.sync_ports[min(i, len(self.sync_ports) - 1)]}", **self.settings}
+            "sync.listen": f"127.0.0.1:{self.sync_ports[min(i, len(self.sync_ports) - 1)]}",
+            "ladder.evidence_min": 0,  # tests climb at once; test_ladder.py is about the evidence
+            **self.settings}
         nested = {}
         for dotted, value in flat.items():
             section, option = dotted.split(".")

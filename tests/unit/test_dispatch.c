@@ -227,7 +227,9 @@ static void test_the_stage_chooses_for_reads_the_owner_for_writes(void **state)
         w.legacy.asked = w.new_.asked = 0;
         struct dispatch *r = run(OPERATION_GET, "account", "k1");
         assert_int_equal(r->result.status, RESULT_OK);
-        assert_int_equal(w.new_.asked, rows[i].read_new);
+        // At canary the legacy's answers go on being compared.
+        bool compared = !rows[i].read_new && strcmp(rows[i].stage, "canary") == 0;
+        assert_int_equal(w.new_.asked, rows[i].read_new || compared);
         assert_int_equal(w.legacy.asked, !rows[i].read_new);
         assert_string_equal(w.label, rows[i].read_new ? "account new" : "account legacy");
         w.legacy.asked = w.new_.asked = 0;
@@ -257,7 +259,8 @@ static void test_a_read_before_a_write_is_answered_by_the_owner(void **state)
         use((long long)i + 1, rows[i].stage, 10000, rows[i].owner, (long long)i, "open");
         w.legacy.asked = w.new_.asked = 0;
         run_with(OPERATION_GET, "account", "k1", true);
-        assert_int_equal(w.new_.asked, rows[i].read_new);
+        bool compared = !rows[i].read_new && strcmp(rows[i].stage, "canary") == 0;
+        assert_int_equal(w.new_.asked, rows[i].read_new || compared);
         assert_int_equal(w.legacy.asked, !rows[i].read_new);
     }
     stop();

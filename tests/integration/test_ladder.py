@@ -1,0 +1,211 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The ladder: a promotion needs evidence, force needs an approver, two persons, the way back by
+itself, retirement, and the audit that keeps it all. One facade on SQLite and PostgreSQL."""
+import json
+
+import pytest
+
+from crm import Crm, call
+from harness import Sqlite, Workdir, wait_for
+from harness.daemon import ficus
+
+ANNA, BEN, VERA = "anna-token", "ben-token", "vera-token"
+TOKENS = f"anna:approver:{ANNA}, ben:operator:{BEN} carl:approver:carl-token vera:viewer:{VERA}"
+
+
+class Ladder(Crm):
+    """A running facade whose limits are small; everyone named in TOKENS may try."""
+
+    def _config(self, facade):
+        config = super()._config(facade)
+        config["admin"] = {"tokens": TOKENS}
+        config["ladder"] = {"evidence_min": 20, "match_bp": 8000, "each_min": 2, "rollback_min": 10,
+                            "window_s": 30, "hold_s": 1, "noise_every": 0}
+        return config
+
+    def _routes(self):
+        table = super()._routes()
+        table["groups"]["pair"] = {"entities": ["lead"], "approval": "two"}
+        table["groups"]["crm"]["entities"] = [e for e in table["groups"]["crm"]["entities"] if e != "lead"]
+        table["routes"]["opportunity"]["retired"] = "gone"
+        for name in ("account", "contact", "lead"):
+            table["routes"][name]["new"] = {"backend": "postgres"}
+        return table
+
+    def as_(self, token, *words, **more):
+        return ficus(self.work, *words, "-c", self.config, env={**self.env, "FICUS_TOKEN": token}, **more)
+
+    def set(self, *words, token=BEN, why="because"):
+        return self.as_(token, "route", "set", *words, "--why", why)
+
+    def stage_of(self, route):
+        return self.new("SELECT stage, canary_bp FROM ficus.route_state WHERE route = %s", (route,))[0]
+
+    def followed(self):
+        version = self.new("SELECT version FROM ficus.version")[0][0]
+        wait_for(lambda: self.new("SELECT count(*) FROM ficus.instance WHERE kind = 'serve'"
+                                  " AND table_version < %s", (version,))[0][0] == 0, "the table to arrive")
+
+    def last(self, route):
+        return self.new("SELECT from_stage, to_stage, who, why, evidence, forced, automatic, approved_by"
+                        " FROM ficus.route_history WHERE route = %s ORDER BY id DESC LIMIT 1", (route,))[0]
+
+
+@pytest.fixture(scope="module")
+def crm(postgres):
+    with Workdir() as work, Sqlite(work) as store:
+        crm = Ladder(work, "sqlite", store, postgres, "ladder", loops=1)
+        with crm.serve(allow=["taken back", "rollback"]):
+            yield crm
+
+
+def both_sides(crm, table, key, **values):
+    """The same row on either side, as sync would have left it."""
+    names = ["id", *values]
+    marks = ", ".join("?" * len(names))
+    crm.legacy.execute(f"INSERT INTO {table} ({', '.join(names)}) VALUES ({marks})", (key, *values.values()))
+    crm.apply(f"INSERT INTO crm.{table.rstrip('s')} ({', '.join(names)}) VALUES"
+              f" ({', '.join(['%s'] * len(names))})", (key, *values.values()))
+
+
+def read(crm, path, n, status=200):
+    for _ in range(n):
+        assert crm.api("GET", path).status == status
+
+
+def compared(crm, route):
+    return crm.new("SELECT coalesce(sum(matched + mismatched), 0) FROM ficus.shadow_stat WHERE route = %s", (route,))[0][0]
+
+
+def test_only_people_with_a_token_and_a_role(crm):
+    assert ficus(crm.work, "route", "set", "account", "shadow", "--why", "x", "-c", crm.config,
+                 env=crm.env).returncode == 1
+    refused = crm.set("account", "shadow", token=VERA)
+    assert refused.returncode == 1 and "needs the role operator" in refused.stderr
+    assert crm.as_("wrong", "route", "set", "account", "shadow", "--why", "x").returncode == 1
+    assert ficus(crm.work, "route", "set", "account", "shadow", "-c", crm.config, env=crm.env).returncode == 2
+    assert crm.stage_of("account") == ("legacy", 0)
+
+
+def test_a_climb_needs_evidence(crm):
+    assert crm.set("account", "canary", "5").returncode == 1  # two rungs
+    assert crm.set("account", "shadow").returncode == 0
+    refused = crm.set("account", "canary", "5")
+    assert refused.returncode == 1 and "0 of 20 compared" in refused.stderr
+    crm.followed()
+    both_sides(crm, "accounts", "a1", name="One")
+    read(crm, "/accounts/a1?fields=id,name", 30)
+    wait_for(lambda: compared(crm, "account") >= 30, "the comparisons to be stored")
+    read(crm, "/accounts?fields=id", 1)
+    wait_for(lambda: crm.new("SELECT count(*) FROM ficus.coverage WHERE operation = 'list'")[0][0] == 1, "the list")
+    wait_for(lambda: crm.new("SELECT sum(compared) FROM ficus.coverage WHERE operation = 'list'")[0][0] == 1,
+             "the list's comparison")
+    done = crm.set("account", "canary", "0.05")
+    assert done.returncode == 0, done.stderr
+    assert crm.stage_of("account") == ("canary", 5)
+    row = crm.last("account")
+    assert row[:4] == ("shadow", "canary", "ben", "because") and row[5:] == (False, False, None)
+    assert row[4]["enough"] and row[4]["matched"] >= 30 and row[4]["coverage"]
+
+
+def test_several_routes_move_together_or_not_at_all(crm):
+    done = crm.set("contact,account", "legacy")
+    assert done.returncode == 0, done.stderr
+    assert crm.set("contact,nobody", "shadow").returncode == 2
+    assert crm.set("contact", "shadow").returncode == 0
+    refused = crm.set("account,contact", "canary", "1")  # contact is at shadow, account at legacy
+    assert refused.returncode == 1 and crm.stage_of("contact") == ("shadow", 0)
+
+
+def test_force_needs_an_approver_and_is_recorded(crm):
+    assert crm.as_(BEN, "route", "set", "contact", "canary", "1", "--force", "--why", "x").returncode == 1
+    done = crm.as_(ANNA, "route", "set", "contact", "canary", "1", "--force", "--why", "tonight")
+    assert done.returncode == 0, done.stderr
+    row = crm.last("contact")
+    assert row[2] == "anna" and row[5] is True and row[4]["enough"] is False and "compared" in row[4]["missing"]
+    assert crm.new("SELECT detail->>'forced' FROM ficus.audit WHERE object = 'contact' ORDER BY seq DESC LIMIT 1") == [
+        ("true",)]
+
+
+def test_two_persons(crm):
+    asked = crm.as_(ANNA, "route", "set", "lead", "shadow", "--why", "first")
+    assert asked.returncode == 1 and "waits for a second person" in asked.stdout
+    number = json.loads(crm.as_(ANNA, "route", "proposals", "--json").stdout)[0]["id"]
+    assert crm.stage_of("lead") == ("legacy", 0)
+    assert crm.as_(ANNA, "route", "approve", str(number)).returncode == 1   # the same person
+    assert crm.as_(BEN, "route", "approve", str(number)).returncode == 1    # no approver
+    done = crm.as_("carl-token", "route", "approve", str(number))
+    assert done.returncode == 0, done.stderr
+    assert crm.stage_of("lead") == ("shadow", 0)
+    row = crm.last("lead")
+    assert row[2] == "anna" and row[7] == "carl"
+    assert crm.as_("carl-token", "route", "approve", str(number)).returncode == 1  # once only
+    assert crm.set("lead", "legacy").returncode == 0                        # down needs nobody
+
+
+def test_a_route_goes_back_by_itself_once(crm):
+    crm.set("account", "legacy")
+    for stage in (["shadow"], ["canary", "100"]):
+        assert crm.as_(ANNA, "route", "set", "account", *stage, "--force", "--why", "up").returncode == 0
+    crm.followed()
+    crm.applied_through(crm.changelog())  # the guard of read-your-writes lets reads go to the new side
+
+    def answered_by_new():
+        read(crm, "/accounts/a1?fields=id", 1)
+        return crm.metric('ficus_requests_total{route="account",stage="canary",side="new",status="ok"}')
+
+    wait_for(answered_by_new, "the new side to answer", 10)
+    crm.apply("ALTER TABLE crm.account DROP COLUMN industry")  # the new side fails on it
+    read(crm, "/accounts/a1?fields=id,industry", 40, 500)
+    wait_for(lambda: crm.stage_of("account")[0] == "shadow", "the way back", 10)
+    row = crm.last("account")
+    assert row[:3] == ("canary", "shadow", "ficus") and row[3].startswith("errors: ") and row[6] is True
+    assert row[4]["new"]["errors"] >= 10
+    assert crm.new("SELECT count(*) FROM ficus.route_history WHERE route = 'account' AND automatic")[0][0] == 1
+    crm.followed()
+    read(crm, "/accounts/a1?fields=id", 3)
+
+
+def test_a_retired_route_is_counted_and_comes_back_in_one_step(crm):
+    for route in ("opportunity", "case"):
+        crm.control("UPDATE ficus.route_state SET stage = 'retired', changed_at = now() WHERE route = %s", (route,))
+    read(crm, "/opportunities/x", 3, 410)
+    wait_for(lambda: crm.new("SELECT hits FROM ficus.retired_hit WHERE route = 'opportunity'") == [(3,)], "the hits")
+    client = crm.new("SELECT client FROM ficus.retired_hit")[0][0]
+    assert len(client) == 16
+    listed = {r["route"]: r for r in json.loads(crm.ficus("route", "list", "--json").stdout)}
+    assert listed["opportunity"]["hits"] >= 3 and listed["opportunity"]["idle_days"] == 0
+    assert listed["case"]["last_hit"] is None
+    done = crm.set("opportunity", "new")
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_audit_is_a_chain(crm):
+    whole = crm.ficus("audit", "verify", "--json")
+    assert whole.returncode == 0, whole.stdout + whole.stderr
+    head = json.loads(whole.stdout)["head"]
+    assert json.loads(crm.ficus("audit", "list", "--json", "--last", "3").stdout)[-1]["action"] == "route set"
+    with pytest.raises(Exception, match="never changed"):
+        crm.postgres.execute("DELETE FROM ficus.audit WHERE seq = 2", database=crm.database)
+
+    def tampered(sql):
+        """The verdict while `sql` has been done behind the back of the trigger."""
+        crm.postgres.execute("CREATE TABLE kept AS SELECT * FROM ficus.audit", database=crm.database)
+        crm.postgres.execute("ALTER TABLE ficus.audit DISABLE TRIGGER USER; " + sql, database=crm.database)
+        done = crm.ficus("audit", "verify")
+        crm.postgres.execute("DELETE FROM ficus.audit; INSERT INTO ficus.audit OVERRIDING SYSTEM VALUE SELECT * FROM"
+                             " kept; DROP TABLE kept; ALTER TABLE ficus.audit ENABLE TRIGGER USER",
+                             database=crm.database)
+        assert done.returncode == 1, done.stdout
+        return done.stdout
+
+    assert "row 2: it or the row before" in tampered("UPDATE ficus.audit SET who = 'nobody' WHERE seq = 2")
+    assert "row 3: rows are missing" in tampered("DELETE FROM ficus.audit WHERE seq = 2")
+    assert "last rows are missing" in tampered("DELETE FROM ficus.audit WHERE seq = (SELECT max(seq) FROM ficus.audit)")
+    assert crm.ficus("audit", "verify", "--hash", head).returncode == 0
+    assert crm.ficus("audit", "verify", "--hash", "00").returncode == 1
+
+
+def test_metrics_show_the_way_back(crm):
+    text = call("GET", crm.admin + "/metrics").body.decode()
+    assert 'ficus_rollbacks_total{route="account"} 1' in text
