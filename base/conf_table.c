@@ -47,7 +47,7 @@ const struct conf_option conf_options[] = {
     INT("legacy.deadline_ms", "5000", 10, 600000, "ms",
         "Longest that a legacy call may take, waiting included."),
 
-    STRING("maps.path", "migrations/maps", "Folder of the entity maps."),
+    STRING("maps.path", "migrations/maps", "Folder of the entity maps; empty: none, everything passes through."),
     STRING("routes.path", "routes/table.json", "The route table's file."),
     STRING("migrations.path", "migrations/sql/store", "Folder of the new store's numbered SQL."),
 

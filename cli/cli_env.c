@@ -21,7 +21,8 @@ static int load_files(const struct cli *c, enum cli_need need, struct cli_env *e
     struct problems p = {0};
     env->conf = conf_load(conf_name(c), &p);
     if (env->conf && need >= NEED_MAPS)
-        env->set = map_load(conf_path(env->conf, "maps.path"), &p);
+        env->set = map_load(
+            *conf_str(env->conf, "maps.path") ? conf_path(env->conf, "maps.path") : "", &p);
     if (env->set && need >= NEED_ROUTES)
         env->table = route_table_load(conf_path(env->conf, "routes.path"), env->set, &p);
     if (p.count > 0) {

@@ -75,6 +75,18 @@ static json_t *on_heartbeat(void *ctx)
 
 // ---------------------------------------------------------------- starting
 
+// A table without routes and mounts needs no store: everything passes through.
+static int check_needs(struct server *s, const struct route_table *t, struct err *e)
+{
+    static const char *const needed[] = {"control.conninfo", "legacy.odbc", "legacy.dbms"};
+    bool through_only = route_count(t) == 0 && mount_count(t) == 0;
+    for (size_t i = 0; !through_only && !s->o.service && i < 3; i++)
+        if (!*conf_str(s->o.conf, needed[i]))
+            return err_set(e, ERR_CONFIG, "%s is needed: the route table has routes or mounts",
+                           needed[i]);
+    return 0;
+}
+
 static int start_shared(struct server *s, struct err *e)
 {
     const struct conf *conf = s->o.conf;
@@ -88,9 +100,14 @@ static int start_shared(struct server *s, struct err *e)
         .on_heartbeat = on_heartbeat,
         .ctx = s};
     struct worker_options hashers = {.name = "hash", .threads = HASHERS, .queue_max = HASH_QUEUE};
-    if (!(s->live = live_start(&live, e)) || !(s->hashers = worker_pool_create(&hashers, e)))
+    if (!(s->live = live_start(&live, e)))
         return -1;
-    if (s->o.service)
+    struct route_table *t = live_table(s->live);
+    int lacking = check_needs(s, t, e);
+    route_table_unref(t);
+    if (lacking || !(s->hashers = worker_pool_create(&hashers, e)))
+        return -1;
+    if (s->o.service || s->through_only)
         return 0;
     s->evidence = evidence_create(e);
     return s->evidence && (s->pins = pins_create(s->o.entities, s->live, e)) &&
@@ -142,7 +159,7 @@ static int start_ledger(struct server *s, struct err *e)
                                .evidence = s->evidence,
                                .tallies = tallies,
                                .ntallies = s->nloops};
-    return s->o.service || (s->ledger = ledger_start(&o, e)) ? 0 : -1;
+    return s->o.service || s->through_only || (s->ledger = ledger_start(&o, e)) ? 0 : -1;
 }
 
 struct server *server_start(const struct server_options *o, struct err *e)
@@ -153,6 +170,7 @@ struct server *server_start(const struct server_options *o, struct err *e)
         return NULL;
     }
     s->o = *o;
+    s->through_only = !o->service && !*conf_str(o->conf, "control.conninfo");
     if (start_shared(s, e) || start_loops(s, e) || start_ledger(s, e)) {
         server_stop(s);
         return NULL;

@@ -18,7 +18,7 @@ static void reply(struct http_request *r, unsigned status, const char *type, str
 static void ready(struct server *s, struct http_request *r)
 {
     char text[256];
-    bool legacy = s->o.service || odbc_workers_healthy(s->workers);
+    bool legacy = s->o.service || s->through_only || odbc_workers_healthy(s->workers);
     bool control = live_connected(s->live);
     bool ok = !atomic_load(&s->draining) && (s->o.service ? control : legacy || control);
     int n = snprintf(text, sizeof text,
@@ -45,6 +45,11 @@ static void gauges(struct server *s)
         metric_set(metrics_gauge("ficus_odbc_queue", "Operations waiting for a worker.", ""),
                    w.queued);
     }
+}
+
+bool server_is_admin(struct str path)
+{
+    return str_eqz(path, "/healthz") || str_eqz(path, "/readyz") || str_eqz(path, "/metrics");
 }
 
 bool server_admin(struct server *s, struct http_request *r)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Shared by server.c (process), server_loop.c (what one loop owns) and server_admin.c
-// (/healthz, /readyz, /metrics) only.
+// Shared by server.c (process), server_loop.c (what one loop owns), server_route.c (which way a
+// request goes) and server_admin.c (/healthz, /readyz, /metrics) only.
 #ifndef FICUS_FACADE_SERVER_INT_H
 #define FICUS_FACADE_SERVER_INT_H
 
@@ -11,12 +11,14 @@
 #include "facade/dispatcher.h"
 #include "facade/http/listener.h"
 #include "facade/ledger.h"
+#include "facade/pass/pass.h"
 #include "facade/server.h"
 #include "facade/shadow.h"
 
 #include <stdatomic.h>
 
-#define LOOPS_MAX 64
+#define LOOPS_MAX  64
+#define PASSES_MAX 128
 
 struct mounted {
     const char *path;
@@ -39,6 +41,10 @@ struct server_loop {
     struct dialect_env env;
     struct mounted *mounts;
     size_t nmounts;
+    struct pass *passes[PASSES_MAX]; // in order of creation; never destroyed while serving
+    size_t npasses;
+    struct pass *fallback;    // of what nothing describes; NULL: refused
+    struct route_table *ways; // referenced: the table that the mounts were made from
     atomic_bool drained;
     atomic_llong table_version; // that this loop goes by
 };
@@ -53,6 +59,7 @@ struct server {
     struct ledger *ledger;
     struct server_loop loops[LOOPS_MAX];
     unsigned nloops;
+    bool through_only; // no store and no database: everything passes through
     atomic_bool draining, started;
     char address[128];
 };
@@ -60,7 +67,15 @@ struct server {
 int server_loop_create(struct server_loop *sl, struct server *s, unsigned index,
                        struct err *e) FICUS_MUST_CHECK;
 void server_loop_destroy(struct server_loop *sl);
+// server_route.c: which way a request goes. Thread: before the loop runs, then the loop's.
+int server_route_create(struct server_loop *sl, struct route_table *t,
+                        struct err *e) FICUS_MUST_CHECK;
+void server_route_destroy(struct server_loop *sl);
+bool server_on_head(void *loop, struct http_request *r);
+void server_on_request(void *loop, struct http_request *r);
+void server_not_found(struct http_request *r);
 // True when the request was one of the built-in endpoints and has been answered.
+bool server_is_admin(struct str path);
 bool server_admin(struct server *s, struct http_request *r);
 void server_access(void *ctx, const struct http_access *a);
 

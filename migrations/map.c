@@ -243,8 +243,8 @@ struct entity_set *map_load(const char *folder, struct problems *p)
 {
     struct dirent **files = NULL;
     unsigned before = p->count;
-    int n = scandir(folder, &files, is_map_file, alphasort);
-    if (n <= 0) {
+    int n = *folder ? scandir(folder, &files, is_map_file, alphasort) : 0;
+    if (*folder && n <= 0) {
         problems_addz(p, folder, "%s",
                       n < 0 ? strerror(errno) : "holds no *.json; a map is needed");
         free(files);

@@ -6,7 +6,7 @@
 
 #include "migrations/entity.h"
 
-// All *.json of the folder. NULL when anything is wrong (see `p`).
+// All *.json of the folder; "" has none (a facade that only passes through). NULL when anything is wrong (see `p`).
 struct entity_set *map_load(const char *folder, struct problems *p);
 // The same from memory, for tests and fuzzing.
 struct entity_set *map_parse(const struct str *texts, const char *const *names, size_t n,

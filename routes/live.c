@@ -301,6 +301,8 @@ struct live *live_start(const struct live_options *o, struct err *e)
         live_stop(l);
         return NULL;
     }
+    if (!*conf_str(o->conf, "control.conninfo"))
+        return l; // only passes through: there is no state to follow
     if (connect(l, &first))
         away(l, &first);
     if (pthread_create(&l->thread, NULL, live_main, l)) {

@@ -22,7 +22,8 @@ struct live_options {
     void *ctx;
 };
 // Loads definitions, then state from the control store, else from disk, else the defaults
-// (all legacy). Fails only when the definitions are wrong.
+// (all legacy). Fails only when the definitions are wrong. Without control.conninfo there is no
+// thread, and no state but the defaults.
 struct live *live_start(const struct live_options *o, struct err *e);
 void live_stop(struct live *l);
 struct route_table *live_table(struct live *l); // referenced: unref it. Thread: any

@@ -328,6 +328,29 @@ const struct mount *mount_at(const struct route_table *t, size_t i)
     return &t->def->mounts[i];
 }
 
+size_t upstream_count(const struct route_table *t)
+{
+    return t->def->nupstreams;
+}
+
+const struct upstream *upstream_at(const struct route_table *t, size_t i)
+{
+    return &t->def->upstreams[i];
+}
+
+const struct upstream *upstream_find(const struct route_table *t, struct str name)
+{
+    for (size_t i = 0; i < t->def->nupstreams; i++)
+        if (str_eqz(name, t->def->upstreams[i].name))
+            return &t->def->upstreams[i];
+    return NULL;
+}
+
+const struct upstream *upstream_fallback(const struct route_table *t)
+{
+    return t->def->fallback;
+}
+
 const struct entity_set *route_entities(const struct route_table *t)
 {
     return t->def->set;

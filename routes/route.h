@@ -7,6 +7,7 @@
 
 #include "migrations/entity.h"
 #include "routes/ladder.h"
+#include "routes/upstream.h"
 
 enum stage { STAGE_LEGACY, STAGE_SHADOW, STAGE_CANARY, STAGE_NEW, STAGE_RETIRED };
 const char *stage_name(enum stage s);
@@ -104,6 +105,11 @@ size_t group_count(const struct route_table *t);
 const struct group *group_at(const struct route_table *t, size_t i);
 size_t mount_count(const struct route_table *t);
 const struct mount *mount_at(const struct route_table *t, size_t i);
+size_t upstream_count(const struct route_table *t);
+const struct upstream *upstream_at(const struct route_table *t, size_t i);
+const struct upstream *upstream_find(const struct route_table *t, struct str name); // or NULL
+// Where methods, modules and paths go that nothing describes; NULL: they are refused.
+const struct upstream *upstream_fallback(const struct route_table *t);
 const struct entity_set *route_entities(const struct route_table *t);
 const struct route_override *route_table_override(const struct route_table *t);
 long long route_table_load_number(const struct route_table *t); // of `ficus route load`; state

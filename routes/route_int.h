@@ -20,6 +20,9 @@ struct definitions {
     struct mount *mounts;
     size_t nmounts;
     struct route_override override;
+    struct upstream *upstreams;
+    size_t nupstreams;
+    const struct upstream *fallback; // of what nothing describes; NULL: it is refused
 };
 
 struct route_table {
@@ -35,6 +38,13 @@ struct route_table {
     struct ignore_rule *ignored; // few: looked through only when a comparison found something
     size_t nignored;
 };
+
+// upstream_load.c: "upstreams" and "passthrough" of the file.
+void upstreams_load(struct definitions *def, const struct json_doc *doc, struct problems *p);
+// route_load.c: "${env:NAME}" anywhere in the text becomes the variable's value. Of the arena;
+// NULL: no memory.
+const char *route_expand(struct definitions *def, const struct json_doc *doc, const char *at,
+                         const char *text, struct problems *p);
 
 // Points routes at this table's groups and fills by_entity. -1 on no memory.
 int route_table_index(struct route_table *t, const size_t *group_of_route);

@@ -5,7 +5,8 @@
 //   {"groups": {"sales": {"entities": ["account", ..], "rogue": "refuse" | "report"}},
 //    "routes": {"account": {"entity": "account", "operations": ["read", "write", "relate"],
 //               "legacy": {"backend": "odbc"}, "new": {"backend": "http", "url": ".."}}},
-//    "mounts": [{"dialect": "v4_1", "path": "/service/v4_1/rest.php", "options": {..}}]}
+//    "mounts": [{"dialect": "v4_1", "path": "/service/v4_1/rest.php", "options": {..}}],
+//    "upstreams": {..}, "passthrough": ".."}                            (upstream_load.c)
 #include "routes/route_int.h"
 
 #include <stdio.h>
@@ -28,27 +29,32 @@ static const char *keep(struct load *l, const char *text)
     return arena_strz(l->def->arena, str_of(text));
 }
 
-// "${env:NAME}" anywhere in the text becomes the variable's value.
-static const char *expand(struct load *l, const char *at, const char *text)
+const char *route_expand(struct definitions *def, const struct json_doc *doc, const char *at,
+                         const char *text, struct problems *p)
 {
     struct buf out = BUF_INIT;
-    const char *p = text, *start;
-    while ((start = strstr(p, "${env:")) != NULL) {
+    const char *from = text, *start;
+    while ((start = strstr(from, "${env:")) != NULL) {
         const char *end = strchr(start, '}');
         char name[128];
         if (!end || str_copy(name, sizeof name, str_n(start + 6, (size_t)(end - start) - 6)))
             break;
         const char *value = getenv(name);
         if (!value)
-            problems_add(l->p, &l->doc, at, "environment variable %s is not set", name);
-        buf_add(&out, p, (size_t)(start - p));
+            problems_add(p, doc, at, "environment variable %s is not set", name);
+        buf_add(&out, from, (size_t)(start - from));
         buf_addz(&out, value ? value : "");
-        p = end + 1;
+        from = end + 1;
     }
-    buf_addz(&out, p);
-    const char *kept = out.data ? keep(l, out.data) : NULL;
+    buf_addz(&out, from);
+    const char *kept = out.data ? arena_strz(def->arena, buf_str(&out)) : NULL;
     buf_free(&out);
     return kept;
+}
+
+static const char *expand(struct load *l, const char *at, const char *text)
+{
+    return route_expand(l->def, &l->doc, at, text, l->p);
 }
 
 // ---------------------------------------------------------------- groups
@@ -316,7 +322,8 @@ static int allocate(struct load *l)
 
 static struct route_table *load(struct load *l)
 {
-    static const char *const known[] = {"$schema", "groups", "routes", "mounts", "override", NULL};
+    static const char *const known[] = {"$schema",  "groups",    "routes",      "mounts",
+                                        "override", "upstreams", "passthrough", NULL};
     unsigned before = l->p->count;
     if (!json_is_object(l->doc.root)) {
         problems_add(l->p, &l->doc, "", "a route table is a JSON object");
@@ -333,6 +340,7 @@ static struct route_table *load(struct load *l)
     json_object_foreach(json_object_get(l->doc.root, "routes"), name, def) load_route(l, name, def);
     load_mounts(l, json_object_get(l->doc.root, "mounts"));
     load_override(l, json_object_get(l->doc.root, "override"));
+    upstreams_load(l->def, &l->doc, l->p);
     if (l->p->count == before && route_table_index(l->t, l->group_of_route))
         problems_add(l->p, &l->doc, "/routes", "a route's entity is not in the set");
     return l->t;

@@ -228,6 +228,11 @@ const char *http_upstream_name(const struct http_upstream *u)
     return u->name;
 }
 
+const char *http_upstream_prefix(const struct http_upstream *u)
+{
+    return u->prefix;
+}
+
 // ---- the end of a call
 
 void client_call_free(struct http_call *call)
@@ -307,7 +312,7 @@ void client_call_broken(struct http_call *call, bool may_retry, const char *why)
 
 // ---- the start of a call
 
-static bool is_idempotent(struct str method)
+bool http_client_idempotent(struct str method)
 {
     static const char *const methods[] = {"GET", "HEAD", "PUT", "DELETE", "OPTIONS", "TRACE"};
 
@@ -372,7 +377,7 @@ static struct http_call *call_create(struct http_client *c, const struct http_cl
     call->done = r->done;
     call->ctx = r->ctx;
     call->head_request = str_eqz(r->method, "HEAD");
-    call->idempotent = is_idempotent(r->method);
+    call->idempotent = http_client_idempotent(r->method);
     if (build(&call->request, r, e) != 0)
         goto fail;
     if (event_assign(&call->timer, loop_base(c->o.loop), -1, 0, on_deadline, call) != 0 ||

@@ -75,6 +75,7 @@ struct http_upstream_stats {
     uint64_t opened, sent, retried, failed;
 };
 void http_upstream_stats(const struct http_upstream *u, struct http_upstream_stats *out);
-const char *http_upstream_name(const struct http_upstream *u); // "host:port"
+const char *http_upstream_name(const struct http_upstream *u);   // "host:port"
+const char *http_upstream_prefix(const struct http_upstream *u); // "" or "/a"
 
 #endif

@@ -62,4 +62,6 @@ void http_call_finish(struct http_call *call, struct str trailers);
 void http_call_resume(struct http_call *call); // may call back before it returns
 // http_call_cancel gives it up.
 
+bool http_client_idempotent(struct str method); // RFC 9110, 9.2.2
+
 #endif

@@ -224,6 +224,8 @@ static int parse_length(struct str s, uint64_t *out, struct wire_fault *f)
             __builtin_add_overflow(n, (uint64_t)(s.data[i] - '0'), &n))
             return fault(f, 413, "Content-Length is beyond any limit");
     }
+    if (n > INT64_MAX) // a reader with signed numbers would see another length
+        return fault(f, 413, "Content-Length is beyond any limit");
     *out = n;
     return 0;
 }

@@ -15,6 +15,7 @@ static const struct {
     unsigned status;
     const char *text;
 } texts[] = {
+    {100, "Continue"},
     {200, "OK"},
     {201, "Created"},
     {202, "Accepted"},
@@ -231,6 +232,11 @@ void http_exchange_on_close(struct http_exchange *x, void (*closed)(void *ctx), 
 bool http_exchange_gone(const struct http_exchange *x)
 {
     return x->conn == NULL;
+}
+
+bool http_exchange_collected(const struct http_exchange *x)
+{
+    return x->conn && x->conn->state == CONN_HANDLING;
 }
 
 struct loop *http_exchange_loop(const struct http_exchange *x)

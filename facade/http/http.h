@@ -53,6 +53,7 @@ void http_reply(struct http_exchange *x, const struct http_response *r);
 // work can be orphaned. http_reply must still be called. NULL takes it back.
 void http_exchange_on_close(struct http_exchange *x, void (*closed)(void *ctx), void *ctx);
 bool http_exchange_gone(const struct http_exchange *x);
+bool http_exchange_collected(const struct http_exchange *x); // on_request: the body is all here
 struct loop *http_exchange_loop(const struct http_exchange *x);
 // Time since the request was complete.
 uint64_t http_exchange_age_ns(const struct http_exchange *x);

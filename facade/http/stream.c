@@ -169,8 +169,8 @@ static void add_status(struct buf *b, unsigned status, struct str reason)
     buf_add(b, "\r\n", 2);
 }
 
-int http_stream_interim(struct http_exchange *x, unsigned status, const struct http_header *headers,
-                        size_t n)
+int http_stream_interim(struct http_exchange *x, unsigned status, struct str reason,
+                        const struct http_header *headers, size_t n)
 {
     struct conn *c = x->conn;
 
@@ -179,7 +179,7 @@ int http_stream_interim(struct http_exchange *x, unsigned status, const struct h
         return -1;
     if (x->request.http10)
         return 0;
-    add_status(&c->out, status, status == 100 ? STR("Continue") : str_n(NULL, 0));
+    add_status(&c->out, status, reason);
     add_fields(&c->out, headers, n);
     buf_add(&c->out, "\r\n", 2);
     return http_stream_flush(x);

@@ -64,8 +64,8 @@ struct http_stream_head {
 // http_stream_abort. They never call back.
 
 // 1xx but 101. Nothing for an HTTP/1.0 client.
-int http_stream_interim(struct http_exchange *x, unsigned status, const struct http_header *headers,
-                        size_t n) FICUS_MUST_CHECK;
+int http_stream_interim(struct http_exchange *x, unsigned status, struct str reason,
+                        const struct http_header *headers, size_t n) FICUS_MUST_CHECK;
 // Kept until the first bytes of the body, http_stream_flush or the end, to go in one packet.
 int http_stream_head(struct http_exchange *x, const struct http_stream_head *h) FICUS_MUST_CHECK;
 bool http_stream_head_sent(const struct http_exchange *x); // given, that is

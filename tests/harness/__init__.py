@@ -13,13 +13,15 @@ the process that started it dies. FICUS_TEST_TIMEOUT multiplies every time limit
 from .daemon import Daemon, build_folder, ficus
 from .kafka import Kafka
 from .mariadb import MariaDB
+from .nginx import Nginx
 from .odbc import write_odbcinst
 from .postgres import Postgres
 from .ports import free_port
 from .proxy import Proxy
 from .sqlite import Sqlite
+from .upstream import Upstream
 from .wait import seconds, wait_for, wait_for_port
 from .workdir import Workdir
 
-__all__ = ["Daemon", "Kafka", "MariaDB", "Postgres", "Proxy", "Sqlite", "Workdir", "build_folder",
-           "ficus", "free_port", "seconds", "wait_for", "wait_for_port", "write_odbcinst"]
+__all__ = ["Daemon", "Kafka", "MariaDB", "Nginx", "Postgres", "Proxy", "Sqlite", "Upstream",
+           "Workdir", "build_folder", "ficus", "free_port", "seconds", "wait_for", "wait_for_port", "write_odbcinst"]
