@@ -55,14 +55,21 @@ struct capture {
     uint64_t looked_ns;
     struct slot *slots;
     size_t nslots;
-    struct str *markers; // keys of marker rows, in the block's arena
+    struct str *markers; // keys of marker rows, owned
     size_t nmarkers, markers_max;
-    long long beat_low, saved, trimmed;
+    long long beat_low, saved;
     uint64_t beat_ns, busy_ns;
     unsigned idle_ms, idle_max;
 };
 
 static const struct log_ctx ctx = {"capture.legacy", NULL, NULL};
+
+static void drop_markers(struct capture *c)
+{
+    for (size_t i = 0; i < c->nmarkers; i++)
+        free((char *)c->markers[i].data);
+    c->nmarkers = 0;
+}
 
 static int note_marker(struct capture *c, struct str marker, struct err *e)
 {
@@ -74,7 +81,11 @@ static int note_marker(struct capture *c, struct str marker, struct err *e)
         c->markers = more;
         c->markers_max = max;
     }
-    c->markers[c->nmarkers++] = marker;
+    char *copy = malloc(marker.len + 1); // it outlives its block
+    if (!copy)
+        return err_memory(e);
+    memcpy(copy, marker.data, marker.len);
+    c->markers[c->nmarkers++] = str_n(copy, marker.len);
     return 0;
 }
 
@@ -237,15 +248,18 @@ static int look_at_triggers(struct capture *c, size_t entity, const struct rows 
     if (ddl_triggers(en, NULL, false, c->s->dbms, c->rows, &list, &n, e))
         return -1;
     for (size_t i = 0; i < n; i++)
-        for (const char *op = "iud"; *op; op++) {
+        for (const char *op = c->s->dbms->trigger_ops; *op; op++) {
             char name[160];
-            bool found = false;
+            bool found = false, fires = false;
             snprintf(name, sizeof name, "ficus_%s_%u_%c", list[i].entity, list[i].ordinal, *op);
-            for (size_t r = 0; r < names->nrows && !found; r++)
-                found = str_eqz(value_str(*rows_at(names, r, 0)), name);
-            if (!found)
-                buf_printf(&c->why, "%strigger %s on %s is gone", c->why.len ? "; " : "", name,
-                           list[i].table);
+            for (size_t r = 0; r < names->nrows && !fires; r++)
+                if (str_eqz(value_str(*rows_at(names, r, 0)), name)) {
+                    found = true;
+                    fires = !str_eqz(value_str(*rows_at(names, r, 2)), "0");
+                }
+            if (!fires)
+                buf_printf(&c->why, "%strigger %s on %s is %s", c->why.len ? "; " : "", name,
+                           list[i].table, found ? "disabled" : "gone");
         }
     if (c->why.len > before)
         buf_printf(&c->why,
@@ -304,6 +318,8 @@ static int pass_openings(struct capture *c, struct err *e)
             c->markers[kept++] = c->markers[i];
         else if (opening_pass(&c->pub, c->markers[i], -1, e))
             return -1;
+        else
+            free((char *)c->markers[i].data);
     }
     c->nmarkers = kept;
     return 0;
@@ -337,20 +353,23 @@ static int emit_block(struct capture *c, const struct changelog_row *rows, size_
     return 0;
 }
 
-// Gaps are read again until that shows no further marker; then everything below is out.
+// What was committed before them is read until that shows no further marker; then everything
+// below is out.
 static int forward_markers(struct capture *c, struct err *e)
 {
-    for (size_t checked = 0; checked < c->nmarkers;) {
+    bool more = true;
+    for (size_t checked = 0; more || checked < c->nmarkers;) {
         struct changelog_row *rows;
         size_t n;
         checked = c->nmarkers;
-        if (changelog_recheck(c->log, c->block, &rows, &n, e) || emit_block(c, rows, n, e))
+        arena_reset(c->block);
+        if (changelog_recheck(c->log, c->block, &rows, &n, &more, e) || emit_block(c, rows, n, e))
             return -1;
     }
     for (size_t i = 0; i < c->nmarkers; i++)
         if (publish_control(&c->pub, c->markers[i], changelog_low(c->log), e))
             return -1;
-    c->nmarkers = 0;
+    drop_markers(c);
     return 0;
 }
 
@@ -377,17 +396,16 @@ static int save(struct capture *c, bool now, struct err *e)
     FAILPOINT("produced");
     if (hold_flush(&c->hold, e))
         return -1;
-    snprintf(captured, sizeof captured, "%lld", changelog_top(c->log));
+    snprintf(captured, sizeof captured, "%lld", changelog_captured(c->log));
     snprintf(published, sizeof published, "%lld", at);
     if (leader_save(&c->leader, captured, published, e))
         return -1;
     c->saved = at;
-    if (at - TRIM_KEEP <= c->trimmed + TRIM_KEEP)
+    if (at - TRIM_KEEP <= changelog_trimmed(c->log) + TRIM_KEEP)
         return 0;
     struct err trouble = {0};
     if (changelog_trim(c->log, at - TRIM_KEEP, &trouble))
         log_warn(&ctx, "trimming the changelog: %s", trouble.msg);
-    c->trimmed = at - TRIM_KEEP;
     return 0;
 }
 
@@ -418,7 +436,7 @@ static int turn(struct capture *c, struct err *e)
         return err_prefix(e, "changelog");
     if ((n && emit_block(c, rows, n, e)) || (c->nmarkers && forward_markers(c, e)))
         return -1;
-    publisher_mark(&c->pub, (uint64_t)changelog_low(c->log));
+    publisher_mark(&c->pub, (uint64_t)changelog_position(c->log));
     if (desk_serve(c->s->desks[SIDE_LEGACY], &c->pub, UINT64_MAX, e) || heartbeat(c, e) ||
         save(c, false, e))
         return -1;
@@ -501,6 +519,7 @@ static void close_all(struct capture *c)
     arena_destroy(c->rows);
     free(c->readers);
     free(c->values);
+    drop_markers(c);
     free(c->markers);
     odbc_close(c->db);
     pg_close(c->pg);

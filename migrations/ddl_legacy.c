@@ -87,7 +87,7 @@ static int add_fence(struct install_job *j, const char *group, struct err *e)
 
 static void note_names(struct install_job *j, const struct dbms_trigger *t)
 {
-    for (const char *op = "iud"; *op; op++)
+    for (const char *op = j->d->trigger_ops; *op; op++)
         buf_printf(&j->names, " ficus_%s_%u_%c ", t->entity, t->ordinal, *op);
 }
 
@@ -126,8 +126,9 @@ static int drop_others(struct install_job *j, struct err *e)
                     memmem(j->names.data, j->names.len, text.data, text.len) != NULL;
         buf_reset(&text);
         if (!kept) {
-            buf_addz(&text, "DROP TRIGGER IF EXISTS ");
+            buf_addz(&text, j->d->trigger_drop_head);
             j->d->quote(&text, name);
+            buf_addz(&text, j->d->trigger_drop_tail);
         }
         if (run_text(j, &text, e) < 0)
             return -1;

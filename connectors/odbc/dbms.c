@@ -5,7 +5,8 @@
 
 const struct dbms *dbms_at(unsigned index)
 {
-    static const struct dbms *const all[] = {&dbms_sqlite, &dbms_mariadb, &dbms_postgres};
+    static const struct dbms *const all[] = {&dbms_sqlite, &dbms_mariadb, &dbms_postgres,
+                                             &dbms_postgres_legacy};
     _Static_assert(sizeof(all) / sizeof(all[0]) <= DBMS_MAX, "raise DBMS_MAX");
     return index < sizeof(all) / sizeof(all[0]) ? all[index] : NULL;
 }
@@ -20,7 +21,7 @@ const struct dbms_added_column dbms_added_columns[] = {
 const struct dbms *dbms_find(struct str name)
 {
     for (unsigned i = 0; dbms_at(i); i++)
-        if (str_eqz(name, dbms_at(i)->name))
+        if (dbms_at(i) != &dbms_postgres && str_eqz(name, dbms_at(i)->name))
             return dbms_at(i);
     return NULL;
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What differs from one DBMS to the next, one file each (sqlite.c, mariadb.c, postgres.c;
-// sqlserver.c and oracle.c later). Pure text and tables: no connection in here. Also used,
-// with libpq, for the new store (dbms_postgres with '$1' placeholders).
+// What differs from one DBMS to the next, one file each: sqlite.c, mariadb.c, postgres_legacy.c
+// for a legacy; postgres.c ('$1' placeholders) with libpq for the new store. Pure text and tables:
+// no connection in here.
 #ifndef FICUS_CONNECTORS_DBMS_H
 #define FICUS_CONNECTORS_DBMS_H
 
@@ -67,7 +67,7 @@ struct dbms_upsert {
     size_t nkeys;
 };
 
-#define DBMS_MAX 4
+#define DBMS_MAX 8
 
 // A column that came later than its table: `type` is understood everywhere.
 struct dbms_added_column {
@@ -113,7 +113,9 @@ struct dbms {
     // All triggers of one table for one entity; statements separated by "\n--\n".
     void (*trigger_ddl)(struct buf *out, const struct dbms_trigger *t);
     void (*trigger_drop)(struct buf *out, const struct dbms_trigger *t);
-    const char *trigger_names_sql; // -> names of Ficus' triggers that exist
+    const char *trigger_ops;       // the last letters of their names, "iud"
+    const char *trigger_names_sql; // -> name, table, enabled (1 or 0) of Ficus' triggers
+    const char *trigger_drop_head, *trigger_drop_tail; // around a quoted name
     bool ddl_in_transaction;       // DDL can be rolled back
     // Statements that set and clear the marks. Only inside the writing transaction, cleared
     // before its commit: SQLite keeps them in a row that other connections would see, and a
@@ -142,7 +144,16 @@ struct dbms {
     const char *changelog_max_sql; // -> greatest seq visible, 0 when none
     // Probe of one missing seq: MariaDB's locking read NOWAIT. NULL: seq order is commit order.
     const char *changelog_probe_sql;
-    const char *changelog_trim_sql;   // (up_to_seq)
+    // Snapshot difference, for a store whose seq order is not commit order and whose gaps cannot
+    // be probed (cdc/changelog_snapshot.c); NULL elsewhere. -> the present snapshot as text;
+    // rows as changelog_read_sql, then xid: of transactions that ended since ({xids}, xid, seq,
+    // limit), of newer ones (xid, seq, xmax, snapshot, limit), both from behind (xid, seq).
+    const char *changelog_snapshot_sql, *changelog_late_sql, *changelog_diff_sql;
+    // Two statements: the last number handed out; a transaction id handed out after it.
+    const char *changelog_horizon_sql;
+    const char *changelog_trim_sql; // (up_to_seq), or (below this xid)
+    // -> what names this very store and its history (system, timeline). NULL: nothing does.
+    const char *identity_sql;
     const char *changelog_marker_sql; // (marker) inserts a row with entity '' and that key
 
     // (table, as the map names it) -> name and type of its columns, in order; none: no such table.
@@ -153,8 +164,9 @@ struct dbms {
     enum err_code (*classify)(const char *sqlstate, int native, const char *message);
 };
 
-extern const struct dbms dbms_sqlite, dbms_mariadb, dbms_postgres;
-const struct dbms *dbms_find(struct str name); // NULL when unknown
+extern const struct dbms dbms_sqlite, dbms_mariadb, dbms_postgres_legacy; // legacies
+extern const struct dbms dbms_postgres;                                   // the new store
+const struct dbms *dbms_find(struct str name); // a legacy's; NULL when unknown
 const struct dbms *dbms_at(unsigned index);    // NULL past the last
 
 // Calls `each` for every statement of a "\n--\n" separated text.

@@ -455,7 +455,10 @@ const struct dbms dbms_mariadb = {
     .added_columns = dbms_added_columns,
     .trigger_ddl = trigger_ddl,
     .trigger_drop = trigger_drop,
-    .trigger_names_sql = "SELECT TRIGGER_NAME FROM information_schema.TRIGGERS"
+    .trigger_ops = "iud",
+    .trigger_drop_head = "DROP TRIGGER IF EXISTS ",
+    .trigger_drop_tail = "",
+    .trigger_names_sql = "SELECT TRIGGER_NAME, EVENT_OBJECT_TABLE, 1 FROM information_schema.TRIGGERS"
                          " WHERE TRIGGER_SCHEMA = DATABASE()"
                          " AND TRIGGER_NAME LIKE 'ficus\\_%' ESCAPE '\\'",
     .set_marks = set_marks,

@@ -73,6 +73,9 @@ void odbc_conninfo_complete(struct buf *out, const char *conninfo, const struct 
         {"sqlite", "StepAPI", "StepAPI=1"},    // stream instead of reading it all
         {"sqlite", "Timeout", "Timeout=2500"}, // the driver waits twice this
         {"sqlite", "NoTXN", "NoTXN=0"},
+        {"postgres", "UseServerSidePrepare", "UseServerSidePrepare=1"},
+        {"postgres", "Protocol", "Protocol=7.4-0"}, // no savepoint of its own around statements
+        {"postgres", "LFConversion", "LFConversion=0"},
     };
     struct str value;
     if (strcmp(d->name, "mariadb") == 0)

@@ -6,16 +6,16 @@
 // Cells are read as PostgreSQL prints them in a UTC session (psql's and pgoutput's text):
 // migrations/type.c understands that form, so no column is wrapped. Fence, positions and the
 // rest of Ficus' objects are the control store's SQL; changes come from the log.
-#include "connectors/odbc/dbms_int.h"
+#include "connectors/odbc/postgres_int.h"
 
 #include <stdio.h>
 
-static void quote(struct buf *out, struct str identifier)
+void postgres_quote(struct buf *out, struct str identifier)
 {
     dbms_quote_with(out, identifier, '"');
 }
 
-static void page(struct buf *out, long long limit, long long offset)
+void postgres_page(struct buf *out, long long limit, long long offset)
 {
     if (limit >= 0)
         buf_printf(out, " LIMIT %lld", limit);
@@ -25,7 +25,7 @@ static void page(struct buf *out, long long limit, long long offset)
 
 // lower() by the database's locale, compared byte by byte: one expression index, with
 // COLLATE "C", serves equality, LIKE 'x%' and ORDER BY.
-static void match_text(struct buf *out, const char *column_sql, enum text_match op,
+void postgres_match_text(struct buf *out, const char *column_sql, enum text_match op,
                        const char *param_sql, bool nocase)
 {
     const char *fold = nocase ? "lower" : "";
@@ -36,7 +36,7 @@ static void match_text(struct buf *out, const char *column_sql, enum text_match 
 }
 
 // NULL sorts first, as in the legacy stores.
-static void order_text(struct buf *out, const char *column_sql, bool nocase, bool desc)
+void postgres_order_text(struct buf *out, const char *column_sql, bool nocase, bool desc)
 {
     if (nocase)
         buf_printf(out, "lower(%s) COLLATE \"C\"", column_sql);
@@ -75,9 +75,9 @@ static void write_param(struct buf *out, const char *param_sql, enum column_kind
 static void upsert(struct buf *out, const struct dbms_upsert *u)
 {
     buf_addz(out, "INSERT INTO ");
-    quote(out, str_of(u->table));
+    postgres_quote(out, str_of(u->table));
     buf_addz(out, " (");
-    dbms_columns(out, quote, u->columns, u->ncolumns, "");
+    dbms_columns(out, postgres_quote, u->columns, u->ncolumns, "");
     buf_addz(out, ") SELECT ");
     for (size_t i = 0; i < u->ncolumns; i++) {
         char name[32];
@@ -92,29 +92,29 @@ static void upsert(struct buf *out, const struct dbms_upsert *u)
     for (size_t i = 0; i < u->ncolumns; i++)
         buf_printf(out, "%sc%zu", i > 0 ? ", " : "", i + 1);
     buf_addz(out, ") ON CONFLICT (");
-    dbms_columns(out, quote, u->keys, u->nkeys, "");
+    dbms_columns(out, postgres_quote, u->keys, u->nkeys, "");
     buf_addz(out, ") DO ");
     bool any = false;
     for (size_t i = 0; i < u->ncolumns; i++) {
         if (dbms_is_key(u, i))
             continue;
         buf_addz(out, any ? ", " : "UPDATE SET ");
-        quote(out, str_of(u->columns[i]));
+        postgres_quote(out, str_of(u->columns[i]));
         buf_addz(out, " = excluded.");
-        quote(out, str_of(u->columns[i]));
+        postgres_quote(out, str_of(u->columns[i]));
         any = true;
     }
     if (!any)
         buf_addz(out, "NOTHING");
 }
 
-static void join_key(struct buf *out, const char *const *columns_sql, size_t n)
+void postgres_join_key(struct buf *out, const char *const *columns_sql, size_t n)
 {
     for (size_t i = 0; i < n; i++)
         buf_printf(out, "%s%s::text", i > 0 ? " || chr(31) || " : "", columns_sql[i]);
 }
 
-static void column_type(struct buf *out, enum column_kind kind, unsigned a, unsigned b)
+void postgres_column_type(struct buf *out, enum column_kind kind, unsigned a, unsigned b)
 {
     switch (kind) {
     case COLUMN_TEXT: buf_addz(out, "text"); break; // lengths are checks, see ddl_new_table
@@ -131,7 +131,7 @@ static void column_type(struct buf *out, enum column_kind kind, unsigned a, unsi
 }
 
 // Local to the transaction: a pooled connection cannot keep them.
-static void set_marks(struct buf *out, const struct dbms_marks *m)
+void postgres_set_marks(struct buf *out, const struct dbms_marks *m)
 {
     buf_addz(out, "SELECT set_config('ficus.origin', ");
     dbms_literal(out, m->origin ? m->origin : "");
@@ -145,7 +145,7 @@ static void set_marks(struct buf *out, const struct dbms_marks *m)
     buf_addz(out, ", true)");
 }
 
-static enum err_code classify(const char *sqlstate, int native, const char *message)
+enum err_code postgres_classify(const char *sqlstate, int native, const char *message)
 {
     (void)native;
     static const struct {
@@ -186,33 +186,26 @@ const struct dbms dbms_postgres = {
     .true_sql = "true",
     .false_sql = "false",
     .max_params = 65535,
-    .quote = quote,
-    .page = page,
-    .match_text = match_text,
-    .order_text = order_text,
+    .quote = postgres_quote,
+    .page = postgres_page,
+    .match_text = postgres_match_text,
+    .order_text = postgres_order_text,
     .read_column = read_column,
     .write_param = write_param,
     .upsert = upsert,
-    .join_key = join_key,
-    .column_type = column_type,
-    .set_marks = set_marks,
-    .clear_marks =
-        "SELECT set_config('ficus.origin', '', true), set_config('ficus.epoch', '', true),"
-        " set_config('ficus.write_id', '', true)",
+    .join_key = postgres_join_key,
+    .column_type = postgres_column_type,
+    .set_marks = postgres_set_marks,
+    .clear_marks = POSTGRES_CLEAR_MARKS,
     .fence_openings_sql = "SELECT grp, opened FROM ficus.fence WHERE opened > 0",
     .fence_read_sql = "SELECT writable::int, epoch FROM ficus.fence WHERE grp = $1",
     .fence_hold_sql = "SELECT writable::int, opened FROM ficus.fence WHERE grp = $1 FOR SHARE",
-    .session_id_sql = "SELECT pg_backend_pid()",
-    .holders_fmt =
-        "SELECT pid, concat('session ', pid, ' ', usename, '@', coalesce(host(client_addr), 'local'),"
-        " nullif(concat(' (', application_name, ')'), ' ()'), ', ', state, ' for ',"
-        " extract(epoch FROM now() - state_change)::int, ' s, transaction since ',"
-        " to_char(xact_start, 'HH24:MI:SS')) FROM pg_stat_activity"
-        " WHERE pid = ANY(pg_blocking_pids(%lld::int))",
-    .end_session_fmt = "SELECT pg_terminate_backend(%lld)",
+    .session_id_sql = POSTGRES_SESSION_ID,
+    .holders_fmt = POSTGRES_HOLDERS,
+    .end_session_fmt = POSTGRES_END_SESSION,
     .columns_sql = "SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute"
                    " WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped"
                    " ORDER BY attnum",
     .now_us_sql = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint",
-    .classify = classify,
+    .classify = postgres_classify,
 };

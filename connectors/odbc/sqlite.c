@@ -411,7 +411,10 @@ const struct dbms dbms_sqlite = {
     .added_columns = dbms_added_columns,
     .trigger_ddl = trigger_ddl,
     .trigger_drop = trigger_drop,
-    .trigger_names_sql = "SELECT name FROM sqlite_master WHERE type = 'trigger'"
+    .trigger_ops = "iud",
+    .trigger_drop_head = "DROP TRIGGER IF EXISTS ",
+    .trigger_drop_tail = "",
+    .trigger_names_sql = "SELECT name, tbl_name, 1 FROM sqlite_master WHERE type = 'trigger'"
                          " AND name LIKE 'ficus\\_%' ESCAPE '\\'",
     .ddl_in_transaction = true,
     .set_marks = set_marks,

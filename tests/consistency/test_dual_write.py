@@ -30,7 +30,7 @@ def roam(workload, chaos, kills=3, writes=100):
              f"{kills} kills and {writes} acknowledged writes; {workload.told()}", 90, interval=0.05)
 
 
-@pytest.mark.parametrize("legacy", ["sqlite", "mariadb"])
+@pytest.mark.parametrize("legacy", ["sqlite", "mariadb", "postgres"])
 def test_dual_write(work, legacy, seed):
     # Processes that lose a peer say so as errors; what counts here is the data.
     with Stack(work, legacy, rows=50, seed=seed, facades=2, allow=["."]) as stack:

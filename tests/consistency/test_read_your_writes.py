@@ -55,7 +55,7 @@ def more_rounds(readers, n):
     wait_for(reached, f"{n} rounds of each reader", 90)
 
 
-@pytest.mark.parametrize("legacy", ["sqlite", "mariadb"])
+@pytest.mark.parametrize("legacy", ["sqlite", "mariadb", "postgres"])
 def test_read_your_writes(work, legacy, seed):
     with Stack(work, legacy, rows=50, seed=seed, facades=2, allow=["."]) as stack:
         session = Form(stack.url())

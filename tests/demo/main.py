@@ -4,7 +4,7 @@
 
 The routes climb legacy -> shadow -> canary -> new, writes are cut over, rolled back and cut
 over again, and a reconciliation proves that both stores are equal. Ends with a table; the same
-figures are in build/demo.json. Environment: DEMO_LEGACY=sqlite|mariadb, DEMO_ROWS, KEEP=1.
+figures are in build/demo.json. Environment: DEMO_LEGACY=sqlite|mariadb|postgres, DEMO_ROWS, KEEP=1.
 """
 import hashlib
 import json
@@ -49,8 +49,8 @@ To end it:
 
 def main():
     kind = os.environ.get("DEMO_LEGACY", "sqlite")
-    if kind not in ("sqlite", "mariadb"):
-        print("demo: DEMO_LEGACY is sqlite or mariadb", file=sys.stderr)
+    if kind not in ("sqlite", "mariadb", "postgres"):
+        print("demo: DEMO_LEGACY is sqlite, mariadb or postgres", file=sys.stderr)
         return 2
     keeping = os.environ.get("KEEP", "") not in ("", "0")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))

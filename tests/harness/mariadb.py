@@ -50,6 +50,9 @@ class MariaDB(Server):
         finally:
             db.close()
 
+    def create_database(self, name):
+        self.execute(f"CREATE DATABASE IF NOT EXISTS `{name}` CHARACTER SET utf8mb4")
+
     def odbc(self, database=None, port=None, **options):
         """OPTION=2 counts found rows rather than changed ones."""
         facts = {"SERVER": self.host, "PORT": port or self.port, "DATABASE": database or self.database,

@@ -98,6 +98,9 @@ class Postgres(Server):
         finally:
             db.close()
 
+    def script(self, text, database=None):
+        return self.psql(text, database)
+
     def psql(self, script, database=None):
         """Runs SQL text of several statements; raises at the first error."""
         return run([self._bin + "/psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", self.conninfo(database)],

@@ -12,7 +12,7 @@ import json
 import re
 
 from legacy.generate import Generator
-from legacy.store import MariaStore, SqliteStore
+from legacy.store import MariaStore, PgStore, SqliteStore
 
 from .daemon import Daemon, ROOT, ficus
 from .kafka import Kafka
@@ -34,6 +34,13 @@ class Refused(Exception):
         self.status, self.stdout, self.stderr = done.returncode, done.stdout, done.stderr
 
 
+class LegacyPostgres(Postgres):
+    """A PostgreSQL of its own, as a legacy would be: no logical decoding."""
+
+    def __init__(self, work):
+        super().__init__(work, name="oldpg", settings={"wal_level": "replica"})
+
+
 class Stack:
     """start() returns when everything answers and the first copy has arrived. `step` is called
     with one line for each thing that is done; `settings` overrides options by dotted name."""
@@ -45,7 +52,7 @@ class Stack:
         self.work, self.kind, self.rows, self.seed, self.dirt = work, legacy, rows, seed, dirt
         self.ratios, self.step = ratios or {}, step or (lambda text: None)
         self.postgres, self.kafka = Postgres(work, database="crm"), Kafka(work)
-        self.legacy = MariaDB(work) if legacy == "mariadb" else Sqlite(work)
+        self.legacy = {"mariadb": MariaDB, "sqlite": Sqlite, "postgres": LegacyPostgres}[legacy](work)
         self.manifest = None
         self.planted = {}     # kind of dirt -> [[table, key], ..], all of them
         self.settings, self.allow = settings or {}, list(allow)
@@ -143,7 +150,8 @@ class Stack:
         server.result()
         self.step(f"loading {self.rows} accounts with contacts into {self.kind}")
         generator = Generator(rows=self.rows, seed=self.seed, dirt=self.dirt, **self.ratios)
-        store = SqliteStore(self.legacy.path) if self.kind == "sqlite" else MariaStore(self.legacy.connect())
+        store = (SqliteStore(self.legacy.path) if self.kind == "sqlite"
+                 else {"mariadb": MariaStore, "postgres": PgStore}[self.kind](self.legacy.connect()))
         try:
             manifest = generator.load(store, create=True)
         finally:

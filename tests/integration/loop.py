@@ -40,6 +40,9 @@ CREATE TABLE things_more (id_c char(36) NOT NULL PRIMARY KEY, color_c varchar(20
 CREATE TABLE pairs (left_id char(36) NOT NULL, right_id char(36) NOT NULL, note varchar(100),
   PRIMARY KEY (left_id, right_id));
 """
+LEGACY_OF = {"sqlite": LEGACY, "mariadb": LEGACY,  # a client of PostgreSQL sees char(n) with its blanks
+             "postgres": LEGACY.replace("tinyint(1)", "smallint").replace("datetime", "timestamp")
+             .replace(" char(36)", " varchar(36)").replace("boxes (id varchar(36)", "boxes (id char(36)")}
 NEW = """
 CREATE SCHEMA IF NOT EXISTS crm;
 CREATE TABLE crm.box (id text PRIMARY KEY, label text);

@@ -12,7 +12,7 @@ from harness.daemon import ROOT
 from harness.stack import Stack
 
 
-@pytest.fixture(scope="module", params=["sqlite", "mariadb"])
+@pytest.fixture(scope="module", params=["sqlite", "mariadb", "postgres"])
 def stack(request):
     with Workdir() as work, Stack(work, request.param, rows=50) as made:
         yield made

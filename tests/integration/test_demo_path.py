@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The demo's path, small, on both legacies: ladder, cutover, rollback, cutover, no failed request."""
+"""The demo's path, small, on every legacy: ladder, cutover, rollback, cutover, no failed request."""
 import pytest
 
 from demo.path import Path
@@ -7,7 +7,7 @@ from demo.table import table
 from harness.stack import Stack
 
 
-@pytest.mark.parametrize("legacy", ["sqlite", "mariadb"])
+@pytest.mark.parametrize("legacy", ["sqlite", "mariadb", "postgres"])
 def test_demo_path(work, legacy):
     with Stack(work, legacy, rows=500) as stack:
         path = Path(work, stack, print, per_stage=120, probes=20)
@@ -25,7 +25,8 @@ def test_demo_path(work, legacy):
     assert result["shadow"]["matched"] > 0, told
     # The generator planted zero dates; shadow found them, and the demo says why they differ.
     explained = [m for m in result["mismatches"] if m["planted"] == ["zero_date"]]
-    assert any(m["entity"] == "call" and m["field"] == "date_end" for m in explained), told
-    assert result["shadow"]["ignored"] > 0, told
+    if legacy != "postgres":  # which cannot hold such a date
+        assert any(m["entity"] == "call" and m["field"] == "date_end" for m in explained), told
+        assert result["shadow"]["ignored"] > 0, told
     assert result["latency"]["legacy -> new"]["writes"] > 0 and result["latency"]["new -> legacy"]["writes"] > 0
     assert result["reconciled"]["account"]["legacy"] >= 500

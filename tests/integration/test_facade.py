@@ -19,7 +19,7 @@ class Database:
 
     def __init__(self, server, name):
         self.server, self.name = server, name
-        server.execute(f"CREATE DATABASE {name} CHARACTER SET utf8mb4")
+        server.create_database(name)
 
     def odbc(self):
         return self.server.odbc(database=self.name)
@@ -31,12 +31,12 @@ class Database:
         return list(self.server.query(sql.replace("?", "%s"), params, database=self.name))
 
 
-@pytest.fixture(params=["sqlite", "mariadb"])
+@pytest.fixture(params=["sqlite", "mariadb", "postgres"])
 def crm(request, work, postgres, unique):
     if request.param == "sqlite":
         legacy = request.getfixturevalue("sqlite")
     else:
-        legacy = Database(request.getfixturevalue("mariadb"), unique)
+        legacy = Database(request.getfixturevalue(request.param), f"{unique}_old")
     return Crm(work, request.param, legacy, postgres, unique)
 
 

@@ -12,7 +12,7 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import NewPartitions
 
 from harness import Kafka, Postgres, free_port, wait_for
-from loop import LEGACY, THING, Loop
+from loop import LEGACY, LEGACY_OF, THING, Loop
 
 
 @pytest.fixture(autouse=True)
@@ -27,32 +27,38 @@ def slots(request, unique):
                        " WHERE roname LIKE %s", (f"ficus_{unique}_%",), database="postgres")
 
 
-@pytest.fixture(params=["sqlite", "mariadb"])
+@pytest.fixture(params=["sqlite", "mariadb", "postgres"])
 def loop(request, work, postgres, kafka, unique):
     if request.param == "sqlite":
         legacy = request.getfixturevalue("sqlite")
         legacy.script(LEGACY)
     else:
-        server = request.getfixturevalue("mariadb")
-        legacy = Database(server, unique)
-        server.script(LEGACY, database=unique)
+        legacy = legacy_database(request, request.param, unique)
     made = Loop(work, request.param, legacy, postgres, kafka, unique)
     made.migrate()
     return made
 
 
+def legacy_database(request, dbms, unique):
+    """A database with the tables of loop.py on the session's server."""
+    server = request.getfixturevalue(dbms)
+    legacy = Database(server, f"{unique}_old")
+    server.script(LEGACY_OF[dbms], database=legacy.name)
+    return legacy
+
+
 class Database:
-    """One database of a shared MariaDB, with the verbs of Sqlite."""
+    """One database of a shared MariaDB or PostgreSQL, with the verbs of Sqlite."""
 
     def __init__(self, server, name):
         self.server, self.name = server, name
-        server.execute(f"CREATE DATABASE {name} CHARACTER SET utf8mb4")
+        server.create_database(name)
 
     def odbc(self):
         return self.server.odbc(database=self.name)
 
-    def connect(self):
-        return self.server.connect(database=self.name)
+    def connect(self, autocommit=True):
+        return self.server.connect(database=self.name, autocommit=autocommit)
 
     def execute(self, sql, params=()):
         self.server.execute(sql.replace("?", "%s"), params, database=self.name)
@@ -360,28 +366,25 @@ def test_killed_at(loop, place):
 
 def test_late_commits_and_rollbacks(loop):
     """Eight sessions commit, roll back and linger; every committed row arrives, in its last state."""
-    if loop.dbms != "mariadb":
+    if loop.dbms == "sqlite":
         pytest.skip("one writer: the order of numbers is the order of commits")
+    newest = ("ON CONFLICT (id) DO UPDATE SET name = excluded.name, n = excluded.n" if loop.dbms == "postgres"
+              else "ON DUPLICATE KEY UPDATE name = VALUES(name), n = VALUES(n)")
     random = Random(7)
     with loop.sync():
         copied(loop)
-        lingering = loop.legacy.connect()
-        lingering.begin()
+        lingering = loop.legacy.connect(autocommit=False)
         lingering.cursor().execute("INSERT INTO things (id, name) VALUES ('linger', 'x')")
-        sessions = [loop.legacy.connect() for _ in range(8)]
-        for db in sessions:
-            db.begin()
+        sessions = [loop.legacy.connect(autocommit=False) for _ in range(8)]
         for i in range(1500):
             db = sessions[random.randrange(8)]
             key = f"k{random.randrange(200)}-{sessions.index(db)}"  # no two sessions wait for each other
             with db.cursor() as cur:
-                cur.execute("INSERT INTO things (id, name, n) VALUES (%s, %s, %s) ON DUPLICATE KEY UPDATE"
-                            " name = VALUES(name), n = VALUES(n)", (key, f"v{i}", i))
+                cur.execute("INSERT INTO things (id, name, n) VALUES (%s, %s, %s) " + newest, (key, f"v{i}", i))
                 if random.random() < 0.1:
                     cur.execute("DELETE FROM things WHERE id = %s", (key,))
             if random.random() < 0.4:
                 db.rollback() if random.random() < 0.3 else db.commit()
-                db.begin()
         for db in sessions:
             db.commit()
             db.close()
@@ -560,9 +563,10 @@ def test_a_column_of_the_sink_is_gone_and_comes_back(loop):
 def test_a_dropped_trigger_stops_its_entity(loop):
     with loop.sync(name="before"):
         copied(loop)
-    loop.legacy.execute("DROP TRIGGER ficus_thing_0_u")
+    name = "ficus_thing_0_" + ("r" if loop.dbms == "postgres" else "u")
+    loop.legacy.execute(f"DROP TRIGGER {name}" + (" ON things" if loop.dbms == "postgres" else ""))
     with loop.sync(allow=["stops"]):
-        stopped(loop, "legacy.thing", "trigger ficus_thing_0_u on things is gone", "ficus migrate up")
+        stopped(loop, "legacy.thing", f"trigger {name} on things is gone", "ficus migrate up")
         loop.legacy.execute("INSERT INTO things (id, name) VALUES ('t1', 'held')")
         loop.legacy.execute("INSERT INTO boxes (id, label) VALUES ('b1', 'flows')")
         wait_for(lambda: loop.new("SELECT count(*) FROM crm.box") == [(1,)], "the others")
@@ -640,8 +644,9 @@ def test_a_restored_legacy_stops_capture_until_a_new_copy(loop):
         loop.wait_equal()
         # The numbers begin anew under the running capture, as after a restore.
         loop.legacy.execute("DELETE FROM ficus_changelog")
-        loop.legacy.execute("DELETE FROM sqlite_sequence" if loop.dbms == "sqlite"
-                            else "ALTER TABLE ficus_changelog AUTO_INCREMENT = 1")
+        loop.legacy.execute({"sqlite": "DELETE FROM sqlite_sequence",
+                             "mariadb": "ALTER TABLE ficus_changelog AUTO_INCREMENT = 1",
+                             "postgres": "ALTER SEQUENCE ficus_changelog_seq RESTART"}[loop.dbms])
         loop.legacy.execute("INSERT INTO things (id, name) VALUES ('unseen', 'x')")
         capture_stopped(loop, "legacy", "a new snapshot is due")
         assert loop.ficus("sync", "snapshot", "--all").returncode == 0

@@ -18,7 +18,7 @@ from legacy.workload import Workload
 STEPS = ["holding", "sealing", "draining", "opening", "flipping", "flipped"]
 
 
-@pytest.fixture(scope="module", params=["sqlite", "mariadb"])
+@pytest.fixture(scope="module", params=["sqlite", "mariadb", "postgres"])
 def stack(request):
     with Workdir() as work:
         with Stack(work, request.param, rows=120, settings={"cutover.drain_ms": 15000},

@@ -38,12 +38,12 @@ class Client:
         return {k: v["value"] for k, v in entry.items()} if isinstance(entry, dict) else None
 
 
-@pytest.fixture(params=["sqlite", "mariadb"])
+@pytest.fixture(params=["sqlite", "mariadb", "postgres"])
 def crm(request, work, postgres, unique):
     if request.param == "sqlite":
         legacy = request.getfixturevalue("sqlite")
     else:
-        legacy = Database(request.getfixturevalue("mariadb"), unique)
+        legacy = Database(request.getfixturevalue(request.param), f"{unique}_old")
     crm = Crm(work, request.param, legacy, postgres, unique)
     for key, name, admin in (("1", "jim", 1), ("2", "sally", 0)):
         legacy.execute("INSERT INTO users (id, user_name, user_hash, is_admin, status, deleted, is_group,"

@@ -2,11 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Fills a reference legacy CRM with seeded rows and dirt.
 
-    generate.py --sqlite FILE | --mariadb HOST:PORT/USER/DATABASE | --mariadb SOCKET:USER/DATABASE
+    generate.py --sqlite FILE | --postgres CONNINFO | --mariadb HOST:PORT/USER/DATABASE | --mariadb SOCKET:USER/DATABASE
         [--create] [--rows N] [--seed N] [--dirt on|off|KIND,..] [--contacts RATIO] ...
 
 The same seed and options give the same rows on both. Prints a JSON manifest: rows by table,
-and which keys each kind of dirt hit. As a module: generate_sqlite, generate_mariadb.
+and which keys each kind of dirt hit. As a module: generate_sqlite, generate_mariadb,
+generate_postgres.
 MariaDB's password comes from the environment variable MYSQL_PWD.
 """
 import argparse
@@ -21,7 +22,7 @@ if not __package__:
 from legacy.dirt import KINDS, plan_dirt, report, select  # noqa: E402
 from legacy.rows import Rows  # noqa: E402
 from legacy.seeds import fixed_rows  # noqa: E402
-from legacy.store import MariaStore, SqliteStore  # noqa: E402
+from legacy.store import MariaStore, PgStore, SqliteStore  # noqa: E402
 from legacy.tables import AT, COLUMNS  # noqa: E402
 
 # Rows for each account, unless said otherwise. Without contacts, only accounts are made.
@@ -111,6 +112,20 @@ def generate_mariadb(connection, create=True, **options):
         store.close()
 
 
+def generate_postgres(connection, create=True, **options):
+    """`connection` is psycopg2's; it is closed at the end."""
+    store = PgStore(connection)
+    try:
+        return Generator(**options).load(store, create)
+    finally:
+        store.close()
+
+
+def connect_postgres(conninfo):
+    import psycopg2  # pylint: disable=import-outside-toplevel
+    return psycopg2.connect(conninfo)
+
+
 def connect_mariadb(spec):
     """HOST:PORT/USER/DATABASE or /PATH/OF/SOCKET:USER/DATABASE."""
     import pymysql  # pylint: disable=import-outside-toplevel
@@ -134,6 +149,7 @@ def main(argv=None):
     target = ap.add_mutually_exclusive_group(required=True)
     target.add_argument("--sqlite", metavar="FILE")
     target.add_argument("--mariadb", metavar="WHERE", help="HOST:PORT/USER/DATABASE or SOCKET:USER/DATABASE")
+    target.add_argument("--postgres", metavar="CONNINFO", help="as libpq takes it")
     ap.add_argument("--create", action="store_true", help="create the tables first, the indexes last")
     ap.add_argument("--rows", type=int, default=10000, help="accounts (default %(default)s)")
     ap.add_argument("--seed", type=int, default=1)
@@ -146,6 +162,8 @@ def main(argv=None):
     try:
         if args.sqlite:
             manifest = generate_sqlite(args.sqlite, args.create, **options)
+        elif args.postgres:
+            manifest = generate_postgres(connect_postgres(args.postgres), args.create, **options)
         else:
             manifest = generate_mariadb(connect_mariadb(args.mariadb), args.create, **options)
     except ValueError as error:

@@ -48,13 +48,19 @@ SHAPES = (("one", 8), ("several", 5), ("undone", 2), ("savepoints", 3), ("recrea
 def classify(error):
     """Outcome that a database's error stands for, or None: a fault of this module."""
     text, module = str(error), type(error).__module__.split(".")[0]
-    if module not in ("pymysql", "sqlite3"):
+    if module not in ("pymysql", "sqlite3", "psycopg2"):
         return None
     if "ficus: fence" in text:
         return "refused"
     if module == "sqlite3":
         busy = "database is locked" in text or "database is busy" in text
         return "busy" if busy else "duplicate" if "UNIQUE constraint failed" in text else None
+    if module == "psycopg2":
+        state = getattr(error, "pgcode", None)
+        if state in ("40001", "40P01", "55P03"):
+            return "busy"
+        lost = state is None or state[:2] in ("08", "57")
+        return "duplicate" if state == "23505" else "lost" if lost else None
     code = error.args[0] if error.args else 0
     if code in (1205, 1213, 1020):
         return "busy"

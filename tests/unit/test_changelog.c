@@ -118,9 +118,10 @@ static const char *recheck(struct fixture *f)
 {
     struct changelog_row *rows;
     size_t n;
+    bool more;
     struct err e = {0};
     f->seen[0] = 0;
-    assert_int_equal(changelog_recheck(f->log, f->arena, &rows, &n, &e), 0);
+    assert_int_equal(changelog_recheck(f->log, f->arena, &rows, &n, &more, &e), 0);
     take(f, rows, n);
     return f->seen;
 }

@@ -13,7 +13,7 @@ static void dbms_are_found_by_name(void **state)
     (void)state;
     assert_ptr_equal(dbms_find(STR("sqlite")), &dbms_sqlite);
     assert_ptr_equal(dbms_find(STR("mariadb")), &dbms_mariadb);
-    assert_ptr_equal(dbms_find(STR("postgres")), &dbms_postgres);
+    assert_ptr_equal(dbms_find(STR("postgres")), &dbms_postgres_legacy);
     assert_null(dbms_find(STR("oracle")));
 }
 
@@ -37,7 +37,8 @@ static void names_are_quoted_part_by_part(void **state)
 static void pages_are_written(void **state)
 {
     (void)state;
-    static const struct dbms *const all[] = {&dbms_sqlite, &dbms_mariadb, &dbms_postgres};
+    static const struct dbms *const all[] = {&dbms_sqlite, &dbms_mariadb, &dbms_postgres,
+                                             &dbms_postgres_legacy};
     for (size_t i = 0; i < 3; i++) {
         struct buf b = BUF_INIT;
         all[i]->page(&b, -1, 0);
@@ -51,7 +52,8 @@ static void pages_are_written(void **state)
 static void marks_cannot_be_broken_out_of(void **state)
 {
     (void)state;
-    static const struct dbms *const all[] = {&dbms_sqlite, &dbms_mariadb, &dbms_postgres};
+    static const struct dbms *const all[] = {&dbms_sqlite, &dbms_mariadb, &dbms_postgres,
+                                             &dbms_postgres_legacy};
     for (size_t i = 0; i < 3; i++) {
         struct buf b = BUF_INIT;
         all[i]->set_marks(&b, &(struct dbms_marks){.origin = "a'; DROP TABLE x; --", .epoch = 3});
