@@ -16,10 +16,33 @@ struct binder {
     size_t nparams;
 };
 
+static bool is_word(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+}
+
+// HEX(x), the map's way to compare text byte by byte, by the name that the DBMS has for it.
 static void add_text(void *ctx, struct str sql)
 {
     struct binder *s = ctx;
-    buf_addstr(&s->text, sql);
+    const char *hex = s->b->d->hex_function;
+    for (size_t i = 0; i < sql.len; i++) {
+        bool word = hex && (i == 0 || !is_word(sql.data[i - 1])) && sql.len - i >= 4 &&
+                    str_eq_nocase(str_n(sql.data + i, 4), STR("HEX("));
+        if (word) {
+            buf_addz(&s->text, hex);
+            i += 2;
+        } else {
+            buf_addc(&s->text, sql.data[i]);
+        }
+    }
+}
+
+// Where nothing else in the statement tells a parameter's type, some DBMS want it told.
+static void add_cast(struct binder *s, enum column_kind kind)
+{
+    if (kind == COLUMN_TEXT && s->b->d->text_cast)
+        buf_addz(&s->text, s->b->d->text_cast);
 }
 
 // A name's kind of column, and its field (key and fields) or its special letter.
@@ -69,6 +92,7 @@ static int bind_name(void *ctx, struct str name, struct err *e)
                            NAMED_PARAMS_MAX);
         s->params[s->nparams++] = p;
         query_param(s->b, &s->text, value_null(), kind);
+        add_cast(s, kind);
         return 0;
     }
     struct value v = value_null();
@@ -84,9 +108,13 @@ static int bind_name(void *ctx, struct str name, struct err *e)
         v = p.field->key ? s->key[0] : s->values ? s->values[p.field->index] : v;
         if (v.state == VALUE_ABSENT)
             v = value_null();
-        return query_param_field(s->b, &s->text, p.field, v, e);
+        if (query_param_field(s->b, &s->text, p.field, v, e) < 0)
+            return -1;
+        add_cast(s, kind);
+        return 0;
     }
     query_param(s->b, &s->text, v, kind);
+    add_cast(s, kind);
     return 0;
 }
 

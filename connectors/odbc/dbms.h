@@ -84,6 +84,9 @@ struct dbms {
     bool case_folds_like;             // LIKE ignores case by nature
     const char *text_type;            // CAST(.. AS this) gives text
     const char *true_sql, *false_sql; // literals of its boolean columns
+    // For statements that a map brings itself: what HEX() is called here, NULL: so; what follows
+    // a text parameter, NULL: nothing.
+    const char *hex_function, *text_cast;
     unsigned max_params;              // in one statement
 
     void (*quote)(struct buf *out, struct str identifier); // dotted names part by part

@@ -119,6 +119,8 @@ static void objects_ddl(struct buf *out)
                   "CREATE TABLE IF NOT EXISTS ficus_meta (\n"
                   "  name varchar(128) NOT NULL PRIMARY KEY,\n"
                   "  value text NOT NULL)" DBMS_NEXT);
+    buf_addz(out, "CREATE OR REPLACE FUNCTION ficus_hex(t text) RETURNS text LANGUAGE sql IMMUTABLE"
+                  " AS $ficus$ SELECT encode(convert_to(t, 'UTF8'), 'hex') $ficus$" DBMS_NEXT);
     buf_addz(out, postgres_fence_lock);
 }
 
@@ -129,7 +131,7 @@ static void objects_drop(struct buf *out)
     for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++)
         buf_printf(out, "DROP TABLE IF EXISTS ficus_%s" DBMS_NEXT, tables[i]);
     buf_addz(out, "DROP SEQUENCE IF EXISTS ficus_changelog_seq" DBMS_NEXT
-                  "DROP FUNCTION IF EXISTS ficus_fence_lock(text)");
+                  "DROP FUNCTION IF EXISTS ficus_fence_lock(text), ficus_hex(text)");
 }
 
 // The driver reports a lost connection in its own words, mostly as HY000.
@@ -166,6 +168,8 @@ const struct dbms dbms_postgres_legacy = {
     .text_type = "text",
     .true_sql = "'1'", // without a type: a smallint's as well as a boolean's
     .false_sql = "'0'",
+    .hex_function = "ficus_hex",
+    .text_cast = "::text",
     .max_params = 32767,
     .quote = postgres_quote,
     .page = postgres_page,
