@@ -129,6 +129,12 @@ const struct conf_option conf_options[] = {
         "Parked events of one direction; beyond that apply pauses instead of parking more."),
     STRING("sync.instance", "", "Name of this process; empty means host and process id."),
 
+    SECRET("reconcile.receipt_key", "",
+           "Key of the receipts' signatures (HMAC-SHA256); with one, a cutover takes no proof that"
+           " is not signed under it."),
+    LIST("reconcile.reveal", "",
+         "Users (as $FICUS_USER or the login name) who may see personal values with --reveal."),
+
     INT("cutover.hold_ms", "5000", 100, 600000, "ms",
         "Longest that a transfer may keep writes waiting before it gives up."),
     INT("cutover.drain_ms", "4000", 100, 600000, "ms",

@@ -50,8 +50,9 @@ int reader_canonical(const struct reader *r, const struct value *cells, struct a
         struct err ignored = {0};
         if (type_read(r->fields[i], r->side, cells[i], a, &v[i], e))
             return -1;
-        if (v[i].state == VALUE_FOREIGN && type_policy(r->fields[i], &v[i], &ignored) < 0)
-            continue;
+        uint8_t problem = v[i].problem;
+        if (v[i].state == VALUE_FOREIGN && type_policy(r->fields[i], &v[i], &ignored) > 0)
+            v[i].problem = problem;
     }
     for (size_t i = 0; i < en->nkeys; i++)
         parts[i] = v[i];
@@ -110,6 +111,43 @@ static int by_key(const void *x, const void *y)
     return c ? c : (a->key.len > b->key.len) - (a->key.len < b->key.len);
 }
 
+static int take_found(struct reader *r, const struct rows *rows, size_t i, struct arena *a,
+                      struct reader_row *out, struct err *e)
+{
+    if (r->versions)
+        out->version = value_str(*rows_at(rows, i, r->nfields));
+    return reader_canonical(r, rows_at(rows, i, 0), a, out, e);
+}
+
+static void count_copies(const struct reader_row *found, size_t n, const struct reader_row *hit,
+                         struct reader_row *out)
+{
+    out->copies = hit ? 1 : 0;
+    for (const struct reader_row *x = hit; x && x > found && by_key(x - 1, hit) == 0; x--)
+        out->copies++;
+    for (const struct reader_row *x = hit; x && x + 1 < found + n && by_key(x + 1, hit) == 0; x++)
+        out->copies++;
+}
+
+// ASCII letters in either case and trailing blanks: what collations commonly take for equal.
+static bool nearly(struct str a, struct str b)
+{
+    while (a.len > 0 && a.data[a.len - 1] == ' ')
+        a.len--;
+    while (b.len > 0 && b.data[b.len - 1] == ' ')
+        b.len--;
+    return str_eq_nocase(a, b);
+}
+
+// A row that nobody asked for by this very key came because the store took its key for equal.
+static void note_near_misses(const struct reader_row *found, size_t nfound, struct reader_row *out,
+                             size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        for (size_t k = 0; !out[i].values && !out[i].near_miss && k < nfound; k++)
+            out[i].near_miss = nearly(found[k].key, out[i].key);
+}
+
 static int keys_block(struct reader *r, const struct str *keys, size_t n, struct arena *a,
                       struct reader_row *out, struct err *e)
 {
@@ -123,21 +161,24 @@ static int keys_block(struct reader *r, const struct str *keys, size_t n, struct
     for (size_t i = 0; i < n; i++)
         if (key_params(r, keys[i], a, params + i * nkeys, e))
             return -1;
-    if (query_read_keys(r->entity, r->side, reader_dbms(r), n, a, &sql, e) ||
+    if ((r->versions ? query_read_versions(r->entity, r->side, n, a, &sql, e)
+                     : query_read_keys(r->entity, r->side, reader_dbms(r), n, a, &sql, e)) ||
         run(r, sql, params, n * nkeys, a, &rows, e))
         return -1;
     found = arena_array(a, rows.nrows ? rows.nrows : 1, sizeof *found);
     if (!found)
         return err_memory(e);
     for (size_t i = 0; i < rows.nrows; i++)
-        if (reader_canonical(r, rows_at(&rows, i, 0), a, &found[i], e))
+        if (take_found(r, &rows, i, a, &found[i], e))
             return -1;
     qsort(found, rows.nrows, sizeof *found, by_key);
     for (size_t i = 0; i < n; i++) {
         struct reader_row want = {.key = keys[i]};
         const struct reader_row *hit = bsearch(&want, found, rows.nrows, sizeof want, by_key);
         out[i] = hit ? *hit : want;
+        count_copies(found, rows.nrows, hit, &out[i]);
     }
+    note_near_misses(found, rows.nrows, out, n);
     return 0;
 }
 

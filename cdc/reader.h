@@ -18,11 +18,16 @@ struct reader {
     struct pg_conn *pg;                            // side new
     const struct field *fields[READER_FIELDS_MAX]; // synced fields, keys first
     size_t nfields;
+    bool versions; // reader_keys also tells each row's version (side new)
 };
 
 struct reader_row {
     struct str key;             // key text
-    const struct value *values; // parallel to reader.fields; NULL: no such row
+    const struct value *values; // parallel to reader.fields; NULL: no such row. A value that a
+                                // policy replaced keeps its problem.
+    unsigned copies;            // of reader_keys: rows of this very key
+    struct str version;         // of reader_keys, when asked for
+    bool near_miss;             // of reader_keys: the store took another key for equal
 };
 
 int reader_init(struct reader *r, const struct entity *en, enum side side, struct odbc_conn *odbc,

@@ -1,88 +1,54 @@
 // SPDX-License-Identifier: Apache-2.0
-// One reconciliation run: opens both stores, scans and settles each entity, records the run in
-// the control store. The passes are in reconcile_scan.c and reconcile_settle.c. Thread: the
-// caller's, which may block.
+// One reconciliation run: opens both stores, passes over each entity, settles, records. Thread:
+// the caller's, which may block; first_pass() has threads of its own.
 #include "cdc/reconcile.h"
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "cdc/event.h"
-#include "cdc/reconcile_int.h"
+#include "cdc/proof.h"
+#include "cdc/reconcile_events.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
+#define CLEAN_MAX "12 hours" // topics may have forgotten deletions that are older
+
 static const struct log_ctx log_ctx = {"reconcile", NULL, NULL};
 
-static int record_differences(struct control *c, const char *run, const struct entity_report *r,
-                              struct err *e)
+int pass_open(const struct reconcile_options *o, struct odbc_conn **odbc, struct pg_conn **pg,
+              struct err *e)
 {
-    struct pg_conn *pg = control_pg(c, e);
-    for (size_t i = 0; pg && i < r->nsamples; i++) {
-        const struct difference *d = &r->samples[i];
-        struct value p[] = {value_set(str_of(run)),
-                            value_set(str_of(r->entity->name)),
-                            value_set(d->key),
-                            value_set(str_of(d->kind)),
-                            value_set(str_of(d->field)),
-                            d->legacy,
-                            d->new_,
-                            value_set(d->real_key)};
-        if (pg_exec(pg,
-                    STR("INSERT INTO ficus.difference (run, entity, k, kind, field,"
-                        " legacy_value, new_value, cause) VALUES ($1::bigint,$2,$3,$4,$5,$6,$7,"
-                        " CASE WHEN EXISTS (SELECT 1 FROM ficus.parked p WHERE p.entity = $2"
-                        " AND p.k = $8 AND p.state IN ('parked','retry')) THEN 'parked'"
-                        " ELSE 'drift' END)"),
-                    p, 8, NULL, e))
-            return -1;
-    }
-    return pg ? 0 : -1;
-}
-
-static int record_entity(struct control *c, const char *run, const struct entity_report *r,
-                         struct err *e)
-{
-    char n[5][24];
-    const long long figures[] = {r->rows_legacy, r->rows_new, r->differences, r->settled,
-                                 r->unsettled};
-    struct pg_conn *pg = control_pg(c, e);
-    if (!pg)
-        return -1;
-    for (size_t i = 0; i < 5; i++)
-        snprintf(n[i], sizeof n[i], "%lld", figures[i]);
-    const char *p[] = {
-        run, r->entity->name, n[0], n[1], n[2], n[3], n[4], r->complete ? "true" : "false"};
-    if (pg_execz(pg,
-                 "INSERT INTO ficus.reconcile_entity (run, entity, rows_legacy, rows_new,"
-                 " differences, settled, unsettled, complete) VALUES ($1::bigint, $2, $3::bigint,"
-                 " $4::bigint, $5::bigint, $6::bigint, $7::bigint, $8::boolean)",
-                 p, 8, NULL, e))
-        return -1;
-    return record_differences(c, run, r, e);
+    const struct dbms *d = dbms_find(str_of(conf_str(o->conf, "legacy.dbms")));
+    if (!d)
+        return err_set(e, ERR_CONFIG, "legacy.dbms: '%s' is not known",
+                       conf_str(o->conf, "legacy.dbms"));
+    if (odbc_open(conf_str(o->conf, "legacy.odbc"), d, odbc, e))
+        return err_prefix(e, "legacy database (legacy.odbc)");
+    return pg_open(conf_str(o->conf, "control.conninfo"), "ficus reconcile", pg, e);
 }
 
 // In both directions: each store keeps what could not be applied to it.
-static int parked_count(struct scan *s, struct control *c, struct err *e)
+static int parked_count(struct pass *p, struct err *e)
 {
     char stream[160];
     struct rows rows;
     long long towards_legacy = 0;
-    struct entity_report *r = s->report;
+    struct entity_report *r = p->report;
     stream_name(r->entity, SIDE_LEGACY, stream, sizeof stream);
-    struct value p = value_set(str_of(stream));
-    if (control_number(c,
+    struct value v = value_set(str_of(stream));
+    if (control_number(p->control,
                        "SELECT count(*) FROM ficus.parked WHERE state IN ('parked','retry')"
                        " AND stream = $1",
-                       &p, 1, &r->parked, e))
+                       &v, 1, &r->parked, e))
         return -1;
     stream_name(r->entity, SIDE_NEW, stream, sizeof stream);
-    p = value_set(str_of(stream));
-    arena_reset(s->chunk);
-    if (odbc_query(s->odbc,
+    v = value_set(str_of(stream));
+    arena_reset(p->chunk);
+    if (odbc_query(p->odbc,
                    STR("SELECT COUNT(*) FROM ficus_parked WHERE state IN ('parked','retry')"
                        " AND stream = ?"),
-                   &p, 1, s->chunk, 1, &rows, e))
+                   &v, 1, p->chunk, 1, &rows, e))
         return err_prefix(e, "parked events of the legacy");
     if (rows.nrows != 1 || !str_to_int(value_str(rows.cells[0]), 0, INT64_MAX, &towards_legacy))
         return err_set(e, ERR_INTERNAL, "parked events cannot be counted");
@@ -90,121 +56,225 @@ static int parked_count(struct scan *s, struct control *c, struct err *e)
     return 0;
 }
 
-static int bad_keys(struct scan *s, struct err *e)
+// Asked of the table only when no index says that every key is one row's own.
+static int bad_keys(struct pass *p, struct err *e)
 {
     struct str sql;
     struct rows rows;
-    arena_reset(s->chunk);
-    if (query_bad_keys(s->entity, SIDE_LEGACY, odbc_dbms(s->odbc), s->chunk, &sql, e) ||
-        odbc_query(s->odbc, sql, NULL, 0, s->chunk, 1, &rows, e))
-        return err_prefix(e, "%s: keys of the legacy", s->entity->name);
+    if (p->unique[SIDE_LEGACY])
+        return 0;
+    arena_reset(p->chunk);
+    if (query_bad_keys(p->entity, SIDE_LEGACY, odbc_dbms(p->odbc), p->chunk, &sql, e) ||
+        odbc_query(p->odbc, sql, NULL, 0, p->chunk, 1, &rows, e))
+        return err_prefix(e, "%s: keys of the legacy", p->entity->name);
     if (rows.nrows != 1 ||
-        !str_to_int(value_str(rows.cells[0]), 0, INT64_MAX, &s->report->bad_keys))
-        return err_set(e, ERR_INTERNAL, "%s: keys cannot be counted", s->entity->name);
+        !str_to_int(value_str(rows.cells[0]), 0, INT64_MAX, &p->report->bad_keys))
+        return err_set(e, ERR_INTERNAL, "%s: keys cannot be counted", p->entity->name);
     return 0;
 }
 
-static int one_entity(struct scan *s, struct control *c, const char *run, struct err *e)
+static bool is_slice(const struct reconcile_options *o)
 {
-    struct entity_report *r = s->report;
-    if (reader_init(&s->side[SIDE_LEGACY], s->entity, SIDE_LEGACY, s->odbc, NULL, e) ||
-        reader_init(&s->side[SIDE_NEW], s->entity, SIDE_NEW, NULL, s->pg, e) || bad_keys(s, e) ||
-        scan_side(s, SIDE_LEGACY, e) || scan_side(s, SIDE_NEW, e) || settle(s, e) ||
-        parked_count(s, c, e))
-        return -1;
-    r->complete = !s->overflow && r->unsettled == 0 && r->bad_keys == 0;
-    return record_entity(c, run, r, e);
+    return o->from || o->to || o->where || o->since || o->skip_deleted;
 }
 
-static int finish_run(struct control *c, const char *run, const struct reconcile_report *r,
-                      struct err *e)
+// ---------------------------------------------------------------- one entity
+
+// The positions of the last run that found this entity equal, whole and not too long ago.
+static int find_clean(struct pass *p, json_t **out, struct err *e)
 {
-    struct pg_conn *pg = control_pg(c, e);
-    long long differences = 0;
-    for (size_t i = 0; i < r->nentities; i++)
-        differences += r->entities[i].differences;
-    json_t *j = json_pack("{s:b, s:I, s:I}", "equal", (int)r->equal, "differences",
-                          (json_int_t)differences, "ms", (json_int_t)r->ms);
-    char *text = json_dumps(j, JSON_COMPACT);
-    const char *p[] = {run, r->complete ? "true" : "false", text};
-    int result = !pg ? -1
-                     : pg_execz(pg,
-                                "UPDATE ficus.reconcile_run SET finished_at = now(),"
-                                " complete = $2::boolean, summary = $3::jsonb"
-                                " WHERE id = $1::bigint",
-                                p, 3, NULL, e);
-    free(text);
-    json_decref(j);
+    struct rows rows;
+    struct value v[] = {value_set(str_of(p->entity->name)), value_set(str_of(p->run))};
+    struct pg_conn *pg = control_pg(p->control, e);
+    if (!pg || pg_query(pg,
+                        STR("SELECT r.positions FROM ficus.reconcile_entity x"
+                            " JOIN ficus.reconcile_run r ON r.id = x.run WHERE x.entity = $1"
+                            " AND r.id <> $2::bigint AND x.complete AND x.differences = 0"
+                            " AND x.coverage = 'full' AND r.positions ? 'streams'"
+                            " AND r.started_at > now() - interval '" CLEAN_MAX "'"
+                            " ORDER BY r.id DESC LIMIT 1"),
+                        v, 2, p->plan, &rows, e))
+        return -1;
+    if (rows.nrows == 0)
+        return err_set(e, ERR_NOT_FOUND,
+                       "%s: no clean and full run within the last " CLEAN_MAX
+                       " to go on from: run without --changed",
+                       p->entity->name);
+    *out = json_loadb(rows.cells[0].data, rows.cells[0].len, 0, NULL);
+    return *out ? 0 : err_set(e, ERR_INTERNAL, "positions on record are no JSON");
+}
+
+static int pass_changed(struct pass *p, struct err *e)
+{
+    json_t *from = NULL;
+    if (find_clean(p, &from, e))
+        return -1;
+    p->clean_from = from;
+    p->report->why = STR("keys that changed since the last clean run");
+    int result = changed_pass(p, e);
+    json_decref(from);
     return result;
 }
 
-// A run that cannot go on leaves its reason.
-static void fail_run(struct control *c, const char *run, const struct err *why)
+static int pass_ranges(struct pass *p, bool *finished, struct err *e)
 {
-    struct err e = {0};
-    struct pg_conn *pg = control_pg(c, &e);
-    const char *p[] = {run, why->msg};
-    if (!pg || pg_execz(pg,
-                        "UPDATE ficus.reconcile_run SET finished_at = now(), complete = false,"
-                        " summary = jsonb_build_object('error', $2::text) WHERE id = $1::bigint",
-                        p, 2, NULL, &e))
-        log_warn(&log_ctx, "run %s has no end on record: %s", run, e.msg);
+    bool found = false;
+    *finished = false;
+    if (p->o->resume && record_resume(p, &found, finished, e))
+        return -1;
+    if (*finished)
+        return 0;
+    if (pass_plan(p, e) || bad_keys(p, e))
+        return -1;
+    if (!found && (pass_cut(p, e) || record_ranges(p, e)))
+        return -1;
+    return first_pass(p, e);
 }
 
-static int run_entities(struct scan *s, struct control *c, const char *run,
-                        struct reconcile_report *out, struct err *e)
+static int compare_entity(struct pass *p, struct err *e)
 {
-    for (size_t i = 0; i < s->o->nentities; i++) {
-        s->entity = s->o->entities[i];
-        s->report = &out->entities[i];
-        s->report->entity = s->entity;
-        s->candidates = NULL;
-        s->ncandidates = 0;
-        s->overflow = false;
-        if (one_entity(s, c, run, e))
+    struct entity_report *r = p->report;
+    uint64_t start = clock_mono_ms();
+    bool finished = false;
+    if (reader_init(&p->side[SIDE_LEGACY], p->entity, SIDE_LEGACY, p->odbc, NULL, e) ||
+        reader_init(&p->side[SIDE_NEW], p->entity, SIDE_NEW, NULL, p->pg, e) || pass_slice(p, e))
+        return -1;
+    p->side[SIDE_NEW].versions = true;
+    if (p->o->changed ? pass_changed(p, e) : pass_ranges(p, &finished, e))
+        return -1;
+    if (finished)
+        return parked_count(p, e);
+    if (settle(p, e) || parked_count(p, e))
+        return -1;
+    r->full = !is_slice(p->o);
+    r->complete = r->unsettled == 0 && r->bad_keys == 0;
+    r->ms = clock_mono_ms() - start;
+    return record_entity(p, e);
+}
+
+static int one_entity(struct pass *p, const struct entity *en, struct entity_report *r,
+                      struct err *e)
+{
+    p->entity = en;
+    p->report = r;
+    *r = (struct entity_report){.entity = en};
+    p->ranges = NULL;
+    p->nranges = 0;
+    arena_reset(p->plan);
+    if (pool_init(&p->pool, e))
+        return -1;
+    int result = compare_entity(p, e);
+    pool_free(&p->pool);
+    return result;
+}
+
+static int explain_entity(struct pass *p, const struct entity *en, struct entity_report *r,
+                          struct err *e)
+{
+    p->entity = en;
+    p->report = r;
+    *r = (struct entity_report){.entity = en};
+    arena_reset(p->plan);
+    if (reader_init(&p->side[SIDE_LEGACY], en, SIDE_LEGACY, p->odbc, NULL, e) ||
+        reader_init(&p->side[SIDE_NEW], en, SIDE_NEW, NULL, p->pg, e) || pass_slice(p, e))
+        return -1;
+    return pass_plan(p, e) || pass_cut(p, e) ? -1 : 0;
+}
+
+// ---------------------------------------------------------------- the run
+
+static json_t *epochs_of(const struct route_table *t)
+{
+    json_t *all = json_object();
+    for (size_t i = 0; i < group_count(t); i++) {
+        const struct group *g = group_at(t, i);
+        json_object_set_new(
+            all, g->name,
+            json_pack("{s:s, s:I}", "owner", side_name(g->owner), "epoch", (json_int_t)g->epoch));
+    }
+    return all;
+}
+
+static int begin(struct pass *p, struct reconcile_report *out, struct err *e)
+{
+    char now[20];
+    struct err why = {0};
+    clock_utc_seconds(clock_wall_ms(), now);
+    out->started = arena_str(p->keep, str_of(now));
+    out->version = route_table_version(p->o->table);
+    out->epochs = epochs_of(p->o->table);
+    if (!out->started.data || !out->epochs)
+        return err_memory(e);
+    if (p->o->explain)
+        return 0;
+    // Without positions the run proves as much, but nothing can go on from it.
+    out->positions = positions_now(p->o, p->odbc, &why);
+    if (!out->positions) {
+        log_warn(&log_ctx, "the streams' ends are not known: %s", why.msg);
+        out->positions = json_object();
+    }
+    return record_begin(p, out, e);
+}
+
+static int run_entities(struct pass *p, struct reconcile_report *out, struct err *e)
+{
+    for (size_t i = 0; i < out->nentities; i++) {
+        struct entity_report *r = &out->entities[i];
+        int result = p->o->explain ? explain_entity(p, p->o->entities[i], r, e)
+                                   : one_entity(p, p->o->entities[i], r, e);
+        if (result)
             return -1;
-        out->complete &= s->report->complete;
-        out->equal &= s->report->differences == 0;
+        out->complete &= r->complete;
+        out->full &= r->full;
+        out->equal &= r->differences == 0;
     }
     return 0;
+}
+
+static int end(struct pass *p, struct reconcile_report *out, uint64_t start, struct err *e)
+{
+    out->equal &= out->complete;
+    out->ms = clock_mono_ms() - start;
+    if (proof_make(p->o->conf, p->o->who, out, p->keep, e))
+        return -1;
+    return record_end(p, out, e);
+}
+
+static int run_all(struct pass *p, struct reconcile_report *out, struct err *e)
+{
+    uint64_t start = clock_mono_ms();
+    out->entities = arena_array(p->keep, out->nentities + 1, sizeof *out->entities);
+    if (!out->entities || !(p->chunk = arena_create(0)) || !(p->plan = arena_create(0)))
+        return err_memory(e);
+    if (pass_open(p->o, &p->odbc, &p->pg, e) || begin(p, out, e))
+        return -1;
+    if (run_entities(p, out, e)) {
+        if (!p->o->explain)
+            record_failure(p, e);
+        return -1;
+    }
+    return p->o->explain ? 0 : end(p, out, start, e);
 }
 
 int reconcile_run(const struct reconcile_options *o, struct control *c, struct arena *a,
                   struct reconcile_report *out, struct err *e)
 {
-    struct scan s = {.o = o, .keep = a};
-    const struct dbms *d = dbms_find(str_of(conf_str(o->conf, "legacy.dbms")));
-    uint64_t start = clock_mono_ms();
-    struct value who = value_set(str_of(o->who));
-    char run[24];
-    int result = -1;
-    *out = (struct reconcile_report){.complete = true, .equal = true};
-    out->nentities = o->nentities;
-    out->entities = arena_array(a, o->nentities ? o->nentities : 1, sizeof *out->entities);
-    if (!d)
-        return err_set(e, ERR_CONFIG, "legacy.dbms: '%s' is not known",
-                       conf_str(o->conf, "legacy.dbms"));
-    if (!out->entities || !(s.chunk = arena_create(0)))
-        return err_memory(e);
-    if (odbc_open(conf_str(o->conf, "legacy.odbc"), d, &s.odbc, e)) {
-        err_prefix(e, "legacy database (legacy.odbc)");
-        goto out;
-    }
-    if (pg_open(conf_str(o->conf, "control.conninfo"), "ficus reconcile", &s.pg, e) ||
-        control_number(c, "INSERT INTO ficus.reconcile_run (who) VALUES ($1) RETURNING id", &who, 1,
-                       &out->run, e))
-        goto out;
-    snprintf(run, sizeof run, "%lld", out->run);
-    if (run_entities(&s, c, run, out, e)) {
-        fail_run(c, run, e);
-        goto out;
-    }
-    out->equal &= out->complete;
-    out->ms = clock_mono_ms() - start;
-    result = finish_run(c, run, out, e);
-out:
-    pg_close(s.pg);
-    odbc_close(s.odbc);
-    arena_destroy(s.chunk);
+    struct pass p = {.o = o, .control = c, .keep = a};
+    *out = (struct reconcile_report){
+        .complete = true, .equal = true, .full = true, .nentities = o->nentities};
+    int result = run_all(&p, out, e);
+    pg_close(p.pg);
+    odbc_close(p.odbc);
+    arena_destroy(p.chunk);
+    arena_destroy(p.plan);
+    if (result)
+        reconcile_report_free(out);
     return result;
+}
+
+void reconcile_report_free(struct reconcile_report *r)
+{
+    json_decref(r->positions);
+    json_decref(r->epochs);
+    r->positions = r->epochs = NULL;
 }

@@ -4,33 +4,61 @@
 // arrived, whichever way it travelled. If the sides agree now, it was in flight. If neither side
 // has moved and they still disagree, nothing in flight explains it. If a side moved, the key is
 // still being written: another round, with those that are left. Of the first read only a hash of
-// each row is kept, so that one marker serves all candidates. A row that went and came back reads
-// the same: the legacy's changelog tells that it moved.
+// each row is kept, so that one marker serves a whole batch of candidates. A row that went and
+// came back reads the same: the legacy's changelog and the new row's version tell that it moved.
 #include "base/clock.h"
 #include "cdc/event.h"
+#include "cdc/keymap.h"
 #include "cdc/marker.h"
-#include "cdc/reconcile_int.h"
-#include "cdc/sync_int.h"
+#include "cdc/reconcile_cause.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 #define ROUNDS    20
 #define MARKER_MS 30000
 #define BLOCK     500
-#define SHOWN_MAX 200 // bytes of a value
+#define BATCH     50000 // candidates that one marker serves
 
-static int markers(struct scan *s, struct err *e)
+// A key whose sides did not agree, with what they held at the first read of a round.
+struct candidate {
+    struct str key;
+    XXH128_hash_t hash[2]; // by side
+    uint64_t version;      // of the new side's row: it may come back to what it was
+};
+
+struct batch {
+    struct pass *p;
+    struct arena *keys;
+    struct candidate *list;
+    size_t n;
+    struct causes *causes;
+    struct buf flat;
+};
+
+bool rows_agree(const struct pass *p, const struct value *legacy, const struct value *new_)
+{
+    if (!legacy || !new_)
+        return legacy == new_;
+    for (size_t i = 0; i < p->side[0].nfields; i++)
+        if (legacy[i].state == VALUE_FOREIGN || new_[i].state == VALUE_FOREIGN ||
+            !value_eq(legacy[i], new_[i]))
+            return false;
+    return true;
+}
+
+static int markers(struct pass *p, struct err *e)
 {
     char marker[64], uuid[37];
-    unsigned want = (unsigned)conf_int(s->o->conf, "kafka.partitions"), to_new = 0, to_legacy = 0;
+    unsigned want = (unsigned)conf_int(p->o->conf, "kafka.partitions"), to_new = 0, to_legacy = 0;
     uint64_t end = clock_mono_ms() + MARKER_MS;
     uuid_make(uuid);
     snprintf(marker, sizeof marker, "reconcile-%s", uuid);
-    if (marker_send_legacy(s->odbc, marker, e) || marker_send_new(s->pg, marker, e))
+    if (marker_send_legacy(p->odbc, marker, e) || marker_send_new(p->pg, marker, e))
         return -1;
     while (to_new < want || to_legacy < want) {
-        if (marker_count_new(s->pg, marker, &s->entity, 1, &to_new, e) ||
-            marker_count_legacy(s->odbc, marker, &s->entity, 1, &to_legacy, e))
+        if (marker_count_new(p->pg, marker, &p->entity, 1, &to_new, e) ||
+            marker_count_legacy(p->odbc, marker, &p->entity, 1, &to_legacy, e))
             return -1;
         if (to_new >= want && to_legacy >= want)
             break;
@@ -38,160 +66,104 @@ static int markers(struct scan *s, struct err *e)
             return err_set(e, ERR_TIMEOUT,
                            "%s: markers did not arrive (%u of %u in new, %u of %u in legacy)"
                            " within %d s; is ficus sync running?",
-                           s->entity->name, to_new, want, to_legacy, want, MARKER_MS / 1000);
+                           p->entity->name, to_new, want, to_legacy, want, MARKER_MS / 1000);
         clock_sleep_ms(5);
     }
     return 0;
 }
 
-// One field's value for people: personal data only by its length.
-static struct value shown(const struct scan *s, const struct field *f, struct value v)
+static bool stood_still(struct batch *b, const struct candidate *c, const struct reader_row *legacy,
+                        const struct reader_row *new_)
 {
-    if (v.state == VALUE_NULL || v.state == VALUE_ABSENT)
-        return v;
-    if (f->personal || f->secret)
-        return value_set(arena_printf(s->keep, "(%u bytes)", v.len));
-    return value_set(park_text(str_utf8_cut(value_str(v), SHOWN_MAX), SHOWN_MAX, s->keep));
-}
-
-static struct str shown_key(const struct scan *s, struct str key)
-{
-    for (size_t i = 0; i < s->entity->nkeys; i++)
-        if (s->entity->keys[i]->personal || s->entity->keys[i]->secret)
-            return arena_printf(s->keep, "(%zu bytes)", key.len);
-    return park_text(key, key.len, s->keep);
-}
-
-static void add_difference(struct scan *s, struct str key, const char *kind, const struct field *f,
-                           struct value legacy, struct value new_)
-{
-    struct entity_report *r = s->report;
-    if (r->nsamples == SAMPLES_MAX) {
-        r->samples_cut = true;
-        return;
-    }
-    if (!r->samples && !(r->samples = arena_array(s->keep, SAMPLES_MAX, sizeof *r->samples)))
-        return;
-    r->samples[r->nsamples++] = (struct difference){.key = shown_key(s, key),
-                                                    .real_key = key,
-                                                    .kind = kind,
-                                                    .field = f ? f->name : "",
-                                                    .legacy = f ? shown(s, f, legacy)
-                                                                : value_null(),
-                                                    .new_ = f ? shown(s, f, new_) : value_null()};
-}
-
-static void report_row(struct scan *s, struct str key, const struct value *l, const struct value *n)
-{
-    s->report->differences++;
-    if (!l || !n) {
-        add_difference(s, key, l ? "missing_new" : "missing_legacy", NULL, value_null(),
-                       value_null());
-        return;
-    }
-    for (size_t i = 0; i < s->side[0].nfields; i++)
-        if (l[i].state == VALUE_FOREIGN || n[i].state == VALUE_FOREIGN || !value_eq(l[i], n[i]))
-            add_difference(s, key, "field", s->side[0].fields[i], l[i], n[i]);
-}
-
-static XXH128_hash_t row_hash(const struct scan *s, const struct value *v)
-{
-    XXH3_state_t h;
-    XXH3_128bits_reset(&h);
-    for (size_t i = 0; v && i < s->side[0].nfields; i++) {
-        XXH3_128bits_update(&h, &v[i].state, sizeof v[i].state);
-        XXH3_128bits_update(&h, &v[i].len, sizeof v[i].len);
-        if (v[i].state == VALUE_SET || v[i].state == VALUE_FOREIGN)
-            XXH3_128bits_update(&h, v[i].data, v[i].len);
-    }
-    return XXH3_128bits_digest(&h);
-}
-
-static bool stood_still(const struct scan *s, const struct candidate *c,
-                        const struct reader_row *legacy, const struct reader_row *new_)
-{
-    return XXH128_isEqual(c->hash[SIDE_LEGACY], row_hash(s, legacy->values)) &&
-           XXH128_isEqual(c->hash[SIDE_NEW], row_hash(s, new_->values));
+    return XXH128_isEqual(c->hash[SIDE_LEGACY],
+                          scan_hash(&b->p->side[SIDE_LEGACY], legacy->values, &b->flat)) &&
+           XXH128_isEqual(c->hash[SIDE_NEW],
+                          scan_hash(&b->p->side[SIDE_NEW], new_->values, &b->flat)) &&
+           c->version == XXH3_64bits(new_->version.data, new_->version.len);
 }
 
 // *moved: the legacy's changelog tells of the key beyond `after`.
-static int moved_since(struct scan *s, struct str key, long long after, bool *moved, struct err *e)
+static int moved_since(struct pass *p, struct str key, long long after, bool *moved, struct err *e)
 {
     char seq[24];
     struct rows rows;
     snprintf(seq, sizeof seq, "%lld", after);
-    struct value p[] = {value_set(str_of(seq)), value_set(str_of(s->entity->name)), value_set(key)};
-    if (odbc_query(s->odbc,
+    struct value v[] = {value_set(str_of(seq)), value_set(str_of(p->entity->name)), value_set(key)};
+    if (odbc_query(p->odbc,
                    STR("SELECT COUNT(*) FROM ficus_changelog WHERE seq > ? AND entity = ?"
                        " AND k = ?"),
-                   p, 3, s->chunk, 1, &rows, e))
+                   v, 3, p->chunk, 1, &rows, e))
         return err_prefix(e, "changelog");
     *moved = rows.nrows != 1 || !str_eqz(value_str(rows.cells[0]), "0");
     return 0;
 }
 
-static int changelog_end(struct scan *s, long long *out, struct err *e)
+static int changelog_end(struct pass *p, long long *out, struct err *e)
 {
     struct rows rows;
-    arena_reset(s->chunk);
-    if (odbc_query(s->odbc, STR("SELECT COALESCE(MAX(seq), 0) FROM ficus_changelog"), NULL, 0,
-                   s->chunk, 1, &rows, e))
+    arena_reset(p->chunk);
+    if (odbc_query(p->odbc, STR("SELECT COALESCE(MAX(seq), 0) FROM ficus_changelog"), NULL, 0,
+                   p->chunk, 1, &rows, e))
         return err_prefix(e, "changelog");
     if (rows.nrows != 1 || !str_to_int(value_str(rows.cells[0]), 0, INT64_MAX, out))
         return err_set(e, ERR_INTERNAL, "the changelog has no end");
     return 0;
 }
 
-static int read_both(struct scan *s, const struct candidate *c, size_t n, struct reader_row **l,
+static int read_both(struct pass *p, const struct candidate *c, size_t n, struct reader_row **l,
                      struct reader_row **w, struct err *e)
 {
-    arena_reset(s->chunk);
-    struct str *keys = arena_array(s->chunk, n, sizeof *keys);
-    *l = arena_array(s->chunk, n, sizeof **l);
-    *w = arena_array(s->chunk, n, sizeof **w);
+    arena_reset(p->chunk);
+    struct str *keys = arena_array(p->chunk, n, sizeof *keys);
+    *l = arena_array(p->chunk, n, sizeof **l);
+    *w = arena_array(p->chunk, n, sizeof **w);
     if (!keys || !*l || !*w)
         return err_memory(e);
     for (size_t i = 0; i < n; i++)
         keys[i] = c[i].key;
-    return reader_keys(&s->side[SIDE_LEGACY], keys, n, s->chunk, *l, e) ||
-                   reader_keys(&s->side[SIDE_NEW], keys, n, s->chunk, *w, e)
+    return reader_keys(&p->side[SIDE_LEGACY], keys, n, p->chunk, *l, e) ||
+                   reader_keys(&p->side[SIDE_NEW], keys, n, p->chunk, *w, e)
                ? -1
                : 0;
 }
 
-static int remember(struct scan *s, struct candidate *c, size_t n, struct err *e)
+// First look of a round.
+static int remember(struct batch *b, struct candidate *c, size_t n, struct err *e)
 {
     struct reader_row *l, *w;
-    if (read_both(s, c, n, &l, &w, e))
+    if (read_both(b->p, c, n, &l, &w, e))
         return -1;
     for (size_t i = 0; i < n; i++) {
-        c[i].hash[SIDE_LEGACY] = row_hash(s, l[i].values);
-        c[i].hash[SIDE_NEW] = row_hash(s, w[i].values);
+        c[i].hash[SIDE_LEGACY] = scan_hash(&b->p->side[SIDE_LEGACY], l[i].values, &b->flat);
+        c[i].hash[SIDE_NEW] = scan_hash(&b->p->side[SIDE_NEW], w[i].values, &b->flat);
+        c[i].version = XXH3_64bits(w[i].version.data, w[i].version.len);
     }
     return 0;
 }
 
-// Behind the markers. Keys that must be looked at again go to `left`, from *nleft on.
-static int judge(struct scan *s, const struct candidate *c, size_t n, long long after,
-                 struct candidate *left, size_t *nleft, struct err *e)
+// Behind the markers. Keys that must be looked at again go to the front, from *nleft on.
+static int judge(struct batch *b, const struct candidate *c, size_t n, long long after,
+                 size_t *nleft, struct err *e)
 {
+    struct pass *p = b->p;
     struct reader_row *l, *w;
-    if (read_both(s, c, n, &l, &w, e))
+    if (read_both(p, c, n, &l, &w, e))
         return -1;
     for (size_t i = 0; i < n; i++) {
-        bool moved = !stood_still(s, &c[i], &l[i], &w[i]);
-        if (rows_agree(s, l[i].values, w[i].values)) {
-            s->report->settled++;
+        bool moved = !stood_still(b, &c[i], &l[i], &w[i]);
+        bool doubled = l[i].copies > 1 || w[i].copies > 1;
+        if (rows_agree(p, l[i].values, w[i].values) && !doubled) {
+            p->report->settled++;
             continue;
         }
-        if (!moved && moved_since(s, c[i].key, after, &moved, e))
+        if (!moved && moved_since(p, c[i].key, after, &moved, e))
             return -1;
         if (moved)
-            left[(*nleft)++] = c[i];
-        else
-            report_row(s, c[i].key, l[i].values, w[i].values);
+            b->list[(*nleft)++] = c[i];
+        else if (causes_row(b->causes, &l[i], &w[i], e))
+            return -1;
     }
-    return 0;
+    return causes_block(b->causes, e);
 }
 
 static size_t block_at(size_t at, size_t n)
@@ -199,32 +171,79 @@ static size_t block_at(size_t at, size_t n)
     return n - at < BLOCK ? n - at : BLOCK;
 }
 
-// All candidates through one round. Those that must be looked at again stay at the front.
-static int settle_round(struct scan *s, size_t *n, struct err *e)
+// All candidates of the batch through one round. Those to be looked at again stay at the front.
+static int settle_round(struct batch *b, struct err *e)
 {
     long long after;
     size_t left = 0;
-    if (changelog_end(s, &after, e))
+    if (changelog_end(b->p, &after, e))
         return -1;
-    for (size_t at = 0; at < *n; at += BLOCK)
-        if (remember(s, s->candidates + at, block_at(at, *n), e))
+    for (size_t at = 0; at < b->n; at += BLOCK)
+        if (remember(b, b->list + at, block_at(at, b->n), e))
             return -1;
-    if (markers(s, e))
+    if (markers(b->p, e))
         return -1;
-    for (size_t at = 0; at < *n; at += BLOCK)
-        if (judge(s, s->candidates + at, block_at(at, *n), after, s->candidates, &left, e))
+    for (size_t at = 0; at < b->n; at += BLOCK)
+        if (judge(b, b->list + at, block_at(at, b->n), after, &left, e))
             return -1;
-    *n = left;
+    b->n = left;
     return 0;
 }
 
-int settle(struct scan *s, struct err *e)
+// The next candidates, each key once within the batch. 0: there are none.
+static int fill(struct batch *b, struct keymap *seen, struct err *e)
 {
-    unsigned rounds = s->o->rounds ? s->o->rounds : ROUNDS;
-    size_t left = s->ncandidates;
-    for (unsigned r = 0; r < rounds && left > 0; r++)
-        if (settle_round(s, &left, e))
+    struct str key;
+    int more = 1;
+    b->n = 0;
+    arena_reset(b->keys);
+    keymap_reset(seen);
+    while (b->n < BATCH && (more = spool_next(&b->p->pool.candidates, &key, e)) == 1) {
+        struct keymap_slot *slot;
+        bool added;
+        struct str kept = arena_str(b->keys, key);
+        if (!kept.data)
+            return err_memory(e);
+        if (keymap_add(seen, 0, kept, 0, &slot, &added, e))
             return -1;
-    s->report->unsettled += (long long)left;
-    return 0;
+        if (added)
+            b->list[b->n++].key = kept;
+    }
+    b->p->report->candidates += (long long)b->n;
+    return more < 0 ? -1 : b->n > 0;
+}
+
+static int settle_batches(struct batch *b, struct keymap *seen, struct err *e)
+{
+    unsigned rounds = b->p->o->rounds ? b->p->o->rounds : ROUNDS;
+    int more;
+    if (spool_rewind(&b->p->pool.candidates, e))
+        return -1;
+    while ((more = fill(b, seen, e)) == 1) {
+        for (unsigned r = 0; r < rounds && b->n > 0; r++)
+            if (settle_round(b, e))
+                return -1;
+        b->p->report->unsettled += (long long)b->n;
+    }
+    return more;
+}
+
+int settle(struct pass *p, struct err *e)
+{
+    struct keymap seen = {0};
+    struct batch b = {.p = p, .keys = arena_create(0)};
+    int result = -1;
+    b.list = p->pool.candidates.records > 0 ? calloc(BATCH, sizeof *b.list) : NULL;
+    if (p->pool.candidates.records == 0)
+        result = 0;
+    else if (!b.keys || !b.list || keymap_init(&seen, false, e))
+        err_memory(e);
+    else if (causes_open(p, &b.causes, e) == 0)
+        result = settle_batches(&b, &seen, e) || causes_finish(b.causes, e) ? -1 : 0;
+    causes_close(b.causes);
+    keymap_free(&seen);
+    buf_free(&b.flat);
+    free(b.list);
+    arena_destroy(b.keys);
+    return result;
 }

@@ -13,9 +13,7 @@
 int scan_start(struct scan *s, struct reader *r, const struct scan_query *slice,
                const struct pace *pace, struct err *e)
 {
-    *s = (struct scan){.reader = r, .slice = *slice, .limit = FIRST_LIMIT};
-    if (pace)
-        s->pace = *pace;
+    *s = (struct scan){.reader = r, .slice = *slice, .pace = pace, .limit = FIRST_LIMIT};
     s->statement = arena_create(0);
     s->row = arena_create(0);
     if (!s->statement || !s->row) {
@@ -92,13 +90,17 @@ static void rest(struct scan *s, uint64_t us)
     double each = (double)us / (double)(s->chunk_rows ? s->chunk_rows : 1), wait = 0;
     if (s->chunk_rows >= FIRST_LIMIT && (s->best_us == 0 || each < s->best_us))
         s->best_us = each;
-    if (s->pace.share > 0 && s->pace.share < 100) {
+    if (!s->pace)
+        return;
+    unsigned share = atomic_load_explicit(&s->pace->share, memory_order_relaxed);
+    long long rate = atomic_load_explicit(&s->pace->rows_per_s, memory_order_relaxed);
+    if (share > 0 && share < 100) {
         double slow = s->best_us > 0 ? each / s->best_us : 1;
         slow = slow < 1 ? 1 : slow > SLOW_MAX ? SLOW_MAX : slow;
-        wait = (double)us * (100 - s->pace.share) / s->pace.share * slow;
+        wait = (double)us * (100 - share) / share * slow;
     }
-    if (s->pace.rows_per_s > 0) {
-        double due = 1e6 * (double)s->chunk_rows / (double)s->pace.rows_per_s - (double)us;
+    if (rate > 0) {
+        double due = 1e6 * (double)s->chunk_rows / (double)rate - (double)us;
         wait = due > wait ? due : wait;
     }
     if (wait >= 1000)

@@ -10,6 +10,7 @@
 #include "cdc/reader.h"
 
 #define XXH_STATIC_LINKING_ONLY // the type by value
+#include <stdatomic.h>
 #include <xxhash.h>
 
 struct print {
@@ -20,16 +21,16 @@ struct print {
 // 0 to go on; -1 with `e` set stops.
 typedef int scan_each_fn(void *ctx, const struct print *p, struct err *e);
 
-// How fast a walk may be. Shared by the walks of one run; each keeps its own clock.
+// How fast each walk may be; read before every rest, so it may change while walks run.
 struct pace {
-    long long rows_per_s; // of one walk; 0: no bound
-    unsigned share;       // per cent of the time that a store may be busy for it; 0: 100
+    atomic_llong rows_per_s; // 0: no bound
+    atomic_uint share;       // per cent of the time that a store may be busy for it; 0: 100
 };
 
 struct scan {
     struct reader *reader;
     struct scan_query slice;
-    struct pace pace;
+    const struct pace *pace;       // NULL: full speed
     struct arena *statement, *row; // one chunk's; one row's
     struct buf last, flat;         // key text walked to; the row as it is hashed
     bool begun, done;

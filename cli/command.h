@@ -24,7 +24,7 @@ struct command_option {
     const char *help;
 };
 
-#define COMMAND_OPTIONS_MAX 16
+#define COMMAND_OPTIONS_MAX 40
 #define COMMAND_ARGS_MAX    64
 
 struct cli {

@@ -213,7 +213,7 @@ static void add_samples(struct buf *out, const struct entity_report *x)
     buf_addz(out, "</details>\n");
 }
 
-static int put(struct buf *text, const char *file, struct err *e)
+int reconcile_put(struct buf *text, const char *file, struct err *e)
 {
     char temporary[4096];
     int n = snprintf(temporary, sizeof temporary, "%s.new", file);
@@ -242,9 +242,10 @@ static int put(struct buf *text, const char *file, struct err *e)
     return err_set(e, ERR_INTERNAL, "%s: %s", file, strerror(failed));
 }
 
-int reconcile_write_html(const struct reconcile_report *r, const char *who, const char *file,
-                         struct err *e)
+int reconcile_write_html(const struct reconcile_report *r, struct control *c, const char *who,
+                         const char *file, struct err *e)
 {
+    (void)c;
     struct buf page = BUF_INIT;
     add_head(&page, r, who);
     add_entities(&page, r);
@@ -253,7 +254,7 @@ int reconcile_write_html(const struct reconcile_report *r, const char *who, cons
     for (size_t i = 0; i < r->nentities; i++)
         add_samples(&page, &r->entities[i]);
     buf_addz(&page, "</body></html>\n");
-    int result = put(&page, file, e);
+    int result = reconcile_put(&page, file, e);
     buf_free(&page);
     return result;
 }
@@ -282,7 +283,7 @@ int reconcile_write_junit(const struct reconcile_report *r, const char *file, st
                        x->differences, x->unsettled, x->complete ? "" : ", incomplete");
     }
     buf_addz(&xml, "</testsuite>\n");
-    int result = put(&xml, file, e);
+    int result = reconcile_put(&xml, file, e);
     buf_free(&xml);
     return result;
 }

@@ -114,6 +114,10 @@ size_t entity_synced(const struct entity *en, const struct field **out, size_t m
 // or nkeys * parts. Columns: synced fields, then nothing. Rows come in any order.
 int query_read_keys(const struct entity *en, enum side side, const struct dbms *d, size_t nkeys,
                     struct arena *a, struct str *out, struct err *e) FICUS_MUST_CHECK;
+// The same with one more column, that changes with every write of the root or an extension.
+// PostgreSQL's tables only.
+int query_read_versions(const struct entity *en, enum side side, size_t nkeys, struct arena *a,
+                        struct str *out, struct err *e) FICUS_MUST_CHECK;
 // Same columns; key > parameters in the store's own key order, limit as last parameter. Of a
 // key of several parts every part but the last is bound twice. `from_start`: no lower bound.
 int query_read_range(const struct entity *en, enum side side, const struct dbms *d, bool from_start,
@@ -134,6 +138,16 @@ int query_scan(const struct scan_query *q, enum side side, const struct dbms *d,
 // One value of the first key part: the one that `skip` rows of the slice stand before.
 int query_scan_split(const struct scan_query *q, enum side side, const struct dbms *d, size_t skip,
                      struct arena *a, struct sql *out, struct err *e) FICUS_MUST_CHECK;
+// Rows of a slice, rows that have a hash, sum of their hashes: the same on every DBMS for the same
+// canonical rows; other rows may give other sums for equal rows, never the same by mistake.
+int query_checksum(const struct scan_query *q, enum side side, const struct dbms *d,
+                   struct arena *a, struct sql *out, struct err *e) FICUS_MUST_CHECK;
+// A synced field that both sides cannot write down alike, or NULL.
+const struct field *query_checksum_unfit(const struct entity *en);
+// UPDATE of the root's row that changes nothing: it locks the row, and the log tells of it.
+int query_touch(const struct entity *en, enum side side, const struct dbms *d,
+                const struct value *key, struct arena *a, struct sql *out,
+                struct err *e) FICUS_MUST_CHECK;
 // CREATE INDEX .. on the root for the key order, as text for people.
 int query_key_index(const struct entity *en, enum side side, const struct dbms *d, struct arena *a,
                     struct str *out, struct err *e) FICUS_MUST_CHECK;

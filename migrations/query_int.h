@@ -56,6 +56,9 @@ bool query_deleted(const struct query_build *b, struct buf *out, const struct en
                    const char *alias, enum deleted_mode mode);
 int query_filter(struct query_build *b, struct buf *out, const struct filter *f, unsigned depth,
                  unsigned *nodes, struct err *e) FICUS_MUST_CHECK;
+// " WHERE .." of a slice; nothing for all rows.
+int query_scan_where(struct query_build *b, struct buf *where, const struct scan_query *q,
+                     struct err *e) FICUS_MUST_CHECK;
 // LEFT JOINs of the extensions that were used.
 void query_joins(const struct query_build *b, struct buf *out);
 // Copies text and parameters out; frees `text`.

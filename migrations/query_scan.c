@@ -54,7 +54,7 @@ static int add_cut(struct query_build *b, struct buf *where, const char *op,
     return add_field_param(b, where, 0, bound, e);
 }
 
-static int add_where(struct query_build *b, struct buf *where, const struct scan_query *q,
+int query_scan_where(struct query_build *b, struct buf *where, const struct scan_query *q,
                      struct err *e)
 {
     unsigned nodes = 0;
@@ -130,7 +130,7 @@ int query_scan(const struct scan_query *q, enum side side, const struct dbms *d,
     struct buf text = BUF_INIT, where = BUF_INIT;
     int rc = check_side(q->entity, side, e);
     if (rc == 0)
-        rc = add_where(&b, &where, q, e);
+        rc = query_scan_where(&b, &where, q, e);
     if (rc == 0) {
         buf_addz(&text, "SELECT ");
         add_fields(&b, &text);
@@ -148,7 +148,7 @@ int query_scan_split(const struct scan_query *q, enum side side, const struct db
     struct buf text = BUF_INIT, where = BUF_INIT;
     int rc = check_side(q->entity, side, e);
     if (rc == 0)
-        rc = add_where(&b, &where, q, e);
+        rc = query_scan_where(&b, &where, q, e);
     if (rc == 0) {
         buf_addz(&text, "SELECT ");
         query_read_field(&b, &text, q->entity->keys[0]);
@@ -183,5 +183,28 @@ int query_key_index(const struct entity *en, enum side side, const struct dbms *
     buf_free(&text);
     if (rc == 0)
         *out = sql.text;
+    return rc;
+}
+
+int query_touch(const struct entity *en, enum side side, const struct dbms *d,
+                const struct value *key, struct arena *a, struct sql *out, struct err *e)
+{
+    struct query_build b = {.en = en, .side = side, .d = d, .a = a};
+    struct buf text = BUF_INIT;
+    int rc = check_side(en, side, e);
+    if (rc == 0) {
+        const char *column = query_side(&b)->key_columns[0];
+        buf_addz(&text, "UPDATE ");
+        query_table(&b, &text, query_side(&b)->root, NULL);
+        buf_addz(&text, " SET ");
+        query_name(&b, &text, column);
+        buf_addz(&text, " = ");
+        query_name(&b, &text, column);
+        buf_addz(&text, " WHERE ");
+        rc = query_key(&b, &text, NULL, key, e);
+    }
+    if (rc == 0)
+        rc = query_finish(&b, &text, out, e);
+    buf_free(&text);
     return rc;
 }

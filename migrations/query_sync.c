@@ -23,7 +23,16 @@ size_t entity_synced(const struct entity *en, const struct field **out, size_t m
     return n;
 }
 
-static int add_select(struct query_build *b, struct buf *out, struct err *e)
+static void add_version(struct query_build *b, struct buf *out)
+{
+    buf_addz(out, ", concat(" QUERY_ROOT ".xmin");
+    for (unsigned i = 0; i < QUERY_EXTENSIONS_MAX; i++)
+        if (b->extensions & 1u << i)
+            buf_printf(out, ", ' ', x%u.xmin", i);
+    buf_addc(out, ')');
+}
+
+static int add_select(struct query_build *b, bool version, struct buf *out, struct err *e)
 {
     const struct field *fields[MAP_FIELDS_MAX];
     size_t n = entity_synced(b->en, fields, MAP_FIELDS_MAX);
@@ -35,6 +44,8 @@ static int add_select(struct query_build *b, struct buf *out, struct err *e)
         buf_addz(out, i > 0 ? ", " : "");
         query_read_field(b, out, fields[i]);
     }
+    if (version)
+        add_version(b, out);
     buf_addz(out, " FROM ");
     query_table(b, out, query_side(b)->root, QUERY_ROOT);
     query_joins(b, out);
@@ -46,13 +57,13 @@ static void add_key_param(struct query_build *b, struct buf *out, size_t i)
     query_param(b, out, value_null(), field_column_kind(b->en->keys[i], b->side));
 }
 
-int query_read_keys(const struct entity *en, enum side side, const struct dbms *d, size_t nkeys,
-                    struct arena *a, struct str *out, struct err *e)
+static int read_keys(const struct entity *en, enum side side, const struct dbms *d, size_t nkeys,
+                     bool version, struct arena *a, struct str *out, struct err *e)
 {
     struct query_build b = {.en = en, .side = side, .d = d, .a = a};
     struct buf text = BUF_INIT;
     struct sql sql;
-    int rc = add_select(&b, &text, e);
+    int rc = add_select(&b, version, &text, e);
     buf_addz(&text, " WHERE ");
     if (en->nkeys == 1) {
         query_alias(&b, &text, QUERY_ROOT, query_side(&b)->key_columns[0]);
@@ -82,6 +93,18 @@ int query_read_keys(const struct entity *en, enum side side, const struct dbms *
     return rc;
 }
 
+int query_read_keys(const struct entity *en, enum side side, const struct dbms *d, size_t nkeys,
+                    struct arena *a, struct str *out, struct err *e)
+{
+    return read_keys(en, side, d, nkeys, false, a, out, e);
+}
+
+int query_read_versions(const struct entity *en, enum side side, size_t nkeys, struct arena *a,
+                        struct str *out, struct err *e)
+{
+    return read_keys(en, side, &dbms_postgres, nkeys, true, a, out, e);
+}
+
 // k1 >= ? AND (k1 > ? OR (k2 > ? ..)): each bound appears once a level, so the parameters of
 // a key of n parts are k1, k1, k2, k2, .., kn.
 static void add_after(struct query_build *b, struct buf *out, size_t i)
@@ -108,7 +131,7 @@ int query_read_range(const struct entity *en, enum side side, const struct dbms 
     struct query_build b = {.en = en, .side = side, .d = d, .a = a};
     struct buf text = BUF_INIT;
     struct sql sql;
-    int rc = add_select(&b, &text, e);
+    int rc = add_select(&b, false, &text, e);
     if (rc == 0 && !from_start) {
         buf_addz(&text, " WHERE ");
         add_after(&b, &text, 0);

@@ -104,6 +104,16 @@ void dbms_columns(struct buf *out, void (*quote)(struct buf *, struct str),
     }
 }
 
+void dbms_wrap(struct buf *out, const char *form, const char *inner)
+{
+    const char *at = strstr(form, "%s");
+    buf_add(out, form, at ? (size_t)(at - form) : strlen(form));
+    if (at) {
+        buf_addz(out, inner);
+        buf_addz(out, at + 2);
+    }
+}
+
 bool dbms_is_key(const struct dbms_upsert *u, size_t column)
 {
     for (size_t i = 0; i < u->nkeys; i++)

@@ -98,6 +98,11 @@ struct dbms {
     // Reads a column as the text that migrations/type.c parses, e.g. MariaDB bit(1) + 0,
     // PostgreSQL to_char(ts at utc), bytes as hex.
     void (*read_column)(struct buf *out, const char *column_sql, enum column_kind kind);
+    // The number that every DBMS which has this makes of equal rows: the top 60 bits of MD5 over
+    // the rows' texts, each "-" for NULL, else its bytes' count, ':' and the bytes. `columns` are
+    // expressions, `kinds` as stored. NULL: the store has no MD5.
+    void (*row_hash)(struct buf *out, const char *const *columns, const enum column_kind *kinds,
+                     size_t n);
     // Wraps a text parameter for writing into a column of that kind: PostgreSQL $1::numeric.
     void (*write_param)(struct buf *out, const char *param_sql, enum column_kind kind);
     void (*upsert)(struct buf *out, const struct dbms_upsert *u);
@@ -161,6 +166,9 @@ struct dbms {
 
     // (table, as the map names it) -> name and type of its columns, in order; none: no such table.
     const char *columns_sql;
+    // (table) -> index, unique (1/0), column, column is never NULL (1/0): whole columns of
+    // indexes over all rows, in the order of each index.
+    const char *indexes_sql;
     // Store time in microseconds since 1970, as integer text; for latency figures only.
     const char *now_us_sql;
     // ERR_* of a driver's error. `message` only to tell apart what the code does not.

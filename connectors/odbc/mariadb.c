@@ -52,6 +52,35 @@ static void read_column(struct buf *out, const char *column_sql, enum column_kin
     }
 }
 
+// A value that has no text ('!m') equals nothing elsewhere.
+static void row_hash(struct buf *out, const char *const *columns, const enum column_kind *kinds,
+                     size_t n)
+{
+    static const char *const texts[] = {
+        [COLUMN_TEXT] = "CONVERT(%s USING utf8mb4)",
+        [COLUMN_INTEGER] = "CAST(%s AS CHAR)",
+        [COLUMN_DECIMAL] = "CAST(%s AS CHAR)",
+        [COLUMN_FLOAT] = "CAST(%s AS CHAR)",
+        [COLUMN_BOOLEAN] = "CAST(%s + 0 AS CHAR)",
+        [COLUMN_DATE] = "CAST(%s AS CHAR)",
+        [COLUMN_TIME] = "TIME_FORMAT(%s, '%H:%i:%s.%f')",
+        [COLUMN_TIMESTAMP] = "DATE_FORMAT(%s, '%Y-%m-%d %H:%i:%s.%f')",
+        [COLUMN_BYTES] = "LOWER(HEX(%s))",
+        [COLUMN_JSON] = "CAST(%s AS CHAR)",
+    };
+    buf_addz(out, "CAST(CONV(LEFT(MD5(CONCAT(");
+    for (size_t i = 0; i < n; i++) {
+        struct buf text = BUF_INIT;
+        dbms_wrap(&text, texts[kinds[i]], columns[i]);
+        const char *x = text.data ? text.data : "";
+        buf_printf(out, "%sIF(%s IS NULL, '-', IFNULL(CONCAT(LENGTH(%s), ':', %s), '!m'))",
+                   i > 0 ? ", " : "", columns[i], x, x);
+        out->failed |= text.failed;
+        buf_free(&text);
+    }
+    buf_addz(out, ")), 15), 16, 10) AS UNSIGNED)");
+}
+
 static void write_param(struct buf *out, const char *param_sql, enum column_kind kind)
 {
     buf_printf(out, kind == COLUMN_BYTES ? "UNHEX(%s)" : "%s", param_sql);
@@ -446,6 +475,7 @@ const struct dbms dbms_mariadb = {
     .match_text = match_text,
     .order_text = order_text,
     .read_column = read_column,
+    .row_hash = row_hash,
     .write_param = write_param,
     .upsert = upsert,
     .join_key = join_key,
@@ -492,6 +522,10 @@ const struct dbms dbms_mariadb = {
     .changelog_marker_sql = "INSERT INTO ficus_changelog (entity, k) VALUES ('', ?)",
     .columns_sql = "SELECT COLUMN_NAME, COLUMN_TYPE FROM information_schema.COLUMNS"
                    " WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = ? ORDER BY ORDINAL_POSITION",
+    .indexes_sql = "SELECT s.INDEX_NAME, 1 - s.NON_UNIQUE, s.COLUMN_NAME, s.NULLABLE = ''"
+                   " FROM information_schema.STATISTICS s WHERE s.TABLE_SCHEMA = DATABASE()"
+                   " AND s.TABLE_NAME = ? AND s.SUB_PART IS NULL AND s.INDEX_TYPE = 'BTREE'"
+                   " ORDER BY s.INDEX_NAME, s.SEQ_IN_INDEX",
     .now_us_sql = "SELECT CAST(UNIX_TIMESTAMP(NOW(6)) * 1000000 AS SIGNED)",
     .classify = classify,
 };

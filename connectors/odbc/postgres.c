@@ -50,6 +50,37 @@ static void read_column(struct buf *out, const char *column_sql, enum column_kin
     buf_printf(out, kind == COLUMN_BYTES ? "encode(%s, 'hex')" : "%s", column_sql);
 }
 
+// A value that has no text ('!p') equals nothing elsewhere.
+static void row_hash(struct buf *out, const char *const *columns, const enum column_kind *kinds,
+                     size_t n)
+{
+    static const char *const texts[] = {
+        [COLUMN_TEXT] = "%s::text",
+        [COLUMN_INTEGER] = "%s::text",
+        [COLUMN_DECIMAL] = "%s::text",
+        [COLUMN_FLOAT] = "%s::text",
+        [COLUMN_BOOLEAN] = "%s::int::text",
+        [COLUMN_DATE] = "%s::text",
+        [COLUMN_TIME] = "to_char(%s::interval, 'HH24:MI:SS.US')",
+        [COLUMN_TIMESTAMP] = "to_char(%s AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US')",
+        [COLUMN_BYTES] = "encode(%s, 'hex')",
+        [COLUMN_JSON] = "%s::text",
+    };
+    buf_addz(out, "('x' || left(md5(concat(");
+    for (size_t i = 0; i < n; i++) {
+        struct buf text = BUF_INIT;
+        dbms_wrap(&text, texts[kinds[i]], columns[i]);
+        const char *x = text.data ? text.data : "";
+        buf_printf(out,
+                   "%sCASE WHEN %s IS NULL THEN '-' ELSE"
+                   " coalesce(octet_length(%s) || ':' || %s, '!p') END",
+                   i > 0 ? ", " : "", columns[i], x, x);
+        out->failed |= text.failed;
+        buf_free(&text);
+    }
+    buf_addz(out, ")), 15))::bit(60)::bigint");
+}
+
 static void write_param(struct buf *out, const char *param_sql, enum column_kind kind)
 {
     static const char *const forms[] = {
@@ -191,6 +222,7 @@ const struct dbms dbms_postgres = {
     .match_text = postgres_match_text,
     .order_text = postgres_order_text,
     .read_column = read_column,
+    .row_hash = row_hash,
     .write_param = write_param,
     .upsert = upsert,
     .join_key = postgres_join_key,
@@ -206,6 +238,13 @@ const struct dbms dbms_postgres = {
     .columns_sql = "SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute"
                    " WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped"
                    " ORDER BY attnum",
+    .indexes_sql = "SELECT i.indexrelid::regclass::text, i.indisunique::int, a.attname,"
+                   " a.attnotnull::int FROM pg_index i"
+                   " CROSS JOIN unnest(i.indkey) WITH ORDINALITY AS k(att, n)"
+                   " JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.att"
+                   " JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_am m ON m.oid = c.relam"
+                   " WHERE i.indrelid = to_regclass($1) AND i.indpred IS NULL AND i.indisvalid"
+                   " AND m.amname = 'btree' AND k.n <= i.indnkeyatts ORDER BY 1, k.n",
     .now_us_sql = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint",
     .classify = postgres_classify,
 };

@@ -434,6 +434,14 @@ const struct dbms dbms_sqlite = {
     .changelog_trim_sql = "DELETE FROM ficus_changelog WHERE seq <= CAST(? AS INTEGER)",
     .changelog_marker_sql = "INSERT INTO ficus_changelog (entity, k) VALUES ('', ?)",
     .columns_sql = "SELECT name, type FROM pragma_table_info(?)",
+    .indexes_sql =
+        "WITH p(t) AS (SELECT ?) SELECT il.name, il.\"unique\", ii.name,"
+        " (SELECT max(ti.\"notnull\") FROM pragma_table_info(p.t) AS ti"
+        " WHERE ti.name = ii.name) FROM p, pragma_index_list(p.t) AS il,"
+        " pragma_index_info(il.name) AS ii WHERE il.partial = 0"
+        " UNION ALL SELECT 'rowid', 1, ti.name, 1 FROM p, pragma_table_info(p.t) AS ti"
+        " WHERE ti.pk = 1 AND lower(ti.type) = 'integer'"
+        " AND (SELECT count(*) FROM pragma_table_info(p.t) AS more WHERE more.pk > 0) = 1",
     .now_us_sql = "SELECT " NOW_US,
     .classify = classify,
 };
