@@ -125,6 +125,8 @@ const struct conf_option conf_options[] = {
     ENUM(
         "sync.snapshot", "auto", snapshot_words,
         "auto: copy all existing rows of the legacy at the very first start; off: only when asked."),
+    INT("sync.copy_connections", "2", 1, 16, "connections",
+        "Ranges of keys that ficus sync snapshot --direct copies at once."),
     INT("sync.parked_max", "10000", 1, 10000000, "events",
         "Parked events of one direction; beyond that apply pauses instead of parking more."),
     STRING("sync.instance", "", "Name of this process; empty means host and process id."),

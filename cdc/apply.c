@@ -252,6 +252,8 @@ static int position_lost(struct applier *ap, struct err *e)
 static int turn(struct applier *ap, struct err *e)
 {
     struct log_ctx ctx = {names[ap->from], NULL, NULL};
+    if (ap->from == SIDE_LEGACY)
+        atomic_fetch_add(&ap->s->apply_turns, 1);
     long n = kafka_consumer_poll(ap->consumer, ap->pending_ns ? 2 : POLL_MS, ap->messages,
                                  ap->s->batch_max, e);
     if (n < 0) // messages may have been lost on the way here: begin anew from the positions

@@ -258,9 +258,11 @@ static int move_position(struct applier *ap, const struct part *p, struct err *e
                         value_set(str_of(n[4])), value_set(str_of(n[5]))};
     if (sink_exec(ap->sink, SINK_POSITION_MOVE, v, 8, &changed, e))
         return -1;
-    return changed == 1 ? 0
-                        : err_set(e, ERR_STALE, "%s partition %d: another applier took over",
-                                  stream, p->partition);
+    return changed == 1
+               ? 0
+               : err_set(e, ERR_STALE,
+                         "%s partition %d: another applier took over, or the stream was paused",
+                         stream, p->partition);
 }
 
 static int write_control(struct applier *ap, const struct control_item *c, struct err *e)

@@ -103,6 +103,24 @@ int reader_range(struct reader *r, const struct str *after, size_t limit, struct
     return 0;
 }
 
+int reader_slice(struct reader *r, const struct scan_query *q, struct arena *a,
+                 struct reader_row **out, size_t *n, struct err *e)
+{
+    struct sql sql;
+    struct rows rows;
+    if (query_scan(q, r->side, reader_dbms(r), a, &sql, e) ||
+        run(r, sql.text, sql.params, sql.nparams, a, &rows, e))
+        return -1;
+    *out = arena_array(a, rows.nrows ? rows.nrows : 1, sizeof **out);
+    *n = rows.nrows;
+    if (!*out)
+        return err_memory(e);
+    for (size_t i = 0; i < rows.nrows; i++)
+        if (reader_canonical(r, rows_at(&rows, i, 0), a, &(*out)[i], e))
+            return -1;
+    return 0;
+}
+
 static int by_key(const void *x, const void *y)
 {
     const struct reader_row *a = x, *b = y;

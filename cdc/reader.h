@@ -43,6 +43,9 @@ int reader_canonical(const struct reader *r, const struct value *cells, struct a
 // Memory of the arena.
 int reader_range(struct reader *r, const struct str *after, size_t limit, struct arena *a,
                  struct reader_row **rows, size_t *n, struct err *e) FICUS_MUST_CHECK;
+// Up to q->limit rows of a slice, in the side's key order. Memory of the arena.
+int reader_slice(struct reader *r, const struct scan_query *q, struct arena *a,
+                 struct reader_row **rows, size_t *n, struct err *e) FICUS_MUST_CHECK;
 // The rows of these keys, in the order of `keys`; values NULL where there is none.
 int reader_keys(struct reader *r, const struct str *keys, size_t n, struct arena *a,
                 struct reader_row *rows, struct err *e) FICUS_MUST_CHECK;

@@ -62,6 +62,8 @@ struct sink {
 int sink_postgres_open(struct sync *s, struct sink **out, struct err *e) FICUS_MUST_CHECK;
 int sink_odbc_open(struct sync *s, struct sink **out, struct err *e) FICUS_MUST_CHECK;
 void sink_close(struct sink *s); // NULL is fine
+// The connection under a sink of sink_postgres_open, for COPY inside its transaction.
+struct pg_conn *sink_postgres_conn(struct sink *s);
 
 // For the two above: fills plans.
 int sink_init(struct sink *k, struct sync *s, enum side side, const struct dbms *d,

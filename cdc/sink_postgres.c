@@ -25,7 +25,8 @@ static const char *const sql[SINK_STATEMENTS] = {
     [SINK_POSITION_MOVE] = "UPDATE ficus.position SET next = $1::bigint, term = $2::bigint,"
                            " through = $3::bigint, opened = $4::bigint, at = now()"
                            " WHERE stream = $5 AND part = $6::int AND next = $7::bigint"
-                           " AND epoch = $8::bigint",
+                           " AND epoch = $8::bigint AND NOT EXISTS (SELECT 1 FROM"
+                           " ficus.stream_state s WHERE s.stream = $5 AND s.paused)",
     [SINK_MARKER] = "INSERT INTO ficus.marker (marker, stream, part) VALUES ($1, $2, $3::int)"
                     " ON CONFLICT DO NOTHING",
     [SINK_PARK] = "INSERT INTO ficus.parked (stream, part, offset_no, entity, k, reason, detail,"
@@ -149,6 +150,11 @@ static const struct sink_ops ops = {
     .alive = alive,
     .close = close_sink,
 };
+
+struct pg_conn *sink_postgres_conn(struct sink *k)
+{
+    return self(k)->pg;
+}
 
 // The first origin ficus_<prefix>_<n> that no other session uses.
 static int take_origin(struct sink_postgres *p, struct err *e)

@@ -5,6 +5,7 @@
 #include "cdc/sync_int.h"
 
 #include "base/clock.h"
+#include "cdc/copy.h"
 #include "connectors/postgres/pg_stream.h"
 
 #include <stdio.h>
@@ -16,7 +17,9 @@ struct request {
     size_t entity;
     enum side source;
     bool resumed;
-    char *last_key; // owned; NULL: from the start
+    bool direct;
+    char *last_key;      // owned; NULL: from the start
+    char *above, *up_to; // owned; bounds of the first key part, NULL: none
     long long rows, estimate;
     uint64_t after; // new store: WAL position after the chunk was read
 };
@@ -28,6 +31,21 @@ struct run {
     struct arena *arena;
 };
 
+static void request_free(struct request *q)
+{
+    free(q->last_key);
+    free(q->above);
+    free(q->up_to);
+    q->last_key = q->above = q->up_to = NULL;
+}
+
+static int take_text(struct value v, char **out, struct err *e)
+{
+    if (v.state == VALUE_SET && !(*out = strndup(v.data, v.len)))
+        return err_memory(e);
+    return 0;
+}
+
 // 1: a request, 0: none, -1: error. Parents come before their children.
 static int next_request(struct run *r, struct request *q, struct err *e)
 {
@@ -35,7 +53,8 @@ static int next_request(struct run *r, struct request *q, struct err *e)
     arena_reset(r->arena);
     *q = (struct request){.entity = r->s->nentities};
     if (pg_query(r->pg,
-                 STR("SELECT entity, source, state, last_key, rows FROM ficus.snapshot"
+                 STR("SELECT entity, source, state, last_key, rows, direct, above, up_to"
+                     " FROM ficus.snapshot"
                      " WHERE state IN ('requested','running')"),
                  NULL, 0, r->arena, &rows, e))
         return -1;
@@ -45,11 +64,14 @@ static int next_request(struct run *r, struct request *q, struct err *e)
         enum side source = str_eqz(value_str(c[1]), "new") ? SIDE_NEW : SIDE_LEGACY;
         if (at < 0 || (size_t)at >= q->entity || !desk_leads(r->s->desks[source]))
             continue;
-        free(q->last_key);
-        *q = (struct request){
-            .entity = (size_t)at, .source = source, .resumed = str_eqz(value_str(c[2]), "running")};
-        if (q->resumed && c[3].state == VALUE_SET && !(q->last_key = strndup(c[3].data, c[3].len)))
-            return err_memory(e);
+        request_free(q);
+        *q = (struct request){.entity = (size_t)at,
+                              .source = source,
+                              .resumed = str_eqz(value_str(c[2]), "running"),
+                              .direct = str_eqz(value_str(c[5]), "t")};
+        if ((q->resumed && take_text(c[3], &q->last_key, e)) || take_text(c[6], &q->above, e) ||
+            take_text(c[7], &q->up_to, e))
+            return -1;
         if (q->resumed && !str_to_int(value_str(c[4]), 0, INT64_MAX, &q->rows))
             q->rows = 0;
     }
@@ -97,17 +119,29 @@ static int wal_position(struct run *r, uint64_t *out, struct err *e)
     return pg_lsn_parse(value_str(rows.cells[0]), out, e);
 }
 
+static struct value bound(const char *text)
+{
+    return text ? value_set(str_of(text)) : value_null();
+}
+
 // One chunk, read and handed over. *n 0: there are no more.
 static int one_chunk(struct run *r, struct request *q, struct reader *reader, size_t *n,
                      struct err *e)
 {
     struct desk *d = r->s->desks[q->source];
     struct reader_row *rows;
-    struct str after = str_of(q->last_key);
+    struct value after[16], above = bound(q->above), up_to = bound(q->up_to);
+    struct scan_query slice = {.entity = reader->entity,
+                               .deleted = DELETED_ANY,
+                               .limit = r->s->batch_max,
+                               .after = q->last_key ? after : NULL,
+                               .above = q->above ? &above : NULL,
+                               .up_to = q->up_to ? &up_to : NULL};
     struct chunk c = {.entity = q->entity, .fields = reader->fields, .nfields = reader->nfields};
     arena_reset(r->arena);
     if (desk_window(d, q->entity, e) ||
-        reader_range(reader, q->last_key ? &after : NULL, r->s->batch_max, r->arena, &rows, n, e))
+        (q->last_key && entity_key_split(reader->entity, str_of(q->last_key), after, e)) ||
+        reader_slice(reader, &slice, r->arena, &rows, n, e))
         return -1;
     if (*n == 0)
         return 0;
@@ -143,6 +177,21 @@ static int refuse(struct run *r, const struct request *q, struct err *e)
     return result;
 }
 
+static int run_direct(struct run *r, struct request *q, struct err *e)
+{
+    bool done;
+    if (q->source != SIDE_LEGACY)
+        return err_set(e, ERR_INVALID, "a direct copy goes from the legacy to the new store only");
+    if (copy_run(r->s, q->entity, r->pg, q->resumed, &done, e))
+        return -1;
+    const char *p[] = {r->s->entities[q->entity]->name};
+    return done ? pg_execz(r->pg,
+                           "UPDATE ficus.snapshot SET state = 'done', finished_at = now()"
+                           " WHERE entity = $1 AND state = 'running'",
+                           p, 1, NULL, e)
+                : 0;
+}
+
 static int run_request(struct run *r, struct request *q, struct err *e)
 {
     const struct entity *en = r->s->entities[q->entity];
@@ -153,10 +202,12 @@ static int run_request(struct run *r, struct request *q, struct err *e)
     if (refuse(r, q, e) || (!r->odbc && sync_open_legacy(r->s, &r->odbc, e)))
         return -1;
     if (reader_init(&reader, en, q->source, r->odbc, r->pg, e) ||
-        count_rows(r, q, &q->estimate, e) || save(r, q, "running", NULL, e))
+        (!q->resumed && count_rows(r, q, &q->estimate, e)) || save(r, q, "running", NULL, e))
         return -1;
     log_info(&ctx, "%s at %lld of about %lld rows", q->resumed ? "resumed" : "started", q->rows,
              q->estimate);
+    if (q->direct)
+        return run_direct(r, q, e);
     while (n > 0 && !sync_stopping(r->s)) {
         if (one_chunk(r, q, &reader, &n, e) || (n > 0 && save(r, q, "running", NULL, e)))
             return -1;
@@ -189,7 +240,7 @@ static int work(struct run *r, struct err *e)
         int result = found > 0 ? run_request(r, &q, e) : found;
         if (found > 0 && result)
             result = settle(r, &q, e);
-        free(q.last_key);
+        request_free(&q);
         if (result)
             return -1;
         if (found == 0)

@@ -51,6 +51,7 @@ struct sync {
     pthread_t threads[8];
     size_t nthreads;
     struct sync_http *http;
+    atomic_ullong apply_turns; // of apply.new: who waits for a pause to be seen waits for two
     atomic_bool pauses_known; // report has read which streams are paused: others begin then
 };
 

@@ -50,16 +50,23 @@ static bool known(const struct cli *c, const struct cli_env *env)
     return true;
 }
 
-static int ask(struct pg_conn *pg, const char *entity, const char *from, struct err *e)
+struct copy_request {
+    const char *from, *above, *up_to; // bounds: NULL: none
+    bool direct;
+};
+
+static int ask(struct pg_conn *pg, const char *entity, const struct copy_request *q, struct err *e)
 {
-    const char *p[] = {entity, from};
+    const char *p[] = {entity, q->from, q->direct ? "t" : "f", q->above, q->up_to};
     return pg_execz(
         pg,
-        "INSERT INTO ficus.snapshot (entity, source, state) VALUES ($1, $2, 'requested')"
-        " ON CONFLICT (entity) DO UPDATE SET source = excluded.source,"
+        "INSERT INTO ficus.snapshot (entity, source, state, direct, above, up_to)"
+        " VALUES ($1, $2, 'requested', $3::boolean, $4, $5)"
+        " ON CONFLICT (entity) DO UPDATE SET source = excluded.source, direct = excluded.direct,"
+        " above = excluded.above, up_to = excluded.up_to,"
         " state = 'requested', last_key = NULL, rows = 0, estimate = 0, error = NULL,"
         " started_at = NULL, finished_at = NULL",
-        p, 2, NULL, e);
+        p, 5, NULL, e);
 }
 
 // A capture that stopped because something is missing begins anew; only a snapshot of
@@ -72,7 +79,8 @@ static int restart_captures(struct pg_conn *pg, struct err *e)
                     NULL, 0, NULL, e);
 }
 
-static int snapshot(const struct cli *c, const struct cli_env *env, const char *from, struct err *e)
+static int snapshot(const struct cli *c, const struct cli_env *env, const struct copy_request *q,
+                    struct err *e)
 {
     struct pg_conn *pg = control_pg(env->control, e);
     if (!pg || pg_begin(pg, e))
@@ -81,7 +89,7 @@ static int snapshot(const struct cli *c, const struct cli_env *env, const char *
     size_t n = all ? entity_count(env->set) : c->nargs;
     int result = all ? restart_captures(pg, e) : 0;
     for (size_t i = 0; i < n && result == 0; i++)
-        result = ask(pg, all ? entity_at(env->set, i)->name : c->args[i], from, e);
+        result = ask(pg, all ? entity_at(env->set, i)->name : c->args[i], q, e);
     if (result == 0)
         return pg_commit(pg, e);
     pg_rollback(pg);
@@ -93,18 +101,29 @@ static int run_snapshot(const struct cli *c)
     struct cli_env env;
     struct err e = {0};
     int status;
-    const char *from = cli_option(c, "from") ? cli_option(c, "from") : "legacy";
+    struct copy_request q = {.from = cli_option(c, "from") ? cli_option(c, "from") : "legacy",
+                             .above = cli_option(c, "above"),
+                             .up_to = cli_option(c, "up-to"),
+                             .direct = cli_flag(c, "direct")};
     if ((c->nargs == 0) != cli_flag(c, "all") ||
-        (strcmp(from, "legacy") != 0 && strcmp(from, "new") != 0)) {
+        (strcmp(q.from, "legacy") != 0 && strcmp(q.from, "new") != 0)) {
         fputs("ficus sync snapshot: name entities or give --all; --from is legacy or new\n",
               stderr);
+        return EXIT_USAGE;
+    }
+    if ((q.above || q.up_to) && c->nargs != 1) {
+        fputs("ficus sync snapshot: --above and --up-to cut one ENTITY\n", stderr);
+        return EXIT_USAGE;
+    }
+    if (q.direct && strcmp(q.from, "legacy") != 0) {
+        fputs("ficus sync snapshot: --direct copies from the legacy only\n", stderr);
         return EXIT_USAGE;
     }
     if (cli_env_open(c, NEED_CONTROL, &env, &status))
         return status;
     if (!known(c, &env))
         status = EXIT_USAGE;
-    else if (snapshot(c, &env, from, &e))
+    else if (snapshot(c, &env, &q, &e))
         status = cli_fail(&e);
     else
         fputs("asked for; ficus status shows the progress\n", stderr);
@@ -154,6 +173,9 @@ static int run_resume(const struct cli *c)
 static const struct command_option snapshot_options[] = {
     {"all", 'a', NULL, "Every entity; a capture that had stopped begins anew."},
     {"from", 0, "SIDE", "Which side is copied to the other: legacy (default) or new."},
+    {"direct", 0, NULL, "Straight into the new store by COPY; the stream waits and goes on after."},
+    {"above", 0, "KEY", "Only rows whose key is beyond this one, in the source's order."},
+    {"up-to", 0, "KEY", "And not beyond this one."},
     {NULL, 0, NULL, NULL},
 };
 
