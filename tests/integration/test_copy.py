@@ -71,7 +71,7 @@ class Writers:
     def _run(self, seed):
         random = Random(seed)
         try:
-            for i in range(400):
+            for i in range(200):
                 if self.stop.is_set():
                     return
                 key = f"k{random.randrange(ROWS):06}"
