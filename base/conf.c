@@ -12,10 +12,11 @@
 #define SECRET_FILE_MAX 65536
 
 struct item {
-    const char *text;        // scalar in text form, NULL: unset
-    const char *path;        // resolved against the folder; strings only
-    long long number;        // CONF_INT, CONF_BOOL
-    const char *const *list; // CONF_LIST
+    const char *text;         // scalar in text form, NULL: unset
+    const char *path;         // resolved against the folder; strings only
+    long long number;         // CONF_INT, CONF_BOOL
+    const char *const *list;  // CONF_LIST
+    const char *const *paths; // the same as files
     size_t nlist;
 };
 
@@ -179,7 +180,8 @@ static int read_list(struct load *l, const char *at, const json_t *v, struct ite
         return -1;
     }
     const char **list = arena_array(l->c->arena, n + 1, sizeof(*list));
-    if (!list)
+    const char **paths = arena_array(l->c->arena, n + 1, sizeof(*paths));
+    if (!list || !paths)
         return -1;
     for (size_t i = 0; i < n; i++) {
         const json_t *s = json_array_get(v, i);
@@ -189,10 +191,12 @@ static int read_list(struct load *l, const char *at, const json_t *v, struct ite
             return -1;
         }
         list[i] = expand(l, pointer, json_string_value(s));
-        if (!list[i])
+        paths[i] = list[i] ? resolve(l->c, list[i]) : NULL;
+        if (!paths[i])
             return -1;
     }
     it->list = list;
+    it->paths = paths;
     it->nlist = n;
     return 0;
 }
@@ -385,6 +389,17 @@ size_t conf_list(const struct conf *c, const char *name, const char *const **ite
     if (conf_options[i].type != CONF_LIST)
         abort();
     *items = it->list;
+    return it->nlist;
+}
+
+size_t conf_paths(const struct conf *c, const char *name, const char *const **items)
+{
+    size_t i;
+    const struct item *it = find(c, name, &i);
+
+    if (conf_options[i].type != CONF_LIST)
+        abort();
+    *items = it->paths;
     return it->nlist;
 }
 

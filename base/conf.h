@@ -34,6 +34,8 @@ bool conf_bool(const struct conf *c, const char *name);
 size_t conf_list(const struct conf *c, const char *name, const char *const **items);
 // A path option resolved against the folder of the file; borrowed.
 const char *conf_path(const struct conf *c, const char *name);
+// The same for a list.
+size_t conf_paths(const struct conf *c, const char *name, const char *const **items);
 const char *conf_file(const struct conf *c);
 // Effective values as JSON, secrets as "***". Caller owns.
 json_t *conf_dump(const struct conf *c);

@@ -8,6 +8,10 @@ static const char *const format_words[] = {"text", "json", NULL};
 static const char *const security_words[] = {"plaintext", "ssl", "sasl_plaintext", "sasl_ssl",
                                              NULL};
 
+static const char *const off_on_words[] = {"off", "on", NULL};
+static const char *const forwarded_words[] = {"off", "x-forwarded", "forwarded", NULL};
+static const char *const clients_words[] = {"off", "optional", "required", NULL};
+static const char *const tls_words[] = {"1.2", "1.3", NULL};
 static const char *const snapshot_words[] = {"auto", "off", NULL};
 static const char *const rollback_words[] = {"auto", "off", NULL};
 
@@ -64,10 +68,31 @@ const struct conf_option conf_options[] = {
         "Largest request line and header fields together."),
     INT("facade.idle_ms", "60000", 100, 3600000, "ms",
         "How long a kept-alive connection may be silent."),
+    INT("facade.head_ms", "10000", 100, 3600000, "ms",
+        "Longest from a request's first byte to the end of its header fields."),
     INT("facade.request_ms", "30000", 100, 3600000, "ms",
-        "Longest from a request's first byte to its last."),
+        "Longest from the end of a request's header fields to its last byte."),
+    INT("facade.write_ms", "30000", 100, 3600000, "ms",
+        "Longest that a client may take nothing of a reply."),
+    INT("facade.rate_min", "100", 0, 1000000000, "bytes/s",
+        "Slowest that a body may come and a reply be taken, after 2 s; 0 allows anything."),
+    INT("facade.requests_max", "0", 0, 1000000000, "requests",
+        "Requests on one connection, which is closed after the last; 0 sets no limit."),
     INT("facade.connections_max", "10000", 1, 1000000, "connections",
         "Open client connections on one loop; more are closed at once."),
+    INT("facade.address_connections_max", "0", 0, 1000000, "connections",
+        "Open connections of one client address (IPv6: of one /64) over all loops; more are "
+        "closed at once; 0 sets no limit."),
+    LIST("facade.trusted_peers", "",
+         "Networks (10.0.0.0/8, fd00::/8, 192.0.2.1) whose connections may speak for others, by "
+         "PROXY header or forwarded fields. Nobody else is believed."),
+    ENUM("facade.proxy_protocol", "off", off_on_words,
+         "on: connections of trusted peers begin with a PROXY header, version 1 or 2."),
+    ENUM("facade.forwarded", "off", forwarded_words,
+         "The field in which trusted peers name their client; the only one that is believed: "
+         "x-forwarded (X-Forwarded-For and -Proto) or forwarded (RFC 7239)."),
+    STRING("facade.tls_listen", "",
+           "Numeric address and port for clients that speak TLS; empty: none."),
     STRING("facade.state_path", "ficus-state.json",
            "Where the last good route table is kept for a start without control store."),
     INT("facade.pool_size", "8", 1, 256, "connections",
@@ -106,6 +131,28 @@ const struct conf_option conf_options[] = {
 
     STRING("service.listen", "127.0.0.1:8090", "Numeric address and port of ficus service."),
     LIST("service.entities", "", "Entities that this service owns; empty means all."),
+
+    STRING("service.tls_listen", "", "The same for clients that speak TLS; empty: none."),
+
+    LIST("tls.certificates", "",
+         "PEM files, each a certificate with its chain. A client gets the first that is for the "
+         "host it names, else the first of all. Files that change are loaded within a second, "
+         "or on SIGHUP; a mistake in one leaves the old ones in force."),
+    LIST("tls.keys", "", "PEM files of their keys, in the same order."),
+    ENUM("tls.clients", "off", clients_words,
+         "Whether clients show a certificate: off, optional (one that is shown must be good) or "
+         "required."),
+    STRING("tls.clients_ca", "", "PEM file of those who sign the clients' certificates."),
+    ENUM("tls.min_version", "1.2", tls_words, "Oldest TLS version that clients may speak."),
+    INT("tls.handshake_ms", "5000", 50, 600000, "ms",
+        "Longest from the accept to the end of PROXY header and handshake."),
+    INT("tls.handshakes_max", "256", 1, 100000, "handshakes",
+        "Handshakes under way on one loop; more connections are closed at once."),
+    STRING("upstream.ca", "",
+           "PEM file of those who sign the certificates of https services; empty: the system's."),
+    STRING("upstream.certificate", "",
+           "PEM file of the certificate that https services are shown if they ask."),
+    STRING("upstream.key", "", "PEM file of its key."),
 
     STRING("kafka.brokers", NULL, "Bootstrap servers, host:port,host:port."),
     STRING("kafka.prefix", "ficus", "First part of every topic's name."),

@@ -12,21 +12,25 @@ static int wait_signals(struct server *s)
 {
     struct log_ctx ctx = {"server", NULL, NULL};
     sigset_t set;
-    int sig;
     sigemptyset(&set);
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGINT);
     sigaddset(&set, SIGHUP);
-    while (sigwait(&set, &sig) == 0) {
+    for (;;) {
+        const struct timespec second = {.tv_sec = 1};
         struct err e = {0};
+        int sig = sigtimedwait(&set, NULL, &second);
+        if (sig < 0) {
+            server_watch(s);
+            continue;
+        }
         if (sig != SIGHUP)
             return sig;
         if (server_reload(s, &e))
             log_error(&ctx, "reload refused, the running definitions stay: %s", e.msg);
         else
-            log_info(&ctx, "definitions reloaded");
+            log_info(&ctx, "definitions and certificates reloaded");
     }
-    return SIGTERM;
 }
 
 static int run(const struct cli *c, bool service)

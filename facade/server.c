@@ -100,7 +100,7 @@ static int start_shared(struct server *s, struct err *e)
         .on_heartbeat = on_heartbeat,
         .ctx = s};
     struct worker_options hashers = {.name = "hash", .threads = HASHERS, .queue_max = HASH_QUEUE};
-    if (!(s->live = live_start(&live, e)))
+    if (server_wire_open(s, e) || !(s->live = live_start(&live, e)))
         return -1;
     struct route_table *t = live_table(s->live);
     int lacking = check_needs(s, t, e);
@@ -116,13 +116,21 @@ static int start_shared(struct server *s, struct err *e)
                : -1;
 }
 
-static void note_address(struct server *s)
+// The address of `text` with the port that the listener got.
+static void note_address(char out[128], const char *text, const struct http_listener *l)
 {
-    const char *text = conf_str(s->o.conf, s->o.service ? "service.listen" : "facade.listen");
     const char *colon = strrchr(text, ':');
-    snprintf(s->address, sizeof s->address, "%.*s:%u",
-             (int)(colon ? colon - text : (long)strlen(text)), text,
-             http_listener_port(s->loops[0].listener));
+    snprintf(out, 128, "%.*s:%u", (int)(colon ? colon - text : (long)strlen(text)), text,
+             http_listener_port(l));
+}
+
+static void note_addresses(struct server *s)
+{
+    const struct server_loop *first = &s->loops[0];
+    note_address(s->address, conf_str(s->o.conf, s->o.service ? "service.listen" : "facade.listen"),
+                 first->listener);
+    if (first->tls_listener)
+        note_address(s->tls_address, server_tls_listen(s), first->tls_listener);
 }
 
 static unsigned loops_wanted(const struct conf *conf)
@@ -141,7 +149,7 @@ static int start_loops(struct server *s, struct err *e)
         if (server_loop_create(&s->loops[i], s, i, e))
             return -1;
         if (i == 0)
-            note_address(s);
+            note_addresses(s);
     }
     for (unsigned i = 0; i < n; i++)
         if (loop_start(s->loops[i].loop, e))
@@ -180,7 +188,8 @@ struct server *server_start(const struct server_options *o, struct err *e)
     struct route_table *t = live_table(s->live);
     on_table(s, t);
     route_table_unref(t);
-    log_info(&log_ctx, "serving on %s with %u loops", s->address, s->nloops);
+    log_info(&log_ctx, "serving on %s%s%s with %u loops", s->address,
+             *s->tls_address ? ", by TLS on " : "", s->tls_address, s->nloops);
     return s;
 }
 
@@ -194,13 +203,15 @@ struct drain_mail {
 static void on_drained(void *ctx)
 {
     struct server_loop *sl = ctx;
-    atomic_store(&sl->drained, true);
+    atomic_fetch_sub(&sl->draining, 1);
 }
 
 static void on_drain_mail(struct mail *m)
 {
     struct drain_mail *d = (struct drain_mail *)m;
     http_listener_drain(d->loop->listener, on_drained, d->loop);
+    if (d->loop->tls_listener)
+        http_listener_drain(d->loop->tls_listener, on_drained, d->loop);
     free(d);
 }
 
@@ -209,15 +220,14 @@ static void drain(struct server *s)
     uint64_t end = clock_mono_ms() + (uint64_t)conf_int(s->o.conf, "facade.drain_ms");
     for (unsigned i = 0; i < s->nloops; i++) {
         struct drain_mail *d = calloc(1, sizeof *d);
-        if (!d) {
-            atomic_store(&s->loops[i].drained, true);
+        if (!d)
             continue;
-        }
+        atomic_store(&s->loops[i].draining, s->loops[i].tls_listener ? 2 : 1);
         *d = (struct drain_mail){.mail.deliver = on_drain_mail, .loop = &s->loops[i]};
         mailbox_post(loop_mailbox(s->loops[i].loop), &d->mail);
     }
     for (unsigned i = 0; i < s->nloops; i++)
-        while (!atomic_load(&s->loops[i].drained) && clock_mono_ms() < end)
+        while (atomic_load(&s->loops[i].draining) > 0 && clock_mono_ms() < end)
             clock_sleep_ms(5);
 }
 
@@ -242,6 +252,7 @@ void server_stop(struct server *s)
     odbc_workers_destroy(s->workers, 2000);
     for (unsigned i = 0; i < s->nloops; i++)
         server_loop_destroy(&s->loops[i]);
+    server_wire_close(s);
     pins_destroy(s->pins);
     evidence_destroy(s->evidence);
     free(s);
@@ -249,7 +260,11 @@ void server_stop(struct server *s)
 
 int server_reload(struct server *s, struct err *e)
 {
-    return live_reload(s->live, e);
+    struct err tls;
+    int result = live_reload(s->live, e);
+    if (server_wire_reload(s, &tls) == 0)
+        return result;
+    return result ? err_prefix(e, "%s; and", tls.msg) : err_set(e, tls.code, "%s", tls.msg);
 }
 
 const char *server_address(const struct server *s)

@@ -21,6 +21,9 @@ struct server *server_start(const struct server_options *o, struct err *e);
 // Drains (no new connections, open requests finish, up to facade.drain_ms) and frees.
 void server_stop(struct server *s);
 int server_reload(struct server *s, struct err *e) FICUS_MUST_CHECK; // definitions, SIGHUP
-const char *server_address(const struct server *s);                  // "127.0.0.1:8080"
+// Loads certificates whose files changed. To be called every second or so, by the thread that
+// reloads: it reads files.
+void server_watch(struct server *s);
+const char *server_address(const struct server *s); // "127.0.0.1:8080"
 
 #endif

@@ -31,7 +31,7 @@ struct server_loop {
     struct server *server;
     unsigned index;
     struct loop *loop;
-    struct http_listener *listener, *admin;
+    struct http_listener *listener, *tls_listener, *admin; // for clients, and ours
     struct pg_pool *pool;
     struct http_client *client;
     struct backend *backends[3];
@@ -45,8 +45,16 @@ struct server_loop {
     size_t npasses;
     struct pass *fallback;    // of what nothing describes; NULL: refused
     struct route_table *ways; // referenced: the table that the mounts were made from
-    atomic_bool drained;
+    atomic_uint draining;       // listeners that are not drained yet
     atomic_llong table_version; // that this loop goes by
+};
+
+// What all loops use on the wire: certificates, whom to trust, who has how many connections.
+struct server_wire {
+    struct tls *tls;      // NULL: no TLS listener
+    struct tls *upstream; // for https services
+    struct peers *trusted;
+    struct address_count *addresses; // NULL: no limit
 };
 
 struct server {
@@ -61,8 +69,18 @@ struct server {
     unsigned nloops;
     bool through_only; // no store and no database: everything passes through
     atomic_bool draining, started;
-    char address[128];
+    char address[128], tls_address[128];
+    struct server_wire wire;
 };
+
+// server_wire.c
+int server_wire_open(struct server *s, struct err *e) FICUS_MUST_CHECK;
+void server_wire_close(struct server *s);
+// The certificates anew; those that cannot be loaded stay as they are. -1 if one could not.
+int server_wire_reload(struct server *s, struct err *e) FICUS_MUST_CHECK;
+// The limits and trust of a listener for clients.
+void server_wire_options(const struct server *s, struct http_listener_options *o);
+const char *server_tls_listen(const struct server *s); // "" when there is none
 
 int server_loop_create(struct server_loop *sl, struct server *s, unsigned index,
                        struct err *e) FICUS_MUST_CHECK;

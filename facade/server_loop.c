@@ -30,7 +30,7 @@ static int create_backends(struct server_loop *sl, struct err *e)
                                 .application = s->o.service ? "ficus service" : "ficus serve",
                                 .size = (unsigned)conf_int(conf, "facade.pool_size"),
                                 .queue_max = 1024};
-    struct http_client_options h = {.loop = sl->loop};
+    struct http_client_options h = {.loop = sl->loop, .tls = s->wire.upstream};
     if (s->through_only)
         return 0;
     if (!(sl->pool = pg_pool_create(sl->loop, &o, e)) ||
@@ -95,18 +95,19 @@ static int listen_on(struct server_loop *sl, struct err *e)
         .on_request = server_on_request,
         .on_access = server_access,
         .ctx = sl,
-        .address = sl->index && !s->o.service
-                       ? s->address
-                       : conf_str(conf, s->o.service ? "service.listen" : "facade.listen"),
-        .limits = {.header_max = (size_t)conf_int(conf, "facade.header_max"),
-                   .body_max = (size_t)conf_int(conf, "facade.body_max"),
-                   .idle_ms = (unsigned)conf_int(conf, "facade.idle_ms"),
-                   .request_ms = (unsigned)conf_int(conf, "facade.request_ms"),
-                   .connections_max = (unsigned)conf_int(conf, "facade.connections_max")}};
-    if (sl->index && s->o.service)
-        o.address = s->address;
+        .address = sl->index ? s->address
+                             : conf_str(conf, s->o.service ? "service.listen" : "facade.listen")};
+    server_wire_options(s, &o);
     if (activation_socket(&o.inherited, e) || !(sl->listener = http_listener_create(&o, e)))
         return -1;
+    if (s->wire.tls) {
+        struct http_listener_options t = o;
+        t.tls = s->wire.tls;
+        t.inherited = 0;
+        t.address = sl->index ? s->tls_address : server_tls_listen(s);
+        if (!(sl->tls_listener = http_listener_create(&t, e)))
+            return err_prefix(e, "TLS");
+    }
     if (sl->index || s->o.service || !*admin)
         return 0;
     o.address = admin;
@@ -115,6 +116,9 @@ static int listen_on(struct server_loop *sl, struct err *e)
     o.on_head = NULL;
     o.on_request = on_admin;
     o.on_access = NULL;
+    o.trusted = NULL;
+    o.proxy = false;
+    o.addresses = NULL;
     return (sl->admin = http_listener_create(&o, e)) ? 0 : -1;
 }
 
@@ -135,6 +139,7 @@ void server_loop_destroy(struct server_loop *sl)
 {
     struct backend *odbc = sl->backends[BACKEND_ODBC];
     http_listener_destroy(sl->listener);
+    http_listener_destroy(sl->tls_listener);
     http_listener_destroy(sl->admin);
     dispatcher_close(sl->dispatcher);
     shadow_close(sl->shadow);

@@ -43,6 +43,7 @@ struct http_client *http_client_create(const struct http_client_options *o, stru
         return NULL;
     }
     c->o.loop = o->loop;
+    c->o.tls = o->tls;
     c->o.connections_max = o->connections_max ? o->connections_max : 16;
     c->o.queue_max = o->queue_max ? o->queue_max : 256;
     c->o.idle_ms = o->idle_ms ? o->idle_ms : 15000;
@@ -92,6 +93,7 @@ static void upstream_free(struct http_upstream *u)
     free(u->url);
     free(u->name);
     free(u->prefix);
+    free(u->host);
     free(u);
 }
 
@@ -132,16 +134,18 @@ void http_client_destroy(struct http_client *c)
 }
 
 // "http://host[:port][/prefix]" into its parts; host without the brackets of an IPv6 one.
-static int parse_url(struct http_upstream *u, char **host, char port[8], struct err *e)
+static int parse_url(struct http_upstream *u, char port[8], struct err *e)
 {
     struct str url = str_of(u->url);
     long long number;
 
-    if (str_starts(url, STR("https://")))
+    u->https = str_starts(url, STR("https://"));
+    if (u->https && !u->client->o.tls)
         return err_set(e, ERR_UNSUPPORTED, "%s: https is not supported", u->url);
-    if (!str_starts(url, STR("http://")))
-        return err_set(e, ERR_INVALID, "%s: must start with http://", u->url);
-    url = str_n(url.data + 7, url.len - 7);
+    if (!u->https && !str_starts(url, STR("http://")))
+        return err_set(e, ERR_INVALID, "%s: must start with http:// or https://", u->url);
+    size_t scheme = u->https ? 8 : 7;
+    url = str_n(url.data + scheme, url.len - scheme);
     const char *slash = url.len > 0 ? memchr(url.data, '/', url.len) : NULL;
     struct str authority = str_n(url.data, slash ? (size_t)(slash - url.data) : url.len);
     struct str prefix = str_n(url.data + authority.len, url.len - authority.len);
@@ -152,7 +156,9 @@ static int parse_url(struct http_upstream *u, char **host, char port[8], struct 
     if (colon && bracket && colon < bracket)
         colon = NULL;
     struct str h = str_n(authority.data, colon ? (size_t)(colon - authority.data) : authority.len);
-    struct str p = colon ? str_n(colon + 1, authority.len - h.len - 1) : STR("80");
+    struct str p = colon      ? str_n(colon + 1, authority.len - h.len - 1)
+                   : u->https ? STR("443")
+                              : STR("80");
     if (h.len == 0 || memchr(authority.data, '@', authority.len) ||
         !str_to_int(p, 1, 65535, &number) || (prefix.len > 0 && !wire_is_target(prefix)))
         return err_set(e, ERR_INVALID, "%s: not http://host[:port][/prefix]", u->url);
@@ -161,12 +167,13 @@ static int parse_url(struct http_upstream *u, char **host, char port[8], struct 
     snprintf(port, 8, "%lld", number);
     u->name = strndup(authority.data, authority.len);
     u->prefix = strndup(prefix.data, prefix.len);
-    *host = strndup(h.data, h.len);
-    return u->name && u->prefix && *host ? 0 : err_memory(e);
+    u->host = strndup(h.data, h.len);
+    return u->name && u->prefix && u->host ? 0 : err_memory(e);
 }
 
-static int resolve(struct http_upstream *u, const char *host, const char *port, struct err *e)
+static int resolve(struct http_upstream *u, const char *port, struct err *e)
 {
+    const char *host = u->host;
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM,
                              .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV};
     struct addrinfo *list = NULL;
@@ -191,7 +198,7 @@ static int resolve(struct http_upstream *u, const char *host, const char *port, 
 int http_client_upstream(struct http_client *c, const char *url, struct http_upstream **out,
                          struct err *e)
 {
-    char port[8], *host = NULL;
+    char port[8];
 
     for (struct http_upstream *u = c->upstreams; u; u = u->next) {
         if (strcmp(u->url, url) == 0) {
@@ -204,14 +211,12 @@ int http_client_upstream(struct http_client *c, const char *url, struct http_ups
         return err_memory(e);
     u->client = c;
     u->url = strdup(url);
-    if (!u->url || parse_url(u, &host, port, e) != 0 || resolve(u, host, port, e) != 0) {
+    if (!u->url || parse_url(u, port, e) != 0 || resolve(u, port, e) != 0) {
         if (!u->url)
             err_memory(e);
-        free(host);
         upstream_free(u);
         return -1;
     }
-    free(host);
     u->next = c->upstreams;
     c->upstreams = u;
     *out = u;

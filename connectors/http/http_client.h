@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // An HTTP/1.1 client on a loop: keep-alive connections pooled by upstream, a bounded queue
 // in front of them, a deadline on every call. Strict about replies as the server is about
-// requests. Plain http only. Thread: the loop, but for what is said to be at start-up.
+// requests. http and https. Thread: the loop, but for what is said to be at start-up.
 #ifndef FICUS_CONNECTORS_HTTP_CLIENT_H
 #define FICUS_CONNECTORS_HTTP_CLIENT_H
 
@@ -15,6 +15,7 @@ struct http_call;     // one request under way
 // Zero means the default in brackets.
 struct http_client_options {
     struct loop *loop;
+    struct tls *tls;          // borrowed; NULL: https is not supported
     unsigned connections_max; // to one upstream [16]
     unsigned queue_max;       // calls waiting for one of them [256]
     unsigned idle_ms;         // an unused connection is closed after [15 000]
@@ -27,9 +28,9 @@ struct http_client *http_client_create(const struct http_client_options *o, stru
 // Ends every call with ERR_CANCELLED first. Not from within `done`. NULL is fine.
 void http_client_destroy(struct http_client *c);
 
-// `url` is "http://host[:port][/prefix]". Resolves the name, which may block: at start-up,
+// `url` is "http://host[:port][/prefix]" or https://, where the certificate must be for host. Resolves the name, which may block: at start-up,
 // before the loop runs. The same URL gives the same upstream. ERR_INVALID, ERR_UNSUPPORTED
-// (https), ERR_UNREACHABLE (name not known).
+// (https without `tls`), ERR_UNREACHABLE (name not known).
 int http_client_upstream(struct http_client *c, const char *url, struct http_upstream **out,
                          struct err *e) FICUS_MUST_CHECK;
 

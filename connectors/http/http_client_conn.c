@@ -221,6 +221,40 @@ void client_conn_use(struct client_conn *c, struct http_call *call)
     begin_call(c);
 }
 
+static void begin_first_call(struct client_conn *c)
+{
+    begin_call(c);
+    if (c->call->flow.ops)
+        client_stream_writable(c);
+}
+
+// A certificate that is not right fails the call: another address would not have a better one.
+static void on_handshake(struct client_conn *c)
+{
+    struct err e;
+
+    switch (tls_stream_handshake(c->io.tls, &e)) {
+    case TLS_DONE:
+        event_del(&c->write_event);
+        begin_first_call(c);
+        break;
+    case TLS_WANT_READ: event_del(&c->write_event); break;
+    case TLS_WANT_WRITE: event_add(&c->write_event, NULL); break;
+    case TLS_FAILED: broken(c, e.msg); break;
+    }
+}
+
+static void begin_tls(struct client_conn *c)
+{
+    struct err e;
+
+    c->io.tls = tls_stream_create(c->upstream->client->o.tls, c->io.fd, c->upstream->host, &e);
+    if (c->io.tls)
+        on_handshake(c);
+    else
+        broken(c, e.msg);
+}
+
 static void connected(struct client_conn *c)
 {
     int error = 0;
@@ -230,9 +264,10 @@ static void connected(struct client_conn *c)
         error = errno;
     if (error == 0 && event_add(&c->read_event, NULL) == 0) {
         event_del(&c->write_event);
-        begin_call(c);
-        if (c->call->flow.ops)
-            client_stream_writable(c);
+        if (c->upstream->https)
+            begin_tls(c);
+        else
+            begin_first_call(c);
         return;
     }
     event_del(&c->write_event);
@@ -249,7 +284,9 @@ static void on_writable(evutil_socket_t fd, short what, void *arg)
 
     (void)fd;
     (void)what;
-    if (c->state == CLIENT_CONNECTING)
+    if (c->io.tls && c->state == CLIENT_CONNECTING)
+        on_handshake(c);
+    else if (c->state == CLIENT_CONNECTING)
         connected(c);
     else if (c->call && c->call->flow.ops)
         client_stream_writable(c);
@@ -439,6 +476,10 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 
     (void)fd;
     (void)what;
+    if (c->state == CLIENT_CONNECTING) {
+        on_handshake(c);
+        return;
+    }
     n = transport_recv(&c->io, c->in + c->in_len, room);
     if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
         return;
@@ -451,5 +492,7 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
         return;
     }
     c->in_len += (size_t)n;
+    if (transport_pending(&c->io))
+        event_active(&c->read_event, EV_READ, 0);
     step(c);
 }

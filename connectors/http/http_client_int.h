@@ -17,7 +17,7 @@
 
 //   CONNECTING -> BUSY <-> IDLE        (any state -> CLOSED)
 enum client_state {
-    CLIENT_CONNECTING, // has a call
+    CLIENT_CONNECTING, // has a call; TCP's or TLS's handshake
     CLIENT_BUSY,       // has a call: its request is being sent or its reply received
     CLIENT_IDLE,       // on the upstream's idle list, newest first
     CLIENT_CLOSED,     // to be freed
@@ -83,6 +83,8 @@ struct http_upstream {
     char *url;    // as given
     char *name;   // host:port, for messages and Host
     char *prefix; // "" or "/a"
+    char *host;   // without port and brackets
+    bool https;
     struct sockaddr_storage addresses[CLIENT_ADDRESSES_MAX];
     socklen_t lengths[CLIENT_ADDRESSES_MAX];
     unsigned naddresses;

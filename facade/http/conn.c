@@ -14,14 +14,17 @@
 static const struct log_ctx ctx = {"http", NULL, NULL};
 
 static const char *const names[CONN_STATES] = {
-    "idle", "head", "body", "handling", "stream", "writing", "linger", "closed",
+    "proxy", "tls", "idle", "head", "body", "handling", "stream", "writing", "linger", "closed",
 };
 
-#define TO(s) (1u << (s))
+#define RATE_GRACE_NS UINT64_C(2000000000)
+#define TO(s)         (1u << (s))
 
 // Where each state may go; CLOSED is always allowed.
 static const unsigned allowed[CONN_STATES] = {
-    [CONN_IDLE] = TO(CONN_HEAD),
+    [CONN_PROXY] = TO(CONN_TLS) | TO(CONN_IDLE),
+    [CONN_TLS] = TO(CONN_IDLE) | TO(CONN_WRITING) | TO(CONN_LINGER),
+    [CONN_IDLE] = TO(CONN_HEAD) | TO(CONN_PROXY) | TO(CONN_TLS),
     [CONN_HEAD] = TO(CONN_BODY) | TO(CONN_HANDLING) | TO(CONN_WRITING) | TO(CONN_LINGER) |
                   TO(CONN_IDLE) | TO(CONN_STREAM),
     [CONN_BODY] = TO(CONN_HANDLING) | TO(CONN_WRITING) | TO(CONN_LINGER),
@@ -61,10 +64,10 @@ static void list_append(struct conn_list *list, struct conn *c)
     list->last = c;
 }
 
-// A body is timed from its request's first byte: it shares the list of heads.
+// PROXY header and handshake have one time limit together.
 static struct conn_list *list_of(const struct conn *c, enum conn_state s)
 {
-    return &c->listener->lists[s == CONN_BODY ? CONN_HEAD : s];
+    return &c->listener->lists[s == CONN_PROXY ? CONN_TLS : s];
 }
 
 void conn_set_state(struct conn *c, enum conn_state to)
@@ -73,6 +76,7 @@ void conn_set_state(struct conn *c, enum conn_state to)
 
     assert(to == CONN_CLOSED || (allowed[c->state] & TO(to)));
     log_debug(&ctx, "fd %d: %s -> %s", c->io.fd, names[c->state], names[to]);
+    c->listener->handshaking += (to == CONN_TLS) - (c->state == CONN_TLS);
     c->state = to;
     if (from_list == to_list)
         return;
@@ -102,6 +106,8 @@ void conn_set_reading(struct conn *c, bool on)
         return;
     if (on ? event_add(&c->read_event, NULL) == 0 : event_del(&c->read_event) == 0)
         c->reading = on;
+    if (on && c->reading && transport_pending(&c->io))
+        event_active(&c->read_event, EV_READ, 0);
 }
 
 void conn_free_closed(struct http_listener *l)
@@ -122,10 +128,15 @@ void conn_close(struct conn *c)
 {
     if (c->state == CONN_CLOSED)
         return;
+    if (c->state == CONN_IDLE && c->io.tls)
+        tls_stream_end(c->io.tls);
     conn_set_state(c, CONN_CLOSED);
     event_del(&c->read_event);
     event_del(&c->write_event);
     transport_close(&c->io);
+    if (c->counted)
+        address_count_leave(c->listener->o.addresses, &c->peer);
+    c->counted = false;
     if (c->exchange) {
         struct http_exchange *x = c->exchange;
         bool handled = x->request.exchange != NULL;
@@ -149,6 +160,7 @@ void conn_open(struct http_listener *l, int fd, const struct sockaddr_storage *p
     c->listener = l;
     c->io.fd = fd;
     c->peer = *peer;
+    peers_plain(&c->peer);
     c->since_ns = l->now_ns;
     c->state = CONN_IDLE;
     list_append(&l->lists[CONN_IDLE], c);
@@ -161,6 +173,8 @@ void conn_open(struct http_listener *l, int fd, const struct sockaddr_storage *p
     conn_set_reading(c, true);
     if (!c->reading)
         conn_close(c);
+    else
+        conn_greet(c);
 }
 
 // Says that nothing more will come, then waits for the client to close: closing at once
@@ -218,6 +232,29 @@ ssize_t conn_sendv(struct conn *c, struct iovec *parts, unsigned count)
     return n;
 }
 
+void conn_begin_moving(struct conn *c)
+{
+    c->moved = 0;
+    c->moving_ns = c->listener->now_ns;
+}
+
+bool conn_is_too_slow(struct conn *c, size_t n)
+{
+    struct http_listener *l = c->listener;
+    uint64_t took = l->now_ns - c->moving_ns;
+    unsigned dropped;
+
+    c->moved += n;
+    if (l->limits.rate_min == 0 || took < RATE_GRACE_NS ||
+        c->moved >= l->limits.rate_min * (took / 1000000u) / 1000u)
+        return false;
+    l->stats.trickled++;
+    if (log_allowed(&l->trickle_limit, 10000, &dropped))
+        log_warn(&ctx, "a client sends or takes less than %u bytes/s: closed (%u more)",
+                 l->limits.rate_min, dropped);
+    return true;
+}
+
 static int keep_rest(struct conn *c, struct str head, struct str body, size_t sent)
 {
     if (sent < head.len)
@@ -240,6 +277,7 @@ void conn_send(struct conn *c, struct str head, struct str body, bool close_afte
         reply_done(c);
     } else {
         c->out_pos = 0;
+        conn_begin_moving(c);
         if (keep_rest(c, head, body, (size_t)n) != 0 || event_add(&c->write_event, NULL) != 0) {
             conn_close(c);
             return;
@@ -299,6 +337,8 @@ static void write_rest(struct conn *c)
         c->out_pos = 0;
         reply_done(c);
         conn_run(c);
+    } else if (n > 0 && conn_is_too_slow(c, (size_t)n)) {
+        conn_close(c);
     } else if (n > 0) {
         conn_touch(c);
     }
@@ -312,7 +352,9 @@ static void on_writable(evutil_socket_t fd, short what, void *arg)
     (void)fd;
     (void)what;
     listener_enter(l);
-    if (c->state == CONN_STREAM)
+    if (c->state == CONN_TLS)
+        conn_on_greeting(c);
+    else if (c->state == CONN_STREAM)
         stream_writable(c);
     else
         write_rest(c);
@@ -343,6 +385,10 @@ void conn_refuse(struct conn *c, unsigned status, const char *why)
 
 void conn_timeout(struct conn *c)
 {
+    if (c->state == CONN_PROXY || c->state == CONN_TLS) {
+        conn_greeting_expired(c);
+        return;
+    }
     if (c->state == CONN_HEAD || c->state == CONN_BODY) {
         conn_refuse(c, 408, "the request took too long");
         return;

@@ -18,6 +18,30 @@
 
 // ---- one request
 
+// The whole tracestate: several lines are one list.
+static struct str tracestate(const struct http_request *r)
+{
+    struct str found = str_n(NULL, 0);
+
+    for (size_t i = 0; i < r->nheaders; i++) {
+        struct str line = r->headers[i].value;
+        if (!str_eq_nocase(r->headers[i].name, STR("tracestate")))
+            continue;
+        if (!found.data) {
+            found = line;
+            continue;
+        }
+        char *both = arena_alloc(r->arena, found.len + 1 + line.len);
+        if (!both || found.len + 1 + line.len > TRACE_STATE_MAX)
+            return str_n(NULL, 0);
+        memcpy(both, found.data, found.len);
+        both[found.len] = ',';
+        memcpy(both + found.len + 1, line.data, line.len);
+        found = str_n(both, found.len + 1 + line.len);
+    }
+    return found;
+}
+
 static void handle(struct conn *c)
 {
     struct http_listener *l = c->listener;
@@ -29,7 +53,6 @@ static void handle(struct conn *c)
                                 : str_n(c->in + c->head_len, c->used - c->head_len);
     if (r->body.len == 0)
         r->body = str_n(NULL, 0);
-    r->peer = c->peer;
     r->exchange = x; // from here the handler owes a reply
     x->started_ns = clock_mono_ns();
     l->stats.requests++;
@@ -37,9 +60,18 @@ static void handle(struct conn *c)
     l->o.on_request(l->o.ctx, r);
 }
 
-static void fill_request(struct http_request *r, const struct wire_head *h)
+// Whether `requests_max` makes this request the connection's last.
+static bool last_of_connection(struct conn *c)
+{
+    unsigned most = c->listener->limits.requests_max;
+
+    return most > 0 && ++c->requests >= most;
+}
+
+static void fill_request(struct conn *c, struct http_request *r, const struct wire_head *h)
 {
     const char *question = memchr(h->target.data, '?', h->target.len);
+    struct http_listener *l = c->listener;
 
     r->method = h->method;
     r->target = h->target;
@@ -51,12 +83,16 @@ static void fill_request(struct http_request *r, const struct wire_head *h)
     r->host = h->host.data ? h->host : STR("");
     r->http10 = h->http10;
     r->head = str_eqz(h->method, "HEAD");
-    r->keep_alive = h->keep_alive;
+    r->keep_alive = h->keep_alive && !last_of_connection(c);
     r->expect_continue = h->expect_continue;
     r->framing = h->framing;
     r->length = h->length;
     r->headers = h->headers;
     r->nheaders = h->nheaders;
+    r->peer = c->peer;
+    r->https = c->io.tls != NULL;
+    forwarded_client(r->headers, r->nheaders, l->o.forwarded, l->o.trusted, &r->peer, &r->https);
+    trace_begin(&r->trace, &l->random, http_header(r, "traceparent"), tracestate(r));
 }
 
 // After the head of a request with a body: where will the body go?
@@ -89,7 +125,6 @@ static bool offer_head(struct conn *c, const struct wire_head *h)
 
     if (!l->o.on_head)
         return false;
-    x->request.peer = c->peer;
     x->request.exchange = x; // from here the handler owes a reply
     x->started_ns = clock_mono_ns();
     x->stream.body_done = h->framing == WIRE_NO_BODY || (h->framing == WIRE_LENGTH && !h->length);
@@ -128,7 +163,7 @@ static void take_head(struct conn *c)
         conn_refuse(c, f.status, f.why);
         return;
     }
-    fill_request(&c->exchange->request, &h);
+    fill_request(c, &c->exchange->request, &h);
     if (offer_head(c, &h))
         return;
     if (h.framing == WIRE_LENGTH && h.length > l->limits.body_max) {
@@ -152,6 +187,7 @@ static void take_head(struct conn *c)
         return;
     }
     conn_set_state(c, CONN_BODY);
+    conn_begin_moving(c);
 }
 
 // Whether the state changed.
@@ -251,6 +287,12 @@ void conn_run(struct conn *c)
 
 // ---- reading
 
+static void refuse_trickle(struct conn *c, size_t n)
+{
+    if (conn_is_too_slow(c, n))
+        conn_refuse(c, 408, "the body comes too slowly");
+}
+
 static void read_body(struct conn *c)
 {
     size_t want = c->left < BODY_STEP ? (size_t)c->left : BODY_STEP;
@@ -268,6 +310,7 @@ static void read_body(struct conn *c)
         c->body.len += (size_t)n;
         c->body.data[c->body.len] = '\0';
         c->left -= (uint64_t)n;
+        refuse_trickle(c, (size_t)n);
     }
 }
 
@@ -292,6 +335,8 @@ static void read_input(struct conn *c)
         c->in_len += (size_t)n;
     if (n > 0 && c->state == CONN_STREAM)
         conn_touch(c);
+    if (n > 0 && c->state == CONN_BODY)
+        refuse_trickle(c, (size_t)n);
 }
 
 static void read_first(struct conn *c)
@@ -330,7 +375,9 @@ void conn_on_readable(evutil_socket_t fd, short what, void *arg)
     (void)fd;
     (void)what;
     listener_enter(l);
-    if (c->state == CONN_IDLE)
+    if (c->state == CONN_PROXY || c->state == CONN_TLS)
+        conn_on_greeting(c);
+    else if (c->state == CONN_IDLE)
         read_first(c);
     else if (c->state == CONN_LINGER)
         read_and_drop(c);
@@ -339,5 +386,7 @@ void conn_on_readable(evutil_socket_t fd, short what, void *arg)
     else
         read_input(c);
     conn_run(c);
+    if (c->state != CONN_CLOSED && c->reading && transport_pending(&c->io))
+        event_active(&c->read_event, EV_READ, 0);
     listener_leave(l);
 }

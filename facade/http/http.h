@@ -5,6 +5,7 @@
 #define FICUS_FACADE_HTTP_H
 
 #include "base/arena.h"
+#include "base/trace.h"
 #include "connectors/http/wire.h"
 
 #include <stdint.h>
@@ -28,7 +29,10 @@ struct http_request {
     const struct http_header *headers;
     size_t nheaders;
     struct str body; // whole and de-chunked; len 0 when none, and in on_head
+    // The client: the socket's peer, or whom trusted peers speak for.
     struct sockaddr_storage peer;
+    bool https;          // the client's connection was TLS, here or before a trusted peer
+    struct trace trace;  // never empty; to be passed on to whatever is asked for the answer
     struct arena *arena; // lives and dies with the exchange; for whatever the answer needs
     struct http_exchange *exchange;
 };

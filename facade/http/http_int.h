@@ -10,14 +10,17 @@
 #include "connectors/http/transport.h"
 #include "connectors/http/wire_out.h"
 #include "facade/http/listener.h"
+#include "facade/http/proxy_header.h"
 #include "facade/http/stream.h"
 
 #include <event2/event_struct.h>
 
 #define IN_SLACK 4096u // room behind the largest head, so that body bytes can follow it
 
-// A connection's state is also the list that it is on (BODY shares HEAD's); each list but
+// A connection's state is also the list that it is on (PROXY shares TLS's); each list but
 // HANDLING is in order of `since_ns`, so that timeouts are found at its front.
+//
+//   PROXY -> TLS -> IDLE (each of the first two only where the listener has it)
 //
 //   IDLE -> HEAD -> BODY -> HANDLING -> WRITING -> IDLE (or HEAD: pipelined)
 //             |       |        ^           |
@@ -26,6 +29,8 @@
 //             +-------+--------+-----------+--> LINGER -> CLOSED   (any state -> CLOSED)
 // STREAM also goes to HANDLING's successors, and HANDLING to STREAM.
 enum conn_state {
+    CONN_PROXY,    // the PROXY header of a trusted peer, in `in`
+    CONN_TLS,      // the handshake
     CONN_IDLE,     // between requests; holds no buffer
     CONN_HEAD,     // some bytes of a header block
     CONN_BODY,     // header block complete, body not
@@ -47,8 +52,10 @@ struct conn {
     bool stepping;    // run is on the stack: it goes on with what follows
     bool close_after; // no further request on this connection
     bool blank_seen;  // an empty line before the request line was skipped
+    bool counted;     // in o.addresses
+    unsigned requests;
     struct event read_event, write_event;
-    struct sockaddr_storage peer;
+    struct sockaddr_storage peer; // as the PROXY header said, else the socket's
 
     char *in;       // listener->in_size bytes, NULL when idle
     size_t in_len;  // bytes in it
@@ -56,7 +63,9 @@ struct conn {
     size_t scanned; // wire_find_end's place
     size_t head_len;
     enum wire_framing framing;
-    uint64_t left; // WIRE_LENGTH: body bytes still to come
+    uint64_t left;      // WIRE_LENGTH: body bytes still to come
+    uint64_t moved;     // bytes of the present body or reply, for the least rate
+    uint64_t moving_ns; // since when
     struct wire_chunks chunks;
     struct buf body; // a body that does not stay in `in`
     size_t run;      // STREAM: bytes at `used` that the chunk decoder has passed already
@@ -108,7 +117,11 @@ struct http_listener {
     struct conn_list lists[CONN_STATES];
     struct http_listener_stats stats;
     struct log_limit full_limit; // of "too many connections"
-    uint64_t now_ns;             // of this turn
+    struct log_limit address_limit, handshakes_limit, proxy_limit, trickle_limit;
+    unsigned handshaking; // connections in CONN_TLS
+    struct metric *handshakes_done, *handshakes_failed;
+    struct trace_random random;
+    uint64_t now_ns; // of this turn
     size_t in_size;
     char **spare_in; // recycled input buffers
     unsigned nspare_in;
@@ -143,6 +156,9 @@ void conn_touch(struct conn *c); // progress: restarts the clock of its state
 // The reply stands in `out`, but for what went already: sends the rest, then as conn_send.
 void conn_send_rest(struct conn *c, bool close_after);
 void conn_wait_writable(struct conn *c, bool on);
+// `n` more bytes of a body or reply were moved: whether that is slower than rate_min allows.
+bool conn_is_too_slow(struct conn *c, size_t n);
+void conn_begin_moving(struct conn *c); // a body or a reply begins
 // Answers `status` with `why` as its text, and gives the connection up.
 void conn_refuse(struct conn *c, unsigned status, const char *why);
 
@@ -156,6 +172,11 @@ void conn_on_readable(evutil_socket_t fd, short what, void *arg); // arg: the co
 bool stream_step(struct conn *c);
 void stream_writable(struct conn *c);
 void stream_timeout(struct conn *c); // of the last progress: the client's fault, or not
+
+// conn_greeting.c
+void conn_greet(struct conn *c);       // a new connection; may close it
+void conn_on_greeting(struct conn *c); // PROXY or TLS: the socket is ready
+void conn_greeting_expired(struct conn *c);
 
 // exchange.c
 struct http_exchange *exchange_take(struct http_listener *l); // NULL: out of memory

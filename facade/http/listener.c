@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/metrics.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -203,7 +204,9 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
     (void)what;
     listener_enter(l);
     expire(l, CONN_IDLE, l->draining ? 0 : l->limits.idle_ms);
-    expire(l, CONN_HEAD, l->limits.request_ms); // bodies too
+    expire(l, CONN_TLS, l->limits.handshake_ms); // PROXY too
+    expire(l, CONN_HEAD, l->limits.head_ms);
+    expire(l, CONN_BODY, l->limits.request_ms);
     expire(l, CONN_STREAM, l->limits.write_ms);
     expire(l, CONN_WRITING, l->limits.write_ms);
     expire(l, CONN_LINGER, LINGER_MS);
@@ -222,12 +225,11 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 
 static unsigned tick_ms(const struct http_limits *m)
 {
-    unsigned least = m->idle_ms;
+    const unsigned all[] = {m->idle_ms, m->head_ms, m->request_ms, m->write_ms, m->handshake_ms};
+    unsigned least = all[0];
 
-    if (m->request_ms < least)
-        least = m->request_ms;
-    if (m->write_ms < least)
-        least = m->write_ms;
+    for (size_t i = 1; i < sizeof(all) / sizeof(all[0]); i++)
+        least = all[i] < least ? all[i] : least;
     least /= 8;
     return least < 5 ? 5 : least > TICK_MAX_MS ? TICK_MAX_MS : least;
 }
@@ -310,9 +312,14 @@ static void fill_limits(struct http_limits *m, const struct http_limits *o)
     m->header_max = o->header_max ? o->header_max : 16384;
     m->body_max = o->body_max ? o->body_max : (size_t)8 << 20;
     m->idle_ms = o->idle_ms ? o->idle_ms : 60000;
+    m->head_ms = o->head_ms ? o->head_ms : 10000;
     m->request_ms = o->request_ms ? o->request_ms : 30000;
     m->write_ms = o->write_ms ? o->write_ms : 30000;
+    m->rate_min = o->rate_min;
+    m->requests_max = o->requests_max;
     m->connections_max = o->connections_max ? o->connections_max : 10000;
+    m->handshake_ms = o->handshake_ms ? o->handshake_ms : 5000;
+    m->handshakes_max = o->handshakes_max ? o->handshakes_max : 256;
 }
 
 static int add_events(struct http_listener *l, struct err *e)
@@ -341,6 +348,11 @@ struct http_listener *http_listener_create(const struct http_listener_options *o
     l->fd = -1;
     fill_limits(&l->limits, &o->limits);
     l->in_size = l->limits.header_max + IN_SLACK;
+    trace_random_seed(&l->random);
+    l->handshakes_done = metrics_counter("ficus_tls_handshakes_total", "TLS handshakes of clients.",
+                                         "result=\"done\"");
+    l->handshakes_failed = metrics_counter("ficus_tls_handshakes_total",
+                                           "TLS handshakes of clients.", "result=\"failed\"");
     l->spare_in = calloc(SPARE_IN_MAX, sizeof(*l->spare_in));
     if (!l->spare_in) {
         err_memory(e);

@@ -4,6 +4,9 @@
 #ifndef FICUS_FACADE_LISTENER_H
 #define FICUS_FACADE_LISTENER_H
 
+#include "connectors/tls/tls.h"
+#include "facade/http/address_count.h"
+#include "facade/http/forwarded.h"
 #include "facade/http/http.h"
 
 struct http_listener;
@@ -13,10 +16,15 @@ struct http_limits {
     size_t header_max;        // bytes of request line and header fields [16 KiB]
     size_t body_max;          // bytes of a body after de-chunking [8 MiB]
     unsigned idle_ms;         // between requests on a kept-alive connection [60 000]
-    unsigned request_ms;      // first byte to last byte of a request [30 000]
+    unsigned head_ms;         // first byte of a request to the end of its fields [10 000]
+    unsigned request_ms;      // from there to the last byte of its body [30 000]
     unsigned write_ms;        // without progress while a reply is being sent, or by the client
                               // of a stream [30 000]
+    unsigned rate_min;        // bytes/s of a body or reply after its first 2 s [none]
+    unsigned requests_max;    // on one connection, which is then closed [no limit]
     unsigned connections_max; // more are accepted and closed at once [10 000]
+    unsigned handshake_ms;    // PROXY header and TLS handshake, from the accept [5 000]
+    unsigned handshakes_max;  // TLS handshakes at a time; more are closed at once [256]
 };
 
 // What happened to one request, after its reply was handed to the socket or dropped.
@@ -36,6 +44,11 @@ struct http_listener_options {
     bool reuse_port;
     int inherited; // a listening socket to duplicate instead of binding `address`; 0: none
     struct http_limits limits;
+    struct tls *tls;                 // NULL: plain. Borrowed, as the following
+    const struct peers *trusted;     // who may speak for others; NULL: nobody
+    bool proxy;                      // connections of trusted peers begin with a PROXY header
+    enum forwarded_field forwarded;  // what trusted peers tell the client by
+    struct address_count *addresses; // limit by client, shared by loops; NULL: none
     // Called on the loop with every complete head, `body` empty. True: the handler took the
     // request, by http_stream_start (stream.h) or http_reply. False: its body is collected, for
     // on_request. May be NULL.
@@ -49,7 +62,7 @@ struct http_listener_options {
 struct http_listener_stats {
     unsigned connections; // open now
     unsigned exchanges;   // waiting for http_reply
-    uint64_t accepted, refused, requests, malformed;
+    uint64_t accepted, refused, requests, malformed, trickled, handshakes, handshakes_failed;
 };
 
 // ERR_UNREACHABLE when the address cannot be bound, ERR_INVALID when it cannot be read.

@@ -75,6 +75,14 @@ class Crm:
             "service": {"listen": at(self.ports["service"])},
         }
 
+    def configure(self, **sections):
+        """Options beside or over those that are there, by section."""
+        with open(self.config, encoding="utf-8") as f:
+            config = json.load(f)
+        for name, options in sections.items():
+            config.setdefault(name, {}).update(options)
+        self.work.file("ficus.json", json.dumps(config))
+
     def ficus(self, *words, **more):
         return ficus(self.work, *words, "-c", self.config, env=self.env, **more)
 
