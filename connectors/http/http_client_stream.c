@@ -254,6 +254,8 @@ void http_call_resume(struct http_call *call)
         return;
     call->flow.paused = false;
     call->flow.progress_ns = clock_mono_ns();
+    if (transport_pending(&c->io))
+        event_active(&c->read_event, EV_READ, 0);
     if (event_add(&c->read_event, NULL) != 0)
         client_conn_refuse(c, ERR_MEMORY, "cannot be read");
     else if (!c->delivering)
