@@ -124,7 +124,7 @@ static struct pass *pass_for(struct server_loop *sl, const struct upstream *u, s
                 PASSES_MAX);
         return NULL;
     }
-    struct pass *p = pass_create(sl->loop, u, e);
+    struct pass *p = pass_create(sl->loop, u, sl->server->wire.upstream, e);
     if (p)
         sl->passes[sl->npasses++] = p;
     return p;

@@ -89,7 +89,7 @@ static void fill_request(struct conn *c, struct http_request *r, const struct wi
     r->length = h->length;
     r->headers = h->headers;
     r->nheaders = h->nheaders;
-    r->peer = c->peer;
+    r->peer = r->hop = c->peer;
     r->https = c->io.tls != NULL;
     forwarded_client(r->headers, r->nheaders, l->o.forwarded, l->o.trusted, &r->peer, &r->https);
     trace_begin(&r->trace, &l->random, http_header(r, "traceparent"), tracestate(r));

@@ -29,11 +29,12 @@ struct http_request {
     const struct http_header *headers;
     size_t nheaders;
     struct str body; // whole and de-chunked; len 0 when none, and in on_head
-    // The client: the socket's peer, or whom trusted peers speak for.
+    // The client: `hop`, or whom it speaks for if it is trusted to.
     struct sockaddr_storage peer;
-    bool https;          // the client's connection was TLS, here or before a trusted peer
-    struct trace trace;  // never empty; to be passed on to whatever is asked for the answer
-    struct arena *arena; // lives and dies with the exchange; for whatever the answer needs
+    struct sockaddr_storage hop; // the connection's peer, as the PROXY header said if it has one
+    bool https;                  // the client's connection was TLS, here or before a trusted peer
+    struct trace trace;          // never empty; to be passed on to whatever is asked for the answer
+    struct arena *arena;         // lives and dies with the exchange; for whatever the answer needs
     struct http_exchange *exchange;
 };
 

@@ -383,10 +383,12 @@ static int register_metrics(struct pass *p)
     return all && p->bytes_in && p->bytes_out && p->seconds ? 0 : -1;
 }
 
-struct pass *pass_create(struct loop *loop, const struct upstream *u, struct err *e)
+struct pass *pass_create(struct loop *loop, const struct upstream *u, struct tls *tls,
+                         struct err *e)
 {
     struct pass *p = calloc(1, sizeof *p);
     struct http_client_options o = {.loop = loop,
+                                    .tls = tls,
                                     .connections_max = u->connections,
                                     .queue_max = u->queue,
                                     .header_max = HEADER_MAX};

@@ -10,10 +10,12 @@
 #include "routes/upstream.h"
 
 struct pass;
+struct tls;
 
 // Copies what it needs of `u`. Resolves the upstream's name, which may block: before the loop
-// runs, unless its address is numeric.
-struct pass *pass_create(struct loop *loop, const struct upstream *u, struct err *e);
+// runs, unless its address is numeric. `tls` (borrowed) is for an upstream that speaks https.
+struct pass *pass_create(struct loop *loop, const struct upstream *u, struct tls *tls,
+                         struct err *e);
 // After the listener's destruction. NULL is fine.
 void pass_destroy(struct pass *p);
 const struct upstream *pass_upstream(const struct pass *p);

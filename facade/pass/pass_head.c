@@ -16,6 +16,7 @@ enum fate {
     FATE_X_FORWARDED_FOR,
     FATE_FORWARDED,
     FATE_UPGRADE,
+    FATE_TRACE, // becomes this hop's
 };
 
 static const struct known {
@@ -28,6 +29,8 @@ static const struct known {
     {"expect", FATE_DROP},
     {"upgrade", FATE_UPGRADE},
     {"forwarded", FATE_FORWARDED},
+    {"tracestate", FATE_TRACE},
+    {"traceparent", FATE_TRACE},
     {"connection", FATE_CONNECTION},
     {"keep-alive", FATE_DROP},
     {"content-length", FATE_DROP},
@@ -137,7 +140,10 @@ static void add_x_forwarded(struct buf *out, const struct http_request *r, const
         add_earlier(out, r, FATE_X_FORWARDED_FOR);
     buf_addz(out, peer);
     buf_addz(out, "\r\n");
-    add_field(out, STR("X-Forwarded-Proto"), proto.len > 0 ? proto : STR("http"));
+    add_field(out, STR("X-Forwarded-Proto"),
+              proto.len > 0 ? proto
+              : r->https    ? STR("https")
+                            : STR("http"));
     if (host.len > 0 || r->host.len > 0)
         add_field(out, STR("X-Forwarded-Host"), host.len > 0 ? host : r->host);
 }
@@ -158,7 +164,17 @@ static void add_forwarded(struct buf *out, const struct http_request *r, const s
         buf_addstr(out, r->host); // the wire's grammar knows no quote in it
         buf_addz(out, "\"");
     }
-    buf_addz(out, ";proto=http\r\n");
+    buf_addz(out, r->https ? ";proto=https\r\n" : ";proto=http\r\n");
+}
+
+static void add_trace(struct buf *out, const struct trace *t)
+{
+    char parent[TRACE_PARENT_LEN + 1];
+
+    trace_write_parent(t, parent);
+    add_field(out, STR("traceparent"), str_of(parent));
+    if (t->state.len > 0)
+        add_field(out, STR("tracestate"), t->state);
 }
 
 static bool passes(const struct upstream *u, enum fate fate)
@@ -168,6 +184,7 @@ static bool passes(const struct upstream *u, enum fate fate)
     case FATE_X_FORWARDED:
     case FATE_X_FORWARDED_FOR: return u->forwarded == X_FORWARDED_OFF;
     case FATE_FORWARDED: return u->forwarded == X_FORWARDED_OFF && !u->forwarded_rfc;
+    case FATE_TRACE:
     case FATE_UPGRADE:
     case FATE_CONNECTION:
     case FATE_DROP: break;
@@ -206,11 +223,12 @@ void pass_request_head(struct buf *out, const struct http_request *r, const stru
             add_field(out, h->name, h->value);
     }
     if (u->forwarded != X_FORWARDED_OFF || u->forwarded_rfc)
-        peer_text(&r->peer, peer);
+        peer_text(u->forwarded == X_FORWARDED_APPEND ? &r->hop : &r->peer, peer);
     if (u->forwarded != X_FORWARDED_OFF)
         add_x_forwarded(out, r, u, peer);
     if (u->forwarded_rfc)
         add_forwarded(out, r, u, peer);
+    add_trace(out, &r->trace);
     if (u->via)
         buf_addz(out, r->http10 ? "Via: 1.0 ficus\r\n" : "Via: 1.1 ficus\r\n");
     if (way->expects)

@@ -16,7 +16,9 @@ class Request:
     def __init__(self, head):
         lines = head.decode("latin-1").split("\r\n")
         self.method, self.target, self.version = lines[0].split(" ")
-        self.fields = [tuple(part.strip(" \t") for part in line.split(":", 1)) for line in lines[1:] if line]
+        fields = [tuple(part.strip(" \t") for part in line.split(":", 1)) for line in lines[1:] if line]
+        self.trace = {k: v for k, v in fields if k.startswith("trace")}  # another at every request
+        self.fields = [field for field in fields if field[0] not in self.trace]
         self.body, self.trailers, self.chunks = b"", [], 0
 
     def all(self, name):
