@@ -65,14 +65,14 @@ endif
 
 ALL_CFLAGS = -std=c17 $(OPT) $(WARN) $(HARDEN) $(SANFLAGS) $(DEFS) -I. $(PKG_CFLAGS) $(CFLAGS)
 ALL_LDFLAGS = $(LDHARDEN) $(SANFLAGS) $(LDFLAGS)
-LIBS = $(PKG_LIBS) -lcrypt -lpthread -lm
+LIBS = $(PKG_LIBS) -lexpat -lcrypt -lpthread -lm
 
 # ---- sources
 FOLDERS := base connectors migrations routes cdc facade cli
 SRCS := $(sort $(foreach d,$(FOLDERS),$(wildcard $(d)/*.c $(d)/*/*.c)))
 LIB_SRCS := $(filter-out cli/main.c,$(SRCS))
 EMBEDDED := $(sort $(wildcard migrations/sql/control/*.sql migrations/*.schema.json \
-	migrations/*/*.schema.json routes/*.schema.json routes/*/*.schema.json))
+	migrations/*/*.schema.json routes/*.schema.json routes/*/*.schema.json facade/*/*.schema.json))
 LIB_OBJS := $(LIB_SRCS:%.c=$(BUILD)/%.o) $(BUILD)/gen/embed.o
 LIB := $(BUILD)/libficus.a
 BIN := $(if $(wildcard cli/main.c),$(BUILD)/ficus)

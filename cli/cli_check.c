@@ -2,6 +2,8 @@
 // ficus check: configuration, maps and routes, every mistake at once; and the SQL of a map.
 #include "cdc/debezium.h"
 #include "cli/tables.h"
+#include "facade/dialect/rest.h"
+#include "facade/dialect/template.h"
 #include "migrations/ddl.h"
 
 #include <stdio.h>
@@ -59,6 +61,44 @@ static void print_notes(const struct cli_env *env)
     }
 }
 
+// Of the first rest mount, or of `ficus service` where there is none.
+static int print_openapi(const struct cli_env *env)
+{
+    struct buf out = BUF_INIT;
+    struct err e = {0};
+    const char *path = "";
+    bool service = true;
+    for (size_t i = 0; service && i < mount_count(env->table); i++) {
+        const struct mount *m = mount_at(env->table, i);
+        service = strcmp(m->dialect, "rest") != 0;
+        path = service ? path : m->path;
+    }
+    rest_openapi(env->set, path, service, NULL, 0, &out);
+    int status = EXIT_OK;
+    if (buf_check(&out, &e))
+        status = cli_fail(&e);
+    else
+        fwrite(out.data, 1, out.len, stdout);
+    buf_free(&out);
+    return status;
+}
+
+// Of the template mounts; every mistake is printed.
+static int check_templates(const struct cli_env *env)
+{
+    struct problems p = {0};
+    for (size_t i = 0; i < mount_count(env->table); i++) {
+        const struct mount *m = mount_at(env->table, i);
+        if (strcmp(m->dialect, "template") == 0)
+            template_destroy(template_of_mount(m, env->conf, env->set, &p));
+    }
+    int status = p.count ? EXIT_CONFIG : EXIT_OK;
+    if (p.count)
+        fputs(p.text.data ? p.text.data : "out of memory\n", stderr);
+    problems_free(&p);
+    return status;
+}
+
 static int run(const struct cli *c)
 {
     struct cli_env env;
@@ -67,12 +107,18 @@ static int run(const struct cli *c)
     if (cli_env_open(c, NEED_ROUTES, &env, &status))
         return status;
     print_notes(&env);
+    if ((status = check_templates(&env)) != EXIT_OK) {
+        cli_env_close(&env);
+        return status;
+    }
     if (print && strcmp(print, "sql") == 0 && c->nargs == 1) {
         status = print_sql(&env, c->args[0]);
     } else if (print && strcmp(print, "config") == 0 && c->nargs == 0) {
         status = print_conf(&env);
+    } else if (print && strcmp(print, "openapi") == 0 && c->nargs == 0) {
+        status = print_openapi(&env);
     } else if (print || c->nargs) {
-        fprintf(stderr, "ficus check: --print takes 'sql ENTITY' or 'config'\n");
+        fprintf(stderr, "ficus check: --print takes 'sql ENTITY', 'config' or 'openapi'\n");
         status = EXIT_USAGE;
     } else if (c->json) {
         printf("{\"ok\": true, \"entities\": %zu, \"routes\": %zu, \"groups\": %zu}\n",
@@ -96,7 +142,8 @@ static int run_reference(const struct cli *c)
 }
 
 static const struct command_option options[] = {
-    {"print", 'p', "WHAT", "'sql' with an ENTITY: all SQL made from its map; or 'config'."},
+    {"print", 'p', "WHAT",
+     "'sql' with an ENTITY: all SQL made from its map; 'config'; or 'openapi'."},
     {NULL, 0, NULL, NULL},
 };
 
@@ -105,7 +152,8 @@ const struct command cli_check_commands[] = {
      "Loads the configuration, every entity map and the route table and prints every mistake\n"
      "with file, line and JSON pointer. With --print sql ENTITY it shows the statements,\n"
      "triggers and tables that come from that entity's map; with --print config the effective\n"
-     "configuration without secrets. Connects to nothing.",
+     "configuration without secrets; with --print openapi the OpenAPI 3.1 description of the\n"
+     "route table's rest mount, or of `ficus service` where it has none. Connects to nothing.",
      options, 0, 1, run},
     {"check options", "", "Print the configuration reference",
      "Prints every configuration option with type, default, range and meaning, as Markdown.", NULL,

@@ -147,6 +147,15 @@ static void put_write(struct buf *out, const struct operation *op)
         put_name(out, "live");
         buf_addz(out, "true");
     }
+    if (op->nmatch) {
+        put_name(out, "match");
+        buf_addc(out, '[');
+        for (size_t i = 0; i < op->nmatch; i++) {
+            buf_addz(out, i ? "," : "");
+            buf_addjson(out, op->match[i]);
+        }
+        buf_addc(out, ']');
+    }
     if (w->key) {
         put_name(out, "key");
         put_values(out, w->key, op->entity->nkeys);

@@ -2,6 +2,7 @@
 // Decoding of canonical operations and results. Everything is checked against the maps: a
 // service does not trust its facade more than any other client.
 #include "facade/canonical.h"
+#include "facade/version.h"
 
 #define VALUES_MAX 100000
 
@@ -288,6 +289,25 @@ static int get_relate(const json_t *j, struct operation *op, struct err *e)
                                     : 0;
 }
 
+static int get_match(const json_t *j, struct operation *op, struct err *e)
+{
+    size_t n = json_array_size(j);
+    struct str *list = arena_array(op->arena, n + 1, sizeof *list);
+    if (!list)
+        return err_memory(e);
+    for (size_t i = 0; i < n; i++) {
+        const char *version = json_string_value(json_array_get(j, i));
+        if (!version || strlen(version) != VERSION_LEN)
+            return bad(e, "a version is 32 hex digits");
+        list[i] = arena_str(op->arena, str_of(version));
+        if (!list[i].data)
+            return err_memory(e);
+    }
+    op->match = list;
+    op->nmatch = n;
+    return j && n == 0 ? bad(e, "a write at no version") : 0;
+}
+
 static int get_write(const json_t *j, struct operation *op, struct err *e)
 {
     const json_t *now = json_object_get(j, "now"), *actor = json_object_get(j, "actor");
@@ -299,6 +319,8 @@ static int get_write(const json_t *j, struct operation *op, struct err *e)
     if (json_is_string(actor))
         op->write.actor = arena_str(op->arena, str_of(json_string_value(actor)));
     op->write.live_only = json_is_true(json_object_get(j, "live"));
+    if (get_match(json_object_get(j, "match"), op, e))
+        return -1;
     if (op->kind == OPERATION_RELATE)
         return get_relate(j, op, e);
     if (get_key(json_object_get(j, "key"), op->entity, op->arena, &op->write.key, e) ||
@@ -379,5 +401,9 @@ int canonical_read_result(const struct operation *op, const json_t *j, struct re
         return 0;
     if (get_set(json_object_get(j, "rows"), op->query.nfields, op->arena, &out->records, e))
         return -1;
+    if (op->want_version && out->records.n == 1 &&
+        !version_of(op->entity, op->query.fields, op->query.nfields, out->records.rows[0].values,
+                    out->version))
+        return bad(e, "a row without all of its fields");
     return op->nexpansions ? get_related_rows(op, json_object_get(j, "related"), out, e) : 0;
 }

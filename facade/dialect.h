@@ -9,6 +9,7 @@
 #include "facade/http/http.h"
 
 struct sessions; // facade/sessions.h
+struct pg_pool;  // connectors/postgres/pg_pool.h
 
 // What a dialect may use; one per loop, borrowed.
 struct dialect_env {
@@ -17,6 +18,7 @@ struct dialect_env {
     struct sessions *sessions;
     const struct entity_set *entities;
     const struct conf *conf;
+    struct pg_pool *control; // the control store (in a service: its own)
 };
 
 struct dialect {
@@ -29,7 +31,7 @@ struct dialect {
     void (*unmount)(struct dialect_mount *m);
 };
 
-extern const struct dialect dialect_v4_1, dialect_rest;
+extern const struct dialect dialect_v4_1, dialect_rest, dialect_template;
 const struct dialect *dialect_find(struct str name);
 
 #endif

@@ -7,8 +7,8 @@
 static const char *const operation_names[] = {"get",    "list",   "count", "create",
                                               "update", "delete", "relate"};
 static const char *const status_names[] = {
-    "ok",   "not_found",   "conflict", "invalid", "denied",      "fenced", "current",
-    "busy", "unavailable", "timeout",  "retired", "unsupported", "error"};
+    "ok",      "not_found", "conflict",    "invalid", "changed", "denied",      "fenced",
+    "current", "busy",      "unavailable", "timeout", "retired", "unsupported", "error"};
 
 const char *operation_name(enum operation_kind k)
 {

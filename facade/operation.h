@@ -57,10 +57,15 @@ struct operation {
     size_t nexpansions;
     bool want_total;      // LIST: also count without the page
     bool before_write;    // reads: a write follows from it, so the owner answers
+    bool want_version;    // GET of all fields that are not secret: result.version
     struct write write;   // CREATE, UPDATE, DELETE
     struct relate relate; // RELATE
-    long long epoch;      // of the group, set by dispatch for writes
-    char write_id[37];    // set by dispatch for writes
+    // UPDATE, DELETE: done only while the record has one of these versions (version.h),
+    // compared inside the store's transaction; RESULT_CHANGED otherwise. 0: done anyway.
+    const struct str *match;
+    size_t nmatch;
+    long long epoch;   // of the group, set by dispatch for writes
+    char write_id[37]; // set by dispatch for writes
     struct arena *arena;
     const char *request_line; // short description for mismatches and logs
 };
@@ -70,6 +75,7 @@ enum result_status {
     RESULT_NOT_FOUND,
     RESULT_CONFLICT, // key or unique value exists
     RESULT_INVALID,  // the values cannot be stored
+    RESULT_CHANGED,  // the record has none of the versions asked for; nothing was done
     RESULT_DENIED,
     RESULT_FENCED,      // inside dispatch only: retried on the owner, never seen by dialects
     RESULT_CURRENT,     // inside dispatch only: a guarded read may go to the other side
@@ -99,6 +105,7 @@ struct result {
     long long through;         // legacy writes: greatest changelog seq inside the
                                // transaction, for read-your-writes; 0 none
     long long changed;         // RELATE: link rows added or removed
+    char version[33];          // GET with want_version; "" unknown
     enum side served_by;
     struct err err; // detail for logs; message is safe for clients
 };

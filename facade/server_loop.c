@@ -76,7 +76,8 @@ static int create_dispatch(struct server_loop *sl, struct err *e)
                                    .workers = s->hashers,
                                    .sessions = sl->sessions,
                                    .entities = s->o.entities,
-                                   .conf = conf};
+                                   .conf = conf,
+                                   .control = sl->pool};
     int result = sl->dispatcher && (sl->sessions || s->through_only) ? server_route_create(sl, t, e)
                                                                      : -1;
     route_table_unref(t);

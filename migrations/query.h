@@ -60,6 +60,9 @@ struct query {
     enum deleted_mode deleted;
     const struct order *order;
     size_t norder;                 // the key is always appended as last order
+    bool lock;                     // one row by key: its root row is locked for a write
+    bool row_mark;                 // a last column more: the store's own mark of the root row's
+                                   // present state (dbms->row_mark), for query_assert
     long long limit, offset;       // limit -1: none
     const struct value *after_key; // range scan: key > this, in key order
     const struct value *up_to_key; // and key <= this
@@ -76,6 +79,12 @@ int query_select(const struct query *q, enum side side, const struct dbms *d, st
                  struct sql *out, struct err *e) FICUS_MUST_CHECK;
 int query_count(const struct query *q, enum side side, const struct dbms *d, struct arena *a,
                 struct sql *out, struct err *e) FICUS_MUST_CHECK;
+
+// A statement that locks the root row of that key and fails (division by zero) when the row has
+// not this mark any more. For stores with a row mark.
+int query_assert(const struct entity *en, const struct value *key, struct str mark, enum side side,
+                 const struct dbms *d, struct arena *a, struct sql *out,
+                 struct err *e) FICUS_MUST_CHECK;
 
 enum write_kind { WRITE_CREATE, WRITE_UPDATE, WRITE_DELETE };
 struct write {

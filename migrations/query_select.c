@@ -271,11 +271,15 @@ int query_select(const struct query *q, enum side side, const struct dbms *d, st
     buf_addz(&text, p.first.len > 0 && q->nfields > 0 ? ", " : "");
     buf_addstr(&text, buf_str(&columns));
     buf_addz(&text, p.first.len + columns.len == 0 ? "1" : "");
+    if (q->row_mark && d->row_mark)
+        buf_printf(&text, ", %s.%s", QUERY_ROOT, d->row_mark);
     buf_addz(&text, " FROM ");
     query_table(&b, &text, query_side(&b)->root, QUERY_ROOT);
     query_joins(&b, &text);
     buf_addstr(&text, buf_str(&p.from));
     buf_addstr(&text, buf_str(&p.where));
+    if (q->lock)
+        buf_addz(&text, d->lock_row);
     if (!q->key)
         buf_addstr(&text, buf_str(&order));
     d->page(&text, q->key ? -1 : q->limit, q->key ? 0 : q->offset);
@@ -309,5 +313,25 @@ int query_count(const struct query *q, enum side side, const struct dbms *d, str
         rc = query_finish(&b, &text, out, e);
     buf_free(&text);
     parts_free(&p);
+    return rc;
+}
+
+int query_assert(const struct entity *en, const struct value *key, struct str mark, enum side side,
+                 const struct dbms *d, struct arena *a, struct sql *out, struct err *e)
+{
+    struct query_build b = {.en = en, .side = side, .d = d, .a = a};
+    struct buf text = BUF_INIT;
+    if (!d->row_mark)
+        return err_set(e, ERR_UNSUPPORTED, "%s does not mark its rows", d->name);
+    buf_addz(&text, "SELECT 1 / (SELECT count(*) FROM (SELECT 1 FROM ");
+    query_table(&b, &text, query_side(&b)->root, QUERY_ROOT);
+    buf_addz(&text, " WHERE ");
+    int rc = query_key(&b, &text, QUERY_ROOT, key, e);
+    buf_printf(&text, " AND %s.%s = ", QUERY_ROOT, d->row_mark);
+    query_param(&b, &text, value_set(mark), COLUMN_TEXT);
+    buf_printf(&text, "%s) AS x)", d->lock_row);
+    if (rc == 0)
+        rc = query_finish(&b, &text, out, e);
+    buf_free(&text);
     return rc;
 }

@@ -11,7 +11,7 @@ PYTHON=${PYTHON:-/usr/bin/python3}
 export DEBIAN_FRONTEND=noninteractive
 
 PACKAGES="build-essential pkg-config libevent-dev libpq-dev unixodbc-dev unixodbc libsqliteodbc
-odbc-mariadb odbc-postgresql libjansson-dev librdkafka-dev libssl-dev libcrypt-dev
+odbc-mariadb odbc-postgresql libjansson-dev librdkafka-dev libssl-dev libcrypt-dev libexpat1-dev
 uthash-dev libxxhash-dev libcmocka-dev clang clang-14 libclang-rt-14-dev clang-format
 clang-tidy cppcheck mariadb-server postgresql-15 sqlite3 python3-pytest python3-venv
 python3-requests python3-psycopg2 python3-pymysql python3-bcrypt python3-jsonschema

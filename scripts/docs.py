@@ -5,7 +5,7 @@
     docs/configuration.md       from the option table    (ficus check options)
     docs/commands.md            from the command tables  (ficus help COMMAND)
     docs/compatibility-v4_1.md  from the quirks that the tests run (compat.py)
-    docs/schema/*.json          the JSON Schemas of maps and routes, as embedded
+    docs/schema/*.json          the JSON Schemas of maps, routes and templates, as embedded
     build/man/*.1               manual pages             (ficus help --man COMMAND)
 
 With --man it writes the manual pages only; with --check nothing, and it fails when a file in docs/ is not what it would write.
@@ -46,8 +46,8 @@ def wanted():
     note = "<!-- Made by `make docs` from the option table in base/conf_table.c; edit that. -->\n"
     files = {"docs/configuration.md": note + ficus("check", "options"), "docs/commands.md": commands_page(),
              "docs/compatibility-v4_1.md": compat.page()}
-    for path in glob.glob("migrations/**/*.schema.json", recursive=True) + glob.glob("routes/**/*.schema.json",
-                                                                                    recursive=True):
+    for path in sum((glob.glob(f"{folder}/**/*.schema.json", recursive=True)
+                     for folder in ("migrations", "routes", "facade")), []):
         with open(path, encoding="utf-8") as f:
             files["docs/schema/" + os.path.basename(path)] = f.read()
     return files

@@ -87,6 +87,8 @@ struct dbms {
     // For statements that a map brings itself: what HEX() is called here, NULL: so; what follows
     // a text parameter, NULL: nothing.
     const char *hex_function, *text_cast;
+    const char *lock_row;             // at the end of a SELECT of alias t: locks its rows
+    const char *row_mark;             // text that changes with every write of a row; NULL: none
     unsigned max_params;              // in one statement
 
     void (*quote)(struct buf *out, struct str identifier); // dotted names part by part

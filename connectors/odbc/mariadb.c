@@ -467,6 +467,7 @@ const struct dbms dbms_mariadb = {
     .begin_write = "START TRANSACTION",
     .case_folds_like = true,
     .text_type = "CHAR",
+    .lock_row = " FOR UPDATE",
     .true_sql = "1",
     .false_sql = "0",
     .max_params = 65535,

@@ -394,6 +394,7 @@ const struct dbms dbms_sqlite = {
     .begin_write = "BEGIN IMMEDIATE",
     .case_folds_like = true,
     .text_type = "TEXT",
+    .lock_row = "",
     .true_sql = "1",
     .false_sql = "0",
     .max_params = 32766,

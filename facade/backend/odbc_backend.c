@@ -156,6 +156,15 @@ static int run_statements(struct odbc_conn *c, struct job *j, struct err *e)
     return 0;
 }
 
+// Inside the writing transaction, with the row locked: nobody writes between this and the write.
+static int check_guard(struct odbc_conn *c, struct job *j, struct err *e)
+{
+    struct rows rows;
+    if (!j->plan.guard_fields)
+        return 0;
+    return query(c, j, &j->plan.guard, &rows, e) || plan_check_guard(&j->plan, &rows, e) ? -1 : 0;
+}
+
 // The greatest changelog number seen inside the writing transaction: at least our own.
 static int read_through(struct odbc_conn *c, struct job *j, struct err *e)
 {
@@ -193,7 +202,7 @@ static int run_write(struct slot *s, struct odbc_conn *c, struct job *j, struct 
 {
     if (odbc_begin(c, true, e))
         return -1;
-    if (mark(c, j, e) || run_statements(c, j, e) || read_through(c, j, e) ||
+    if (mark(c, j, e) || check_guard(c, j, e) || run_statements(c, j, e) || read_through(c, j, e) ||
         dbms_each_statement(str_of(odbc_dbms(c)->clear_marks), direct, c, e)) {
         odbc_rollback(c);
         return -1;

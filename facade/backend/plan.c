@@ -2,6 +2,7 @@
 // Operation -> SQL, rows -> result. Pure: no connection, no thread of its own.
 #include "facade/backend/plan.h"
 
+#include "facade/version.h"
 #include "migrations/type.h"
 
 // ---------------------------------------------------------------- copying
@@ -110,6 +111,31 @@ static int plan_read(struct plan *p, const struct operation *op, struct err *e)
 
 // ---------------------------------------------------------------- writes
 
+// The record as it is. The legacy's root row is locked by it; the new side gives its row mark,
+// which the write then insists on: either way what is compared is what is written over.
+static int plan_guard(struct plan *p, const struct operation *op, struct err *e)
+{
+    struct str *match = arena_array(p->arena, op->nmatch, sizeof *match);
+    struct query q = {.entity = op->entity,
+                      .key = op->write.key,
+                      .deleted = op->write.live_only ? DELETED_NO : DELETED_ANY,
+                      .lock = p->side == SIDE_LEGACY,
+                      .row_mark = p->side == SIDE_NEW,
+                      .limit = -1};
+    p->guard_fields = version_fields(op->entity, p->arena, &p->nguard_fields);
+    if (!match || !p->guard_fields)
+        return err_memory(e);
+    for (size_t i = 0; i < op->nmatch; i++)
+        if (!(match[i] = arena_str(p->arena, op->match[i])).data)
+            return err_memory(e);
+    p->op.match = match;
+    q.fields = p->guard_fields;
+    q.nfields = p->nguard_fields;
+    if (query_select(&q, p->side, p->dbms, p->arena, &p->guard, e))
+        return -1;
+    return copy_sql(&p->guard, p->arena) ? err_memory(e) : 0;
+}
+
 static int plan_relate(struct plan *p, const struct operation *op, struct err *e)
 {
     const struct relate *r = &op->relate;
@@ -153,7 +179,7 @@ static int plan_write(struct plan *p, const struct operation *op, struct err *e)
         }
         p->op.write.key = key;
     }
-    return 0;
+    return op->nmatch && op->kind != OPERATION_RELATE ? plan_guard(p, op, e) : 0;
 }
 
 int plan_make(struct plan *p, const struct operation *op, enum side side, const struct dbms *d,
@@ -200,7 +226,31 @@ int plan_take_rows(const struct plan *p, const struct rows *rows, struct result 
     }
     if (p->op.kind == OPERATION_GET && rows->nrows == 0)
         out->status = RESULT_NOT_FOUND;
+    else if (p->op.kind == OPERATION_GET && p->op.want_version &&
+             !version_of(p->op.entity, p->fields, p->nfields, out->records.rows[0].values,
+                         out->version))
+        return err_set(e, ERR_INTERNAL, "a version is of all fields");
     return 0;
+}
+
+int plan_check_guard(const struct plan *p, const struct rows *rows, struct err *e)
+{
+    char version[VERSION_LEN + 1];
+    struct value *values = arena_array(p->arena, p->nguard_fields + 1, sizeof *values);
+    if (!values)
+        return err_memory(e);
+    if (rows->nrows == 0)
+        return err_set(e, ERR_NOT_FOUND, "%s not found", p->op.entity->name);
+    if (rows->ncols < p->nguard_fields)
+        return err_set(e, ERR_SCHEMA, "%s: fewer columns than were asked for", p->op.entity->name);
+    if (canonical_row(p->guard_fields, p->nguard_fields, p->side, rows_at(rows, 0, 0), p->arena,
+                      values, e))
+        return -1;
+    if (!version_of(p->op.entity, p->guard_fields, p->nguard_fields, values, version))
+        return err_set(e, ERR_INTERNAL, "a version is of all fields");
+    return version_matches(&p->op, version)
+               ? 0
+               : err_set(e, ERR_STALE, "%s has been changed", p->op.entity->name);
 }
 
 int plan_take_count(const struct rows *rows, struct result *out, struct err *e)
@@ -367,19 +417,13 @@ void result_error(struct result *r, const struct err *e)
         enum err_code code;
         enum result_status status;
     } map[] = {
-        {ERR_NOT_FOUND, RESULT_NOT_FOUND},
-        {ERR_CONFLICT, RESULT_CONFLICT},
-        {ERR_CONSTRAINT, RESULT_INVALID},
-        {ERR_VALUE, RESULT_INVALID},
-        {ERR_INVALID, RESULT_INVALID},
-        {ERR_LIMIT, RESULT_INVALID},
-        {ERR_DENIED, RESULT_DENIED},
-        {ERR_FENCED, RESULT_FENCED},
-        {ERR_BUSY, RESULT_BUSY},
-        {ERR_TIMEOUT, RESULT_TIMEOUT},
-        {ERR_CANCELLED, RESULT_TIMEOUT},
-        {ERR_UNKNOWN_OUTCOME, RESULT_TIMEOUT},
-        {ERR_UNREACHABLE, RESULT_UNAVAILABLE},
+        {ERR_NOT_FOUND, RESULT_NOT_FOUND},     {ERR_CONFLICT, RESULT_CONFLICT},
+        {ERR_CONSTRAINT, RESULT_INVALID},      {ERR_VALUE, RESULT_INVALID},
+        {ERR_INVALID, RESULT_INVALID},         {ERR_LIMIT, RESULT_INVALID},
+        {ERR_DENIED, RESULT_DENIED},           {ERR_FENCED, RESULT_FENCED},
+        {ERR_STALE, RESULT_CHANGED},           {ERR_BUSY, RESULT_BUSY},
+        {ERR_TIMEOUT, RESULT_TIMEOUT},         {ERR_CANCELLED, RESULT_TIMEOUT},
+        {ERR_UNKNOWN_OUTCOME, RESULT_TIMEOUT}, {ERR_UNREACHABLE, RESULT_UNAVAILABLE},
         {ERR_UNSUPPORTED, RESULT_UNSUPPORTED},
     };
     r->status = RESULT_ERROR;

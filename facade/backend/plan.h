@@ -21,6 +21,9 @@ struct plan {
     bool has_select, has_count;
     struct sql *expansions; // made by plan_expand once the rows are known
     // Writes.
+    struct sql guard; // the record's values, locked: for op.match
+    const struct field *const *guard_fields;
+    size_t nguard_fields;
     struct write_statement *statements;
     size_t nstatements;
 };
@@ -31,6 +34,8 @@ int plan_make(struct plan *p, const struct operation *op, enum side side, const 
 int plan_take_rows(const struct plan *p, const struct rows *rows, struct result *out,
                    struct err *e) FICUS_MUST_CHECK;
 int plan_take_count(const struct rows *rows, struct result *out, struct err *e) FICUS_MUST_CHECK;
+// The row of the guard against op.match: ERR_NOT_FOUND, ERR_STALE.
+int plan_check_guard(const struct plan *p, const struct rows *rows, struct err *e) FICUS_MUST_CHECK;
 // Statements for the expansions of these records; 0 rows: none are needed (*n = 0).
 int plan_expand(struct plan *p, const struct result *rows, size_t *n,
                 struct err *e) FICUS_MUST_CHECK;

@@ -4,7 +4,10 @@
 // first asks whether the root is there, so that nothing is left behind for a row that is not.
 //
 //   read:   SELECTING -> EXPANDING -> done
-//   write:  [LOOKING ->] WRITING -> [SETTLING ->] done
+//   write:  [LOOKING | GUARDING ->] WRITING -> [SETTLING ->] done
+//
+// A write at a version (operation.match) reads the record with its row mark, compares, and
+// writes in a transaction whose first statement fails unless the row still has that mark.
 //
 // Everything lives in the request's arena: the pool never touches a job after its done.
 #include "facade/backend/postgres_backend.h"
@@ -15,11 +18,12 @@
 #include <stddef.h>
 #include <stdlib.h>
 
-#define SETTLE_TRIES  30
-#define SETTLE_US     100000
-#define SETTLE_ONE_NS 1000000000ull
+#define SETTLE_TRIES     30
+#define SETTLE_US        100000
+#define SETTLE_ONE_NS    1000000000ull
+#define DIVISION_BY_ZERO "22012" // how query_assert fails
 
-enum phase { SELECTING, EXPANDING, LOOKING, WRITING, SETTLING };
+enum phase { SELECTING, EXPANDING, LOOKING, GUARDING, WRITING, SETTLING };
 
 struct postgres_backend {
     struct backend base;
@@ -33,8 +37,10 @@ struct work {
     struct execution *execution;
     struct plan plan;
     enum phase phase;
-    char xid[24];      // of the write being settled
-    unsigned settling; // how often it was asked for
+    struct sql assertion;   // of a write at a version; text.len 0: none
+    size_t first_statement; // of the plan, among the calls of the write
+    char xid[24];           // of the write being settled
+    unsigned settling;      // how often it was asked for
 };
 
 static void finish(struct work *w, const struct err *e)
@@ -127,20 +133,24 @@ static int start_write(struct work *w, struct err *e)
     const struct operation *op = w->execution->operation;
     const struct route *route = w->execution->route;
     struct plan *p = &w->plan;
-    struct pg_call *calls = arena_array(p->arena, p->nstatements + 1, sizeof *calls);
+    struct pg_call *calls = arena_array(p->arena, p->nstatements + 2, sizeof *calls);
+    size_t n = 0;
     struct value *marks = arena_array(p->arena, 2, sizeof *marks);
     struct str epoch = arena_printf(p->arena, "%lld", op->epoch);
     if (!calls || !marks || !epoch.data)
         return err_memory(e);
     marks[0] = value_set(route && route->group && op->epoch >= 0 ? epoch : STR(""));
     marks[1] = value_set(str_of(op->write_id));
-    calls[0] = (struct pg_call){.sql = STR("SELECT set_config('ficus.epoch', $1, true),"
-                                           " set_config('ficus.write_id', $2, true)"),
-                                .params = marks,
-                                .nparams = 2};
+    calls[n++] = (struct pg_call){.sql = STR("SELECT set_config('ficus.epoch', $1, true),"
+                                             " set_config('ficus.write_id', $2, true)"),
+                                  .params = marks,
+                                  .nparams = 2};
+    if (w->assertion.text.len)
+        calls[n++] = call_of(&w->assertion);
+    w->first_statement = n;
     for (size_t i = 0; i < p->nstatements; i++)
-        calls[i + 1] = call_of(&p->statements[i].sql);
-    submit(w, WRITING, calls, p->nstatements + 1);
+        calls[n++] = call_of(&p->statements[i].sql);
+    submit(w, WRITING, calls, n);
     return 0;
 }
 
@@ -175,11 +185,36 @@ static int after_look(struct work *w, struct err *e)
     return start_write(w, e) ? -1 : 1;
 }
 
+static int start_guard(struct work *w, struct err *e)
+{
+    struct pg_call *call = arena_alloc(w->plan.arena, sizeof *call);
+    if (!call)
+        return err_memory(e);
+    *call = call_of(&w->plan.guard);
+    submit(w, GUARDING, call, 1);
+    return 0;
+}
+
+static int after_guard(struct work *w, struct err *e)
+{
+    const struct rows *rows = &w->job.calls[0].rows;
+    const struct plan *p = &w->plan;
+    if (plan_check_guard(p, rows, e))
+        return -1;
+    if (rows->ncols != p->nguard_fields + 1)
+        return err_set(e, ERR_SCHEMA, "%s: no row mark", p->op.entity->name);
+    struct str mark = value_str(*rows_at(rows, 0, p->nguard_fields));
+    if (query_assert(p->op.entity, p->op.write.key, mark, SIDE_NEW, &dbms_postgres, p->arena,
+                     &w->assertion, e))
+        return -1;
+    return start_write(w, e) ? -1 : 1;
+}
+
 static int after_write(struct work *w, struct err *e)
 {
     struct plan *p = &w->plan;
     for (size_t i = 0; i < p->nstatements; i++) {
-        long long changed = w->job.calls[i + 1].rows.changed;
+        long long changed = w->job.calls[w->first_statement + i].rows.changed;
         if (p->statements[i].role != STATEMENT_ROOT)
             continue;
         if (finds_root(&p->op) && changed == 0)
@@ -249,6 +284,9 @@ static int after_failure(struct work *w, struct err *e)
         memcpy(w->xid, job->xid, sizeof w->xid);
         return ask_fate(w, e);
     }
+    if (w->phase == WRITING && w->assertion.text.len && job->failed == 1 &&
+        strcmp(job->err.sqlstate, DIVISION_BY_ZERO) == 0)
+        return err_set(e, ERR_STALE, "%s has been changed", w->plan.op.entity->name);
     *e = job->err;
     return -1;
 }
@@ -267,6 +305,7 @@ static void on_job(struct pg_job *job)
         case SELECTING: next = after_select(w, &e); break;
         case EXPANDING: next = after_expand(w, &e); break;
         case LOOKING: next = after_look(w, &e); break;
+        case GUARDING: next = after_guard(w, &e); break;
         case WRITING: next = after_write(w, &e); break;
         case SETTLING: next = after_settle(w, &e); break;
         }
@@ -295,6 +334,8 @@ static void execute(struct backend *base, struct execution *x)
     int failed = plan_make(&w->plan, op, SIDE_NEW, &dbms_postgres, op->arena, &e);
     if (!failed && operation_is_read(op->kind))
         failed = start_read(w, &e);
+    else if (!failed && op->nmatch && finds_root(op))
+        failed = start_guard(w, &e);
     else if (!failed && finds_root(op) && w->plan.nstatements > 1)
         failed = start_look(w, &e);
     else if (!failed)

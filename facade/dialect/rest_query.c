@@ -1,66 +1,82 @@
 // SPDX-License-Identifier: Apache-2.0
-// Query strings and JSON bodies of the rest dialect as canonical operations.
+// Query strings of the rest dialect as canonical reads: fields, sorting, page. Conditions are in
+// rest_filter.c, cursors in rest_cursor.c, expansion in rest_expand.c.
 #include "facade/dialect/rest.h"
-#include "migrations/type.h"
 
-static bool readable(const struct field *f)
+#include <xxhash.h>
+
+bool rest_readable(const struct field *f)
 {
-    return !f->secret;
+    return f && !f->secret;
 }
 
-static int default_fields(struct rest_request *q, const struct entity *en,
-                          const struct field *const **out, size_t *n, struct err *e)
+bool rest_next_item(struct str *list, struct str *item)
 {
-    const struct field **list = arena_array(q->op.arena, en->nfields + 1, sizeof *list);
-    if (!list)
-        return err_memory(e);
-    for (size_t i = 0; i < en->nfields; i++)
-        if (readable(&en->fields[i]))
-            list[(*n)++] = &en->fields[i];
-    *out = list;
-    return 0;
+    if (!list->data)
+        return false;
+    const char *comma = list->len ? memchr(list->data, ',', list->len) : NULL;
+    *item = str_n(list->data, comma ? (size_t)(comma - list->data) : list->len);
+    *list = comma ? str_n(comma + 1, list->len - item->len - 1) : str_n(NULL, 0);
+    return true;
 }
 
-int rest_fields(struct rest_request *q, const struct entity *en, struct str list,
-                const struct field *const **out, size_t *n, struct err *e)
+static bool among(const struct field *const *list, size_t n, const struct field *f)
 {
-    *n = 0;
-    if (!list.data || !list.len)
-        return default_fields(q, en, out, n, e);
-    const struct field **fields = arena_array(q->op.arena, list.len + 1, sizeof *fields);
-    if (!fields)
+    for (size_t i = 0; i < n; i++)
+        if (list[i] == f)
+            return true;
+    return false;
+}
+
+static int fields(struct rest_request *q, struct str list, struct err *e)
+{
+    struct query *query = &q->op.query;
+    // Room for what a cursor needs beside them.
+    const struct field **out = arena_array(q->op.arena, q->entity->nfields + REST_SORT_MAX + 16,
+                                           sizeof *out);
+    struct str name;
+    int result = 0;
+    if (!out)
         return err_memory(e);
-    while (list.len) {
-        const char *comma = memchr(list.data, ',', list.len);
-        struct str name = str_n(list.data, comma ? (size_t)(comma - list.data) : list.len);
-        list = comma ? str_n(comma + 1, list.len - name.len - 1) : str_n(NULL, 0);
-        const struct field *f = entity_field(en, name);
-        if (!f || !readable(f))
-            return err_set(e, ERR_INVALID, "%s has no field '%.*s'", en->name,
-                           (int)(name.len < 64 ? name.len : 64), name.data);
-        fields[(*n)++] = f;
+    query->fields = out;
+    for (size_t i = 0; !list.data && i < q->entity->nfields; i++)
+        if (rest_readable(&q->entity->fields[i]))
+            out[query->nfields++] = &q->entity->fields[i];
+    q->weak = list.data != NULL;
+    while (rest_next_item(&list, &name)) {
+        const struct field *f = entity_field(q->entity, name);
+        if (!rest_readable(f))
+            result = rest_mistake(q, e, true, STR("fields"), "%s has no field '%.*s'",
+                                  q->entity->name, (int)str_utf8_cut(name, 64).len, name.data);
+        else if (!among(out, query->nfields, f))
+            out[query->nfields++] = f;
     }
-    *out = fields;
-    return 0;
+    q->nshown = query->nfields;
+    return result;
 }
 
 static int sort(struct rest_request *q, struct str list, struct err *e)
 {
-    struct order *order = arena_array(q->op.arena, list.len + 1, sizeof *order);
+    struct order *order = arena_array(q->op.arena, REST_SORT_MAX, sizeof *order);
+    struct str name;
     size_t n = 0;
     if (!order)
         return err_memory(e);
-    while (list.len) {
-        const char *comma = memchr(list.data, ',', list.len);
-        struct str name = str_n(list.data, comma ? (size_t)(comma - list.data) : list.len);
-        list = comma ? str_n(comma + 1, list.len - name.len - 1) : str_n(NULL, 0);
+    while (rest_next_item(&list, &name)) {
         bool desc = name.len && name.data[0] == '-';
         if (desc)
             name = str_n(name.data + 1, name.len - 1);
         const struct field *f = entity_field(q->entity, name);
-        if (!f || !readable(f))
-            return err_set(e, ERR_INVALID, "sort: no field '%.*s'",
-                           (int)(name.len < 64 ? name.len : 64), name.data);
+        if (!rest_readable(f) || f->type == TYPE_JSON)
+            return rest_mistake(q, e, true, STR("sort"), "%s cannot be sorted by '%.*s'",
+                                q->entity->name, (int)str_utf8_cut(name, 64).len, name.data);
+        bool twice = false;
+        for (size_t i = 0; i < n; i++)
+            twice = twice || order[i].field == f;
+        if (twice) // orders nothing any more
+            continue;
+        if (n == REST_SORT_MAX)
+            return rest_mistake(q, e, true, STR("sort"), "at most %d fields", REST_SORT_MAX);
         order[n++] = (struct order){f, desc};
     }
     q->op.query.order = order;
@@ -68,161 +84,166 @@ static int sort(struct rest_request *q, struct str list, struct err *e)
     return 0;
 }
 
-static int expand(struct rest_request *q, struct str list, struct err *e)
+// Which options a kind of read knows; everything else in a list's query is a condition.
+static bool is_option(struct str name, bool list)
 {
-    q->op.expansions = arena_array(q->op.arena, list.len + 1, sizeof *q->op.expansions);
-    if (!q->op.expansions)
-        return err_memory(e);
-    while (list.len) {
-        const char *comma = memchr(list.data, ',', list.len);
-        struct str name = str_n(list.data, comma ? (size_t)(comma - list.data) : list.len);
-        list = comma ? str_n(comma + 1, list.len - name.len - 1) : str_n(NULL, 0);
-        struct expansion *x = &q->op.expansions[q->op.nexpansions++];
-        x->limit = -1;
-        x->relationship = entity_relationship(q->entity, name);
-        if (!x->relationship)
-            return err_set(e, ERR_INVALID, "expand: no relationship '%.*s'",
-                           (int)(name.len < 64 ? name.len : 64), name.data);
-        if (rest_fields(q, x->relationship->target, str_n(NULL, 0), &x->fields, &x->nfields, e))
-            return -1;
-    }
-    return 0;
-}
-
-// "name" or "name[like]" -> field and comparison.
-static int condition(struct rest_request *q, const struct form_field *p, struct filter *out,
-                     struct err *e)
-{
-    static const struct {
-        const char *word;
-        enum text_match op;
-    } words[] = {{"", MATCH_EQ},   {"ne", MATCH_NE}, {"lt", MATCH_LT},    {"le", MATCH_LE},
-                 {"gt", MATCH_GT}, {"ge", MATCH_GE}, {"like", MATCH_LIKE}};
-    const char *open = memchr(p->name.data, '[', p->name.len);
-    struct str name = open ? str_n(p->name.data, (size_t)(open - p->name.data)) : p->name;
-    struct str word = open ? str_n(open + 1, p->name.len - name.len - 1) : STR("");
-    if (word.len && word.data[word.len - 1] == ']')
-        word.len--;
-    const struct field *f = entity_field(q->entity, name);
-    if (!f || !readable(f))
-        return err_set(e, ERR_INVALID, "%s has no field '%.*s'", q->entity->name,
-                       (int)(name.len < 64 ? name.len : 64), name.data);
-    struct value *v = arena_alloc(q->op.arena, sizeof *v);
-    *out = (struct filter){.kind = FILTER_COMPARE, .field = f, .values = v, .nvalues = 1};
-    if (!v)
-        return err_memory(e);
-    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
-        if (!str_eqz(word, words[i].word))
-            continue;
-        out->op = words[i].op;
-        if (out->op == MATCH_LIKE) {
-            *v = value_set(p->value);
-            return 0;
-        }
-        if (type_parse(f, p->value, q->op.arena, v, e))
-            return -1;
-        return v->state == VALUE_FOREIGN
-                   ? err_set(e, ERR_INVALID, "'%s' takes no such value", f->name)
-                   : 0;
-    }
-    return err_set(e, ERR_INVALID, "unknown comparison on '%s'", f->name);
-}
-
-static bool is_option(struct str name)
-{
-    static const char *const options[] = {"fields", "sort",   "limit",  "offset",
-                                          "count",  "expand", "deleted"};
-    for (size_t i = 0; i < sizeof options / sizeof options[0]; i++)
-        if (str_eqz(name, options[i]))
+    static const char *const item[] = {"fields", "expand", "deleted"};
+    static const char *const more[] = {"sort", "limit", "offset", "count", "cursor", "filter"};
+    for (size_t i = 0; i < sizeof item / sizeof item[0]; i++)
+        if (str_eqz(name, item[i]))
+            return true;
+    for (size_t i = 0; list && i < sizeof more / sizeof more[0]; i++)
+        if (str_eqz(name, more[i]))
             return true;
     return false;
 }
 
-static int filters(struct rest_request *q, const struct form *form, struct err *e)
+static int check_names(struct rest_request *q, const struct form *form, bool list, struct err *e)
 {
-    struct filter *all = arena_alloc(q->op.arena, sizeof *all);
-    struct filter *each = arena_array(q->op.arena, form->n + 1, sizeof *each);
-    if (!all || !each || !(all->children = arena_array(q->op.arena, form->n + 1, sizeof(void *))))
+    int result = 0;
+    for (size_t i = 0; i < form->n; i++) {
+        const struct form_field *f = &form->fields[i];
+        if (!str_is_utf8(f->name) || !str_is_utf8(f->value))
+            return rest_mistake(q, e, true, STR("query"), "the query is not UTF-8");
+        if (!is_option(f->name, list) && !list)
+            result = rest_mistake(q, e, true, f->name, "no such parameter here");
+        for (size_t k = 0; k < i && is_option(f->name, list); k++)
+            if (str_eq(form->fields[k].name, f->name))
+                result = rest_mistake(q, e, true, f->name, "given twice");
+    }
+    return result;
+}
+
+static int conditions(struct rest_request *q, const struct form *form, struct err *e)
+{
+    struct filter *all = arena_alloc(q->op.arena, sizeof *all), *one;
+    int result = 0;
+    if (!all || !(all->children = arena_array(q->op.arena, form->n + 1, sizeof(void *))))
         return err_memory(e);
     all->kind = FILTER_AND;
     for (size_t i = 0; i < form->n; i++) {
-        if (is_option(form->fields[i].name))
+        struct str name = form->fields[i].name, value = form->fields[i].value;
+        bool grammar = str_eqz(name, "filter");
+        struct err why = {0};
+        if (is_option(name, true) && !grammar)
             continue;
-        if (all->nchildren == FILTER_NODES_MAX)
-            return err_set(e, ERR_LIMIT, "too many conditions");
-        if (condition(q, &form->fields[i], &each[i], e))
-            return -1;
-        all->children[all->nchildren++] = &each[i];
+        if (grammar ? rest_filter(q->op.arena, q->entity, value, &one, &why)
+                    : rest_condition(q->op.arena, q->entity, name, value, &one, &why)) {
+            if (why.code == ERR_MEMORY)
+                return err_memory(e);
+            result = rest_mistake(q, e, true, name, "%s", why.msg);
+        } else {
+            all->children[all->nchildren++] = one;
+        }
     }
     if (all->nchildren)
         q->op.query.filter = all;
+    return result;
+}
+
+static int number(struct rest_request *q, const struct form *form, const char *name, long long min,
+                  long long max, long long *out, struct err *e)
+{
+    struct str text = form_get(form, name);
+    if (!text.data || str_to_int(text, min, max, out))
+        return 0;
+    return rest_mistake(q, e, true, str_of(name), "a number from %lld to %lld", min, max);
+}
+
+// 0: absent, else 1 + the word's index; -1 with `e`.
+static int word(struct rest_request *q, const struct form *form, const char *name,
+                const char *const *words, size_t n, struct err *e)
+{
+    struct str text = form_get(form, name);
+    struct buf known = BUF_INIT;
+    if (!text.data)
+        return 0;
+    for (size_t i = 0; i < n; i++) {
+        if (str_eqz(text, words[i]))
+            return (int)i + 1;
+        buf_printf(&known, "%s%s", i ? ", " : "", words[i]);
+    }
+    int result = rest_mistake(q, e, true, str_of(name), "one of %s", known.data ? known.data : "");
+    buf_free(&known);
+    return result;
+}
+
+static int page(struct rest_request *q, const struct form *form, bool list, struct err *e)
+{
+    static const char *const deleted[] = {"no", "only", "any"}, *const truth[] = {"true", "false"};
+    struct query *query = &q->op.query;
+    query->limit = list ? REST_PAGE : -1;
+    int gone = word(q, form, "deleted", deleted, 3, e), count = 0;
+    if (gone > 0)
+        query->deleted = (enum deleted_mode)(gone - 1);
+    if (gone < 0 || !list)
+        return gone < 0 ? -1 : 0;
+    if (number(q, form, "limit", 1, REST_PAGE_MAX, &query->limit, e) ||
+        number(q, form, "offset", 0, 1000000000, &query->offset, e) ||
+        (count = word(q, form, "count", truth, 2, e)) < 0)
+        return -1;
+    q->op.want_total = count == 1;
+    if (form_get(form, "cursor").data && form_get(form, "offset").data)
+        return rest_mistake(q, e, true, STR("offset"), "a cursor and an offset exclude each other");
     return 0;
 }
 
-static int page(struct rest_request *q, const struct form *form, struct err *e)
+// A cursor belongs to one resource with its conditions and its order.
+static void hash_query(struct rest_request *q, const struct form *form)
+{
+    static const char *const free_to_change[] = {"limit", "cursor", "fields", "expand", "count"};
+    XXH64_hash_t h = XXH3_64bits(q->http->path.data, q->http->path.len);
+    for (size_t i = 0; i < form->n; i++) {
+        const struct form_field *f = &form->fields[i];
+        bool skip = false;
+        for (size_t k = 0; k < sizeof free_to_change / sizeof free_to_change[0]; k++)
+            skip = skip || str_eqz(f->name, free_to_change[k]);
+        if (skip)
+            continue;
+        h = XXH3_64bits_withSeed(f->name.data, f->name.len, h + 1);
+        h = XXH3_64bits_withSeed(f->value.data, f->value.len, h + 2);
+    }
+    q->query_hash = h;
+}
+
+// The fields that the next cursor is made of are read too.
+static void add_hidden(struct rest_request *q)
 {
     struct query *query = &q->op.query;
-    struct str limit = form_get(form, "limit"), offset = form_get(form, "offset");
-    query->limit = q->op.kind == OPERATION_LIST ? REST_PAGE : -1;
-    if (limit.data && !str_to_int(limit, 1, REST_PAGE_MAX, &query->limit))
-        return err_set(e, ERR_INVALID, "limit is a number from 1 to %d", REST_PAGE_MAX);
-    if (offset.data && !str_to_int(offset, 0, 1000000000, &query->offset))
-        return err_set(e, ERR_INVALID, "offset is a number from 0");
-    struct str deleted = form_get(form, "deleted");
-    query->deleted = str_eqz(deleted, "any")    ? DELETED_ANY
-                     : str_eqz(deleted, "only") ? DELETED_ONLY
-                                                : DELETED_NO;
-    q->op.want_total = str_eqz(form_get(form, "count"), "true");
-    return 0;
+    const struct field **list = (const struct field **)(uintptr_t)query->fields;
+    for (size_t i = 0; i < query->norder; i++)
+        if (!among(list, query->nfields, query->order[i].field))
+            list[query->nfields++] = query->order[i].field;
+    for (size_t i = 0; i < q->entity->nkeys; i++)
+        if (!among(list, query->nfields, q->entity->keys[i]))
+            list[query->nfields++] = q->entity->keys[i];
 }
 
 int rest_query(struct rest_request *q, struct err *e)
 {
     struct form form = {0};
-    struct query *query = &q->op.query;
+    bool list = q->op.kind == OPERATION_LIST;
     if (q->http->query.data && form_parse_urlencoded(q->http->query, q->op.arena, &form, e))
         return -1;
-    query->entity = q->entity;
-    struct str order = form_get(&form, "sort"), expansions = form_get(&form, "expand");
-    if (rest_fields(q, q->entity, form_get(&form, "fields"), &query->fields, &query->nfields, e) ||
-        page(q, &form, e) || (order.data && sort(q, order, e)) ||
-        (expansions.data && expand(q, expansions, e)))
+    q->op.query.entity = q->entity;
+    if (check_names(q, &form, list, e))
         return -1;
-    return q->op.kind == OPERATION_LIST ? filters(q, &form, e) : 0;
-}
-
-int rest_body(struct rest_request *q, struct err *e)
-{
-    const struct entity *en = q->entity;
-    struct value *values = arena_array(q->op.arena, en->nfields + 1, sizeof *values);
-    json_error_t je;
-    const char *name;
-    json_t *v;
-    int result = 0;
-    if (!values)
-        return err_memory(e);
-    json_t *j = json_loadb(q->http->body.data ? q->http->body.data : "", q->http->body.len,
-                           JSON_REJECT_DUPLICATES, &je);
-    if (!json_is_object(j)) {
-        json_decref(j);
-        return err_set(e, ERR_INVALID, "the body is a JSON object of fields");
-    }
-    json_object_foreach(j, name, v)
-    {
-        const struct field *f = entity_field(en, str_of(name));
-        if (!f || f->secret)
-            result = err_set(e, ERR_INVALID, "%s has no field '%.64s'", en->name, name);
-        else if (f->read_only)
-            result = err_set(e, ERR_INVALID, "field '%s' cannot be written", f->name);
-        else
-            result = type_from_json(f, v, q->op.arena, &values[f->index], e);
-        if (result == 0 && values[f->index].state == VALUE_FOREIGN)
-            result = err_set(e, ERR_INVALID, "field '%s': %s", f->name,
-                             value_problem_name((enum value_problem)values[f->index].problem));
-        if (result)
-            break;
-    }
-    json_decref(j);
-    q->op.write.values = values;
-    return result;
+    struct str order = form_get(&form, "sort"), expand = form_get(&form, "expand");
+    struct str cursor = form_get(&form, "cursor");
+    int bad = fields(q, form_get(&form, "fields"), e);
+    bad |= page(q, &form, list, e);
+    bad |= order.data && list && sort(q, order, e);
+    bad |= expand.data && rest_expand_parse(q, expand, e);
+    bad |= list && conditions(q, &form, e);
+    if (bad)
+        return -1;
+    q->op.want_version = !list && !q->weak && !q->expand;
+    q->weak = !q->op.want_version;
+    if (!list)
+        return 0;
+    hash_query(q, &form);
+    q->can_seek = rest_cursor_can(&q->op.query) && q->op.query.offset == 0;
+    if (q->can_seek)
+        add_hidden(q);
+    return cursor.data ? rest_cursor_take(q, cursor, e) : 0;
 }

@@ -25,7 +25,8 @@ class Reply:
 
 def call(method, url, body=None, headers=None, timeout=30):
     data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
-    request = urllib.request.Request(url, data=data, method=method, headers=headers or {})
+    headers = {"Content-Type": "application/json", **(headers or {})} if data is not None else headers or {}
+    request = urllib.request.Request(url, data=data, method=method, headers=headers)
     try:
         with urllib.request.urlopen(request, timeout=timeout) as r:
             return Reply(r.status, r.headers, r.read())
