@@ -184,6 +184,7 @@ struct template_answer {
     unsigned status;
     const char *type;
     enum template_format format;
+    char separator; // of CSV
     const struct http_header *headers;
     size_t nheaders;
     const struct template_node *body;

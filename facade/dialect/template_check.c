@@ -105,7 +105,7 @@ static int try_out(const struct template_endpoint *en, enum template_outcome o,
                               .error = full ? STR(SAMPLE) : STR(""),
                               .now = "2000-01-02 03:04:05"};
     int rc = template_render(a, &d, &out, why);
-    if (rc == 0 && out.len)
+    if (rc == 0 && a->body)
         rc = well_formed(a, buf_str(&out), arena, why);
     buf_free(&out);
     arena_destroy(arena);

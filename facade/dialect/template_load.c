@@ -411,12 +411,12 @@ static struct template_answer *load_answer(struct template_load *l,
                                            enum template_outcome o, const json_t *def,
                                            const char *at)
 {
-    static const char *const known[] = {"status", "type",    "format", "headers",
-                                        "body",   "comment", NULL};
+    static const char *const known[] = {"status",  "type", "format",  "separator",
+                                        "headers", "body", "comment", NULL};
     struct template_answer *a = arena_alloc(l->a, sizeof *a);
     const long long usual = template_outcome_status(o);
     long long status = usual;
-    const char *type;
+    const char *type, *separator = "";
     char here[AT_MAX];
     struct err why = {0};
     struct template_node *nodes;
@@ -431,6 +431,10 @@ static struct template_answer *load_answer(struct template_load *l,
     a->status = (unsigned)status;
     a->type = template_keep(l, type);
     a->format = format_of(l, def, at, type);
+    if (json_get_str(&l->doc, def, at, "separator", ",", &separator, l->p) == 0)
+        a->separator = separator[0];
+    if (!a->separator || separator[1] || a->separator == '"')
+        problems_add(l->p, &l->doc, at, "separator is one character of CSV");
     template_at(here, at, "headers");
     load_headers(l, a, json_object_get(def, "headers"), here);
     template_at(here, at, "body");

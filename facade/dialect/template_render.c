@@ -18,6 +18,7 @@ struct row {
 struct render {
     const struct template_data *d;
     enum template_format format;
+    char separator;
     struct row rows[FRAMES_MAX];
     unsigned nrows;
     struct buf *out;
@@ -53,11 +54,12 @@ static void put_xml(struct buf *out, struct str s)
     }
 }
 
-static void put_csv(struct buf *out, struct str s)
+// Quoted only where it must be, so that clients that just split lines keep working.
+static void put_csv(struct buf *out, struct str s, char separator)
 {
     bool quote = s.len && (s.data[0] == ' ' || s.data[s.len - 1] == ' ');
     for (size_t i = 0; i < s.len && !quote; i++)
-        quote = memchr(",;|\t\"\r\n", s.data[i], 7) != NULL;
+        quote = s.data[i] == separator || memchr("\"\r\n", s.data[i], 3) != NULL;
     if (!quote) {
         buf_addstr(out, s);
         return;
@@ -350,7 +352,7 @@ static void put_value(struct render *r, const struct template_node *n)
     switch (r->format) {
     case TEMPLATE_AS_JSON: put_json(r, n, v, bare); break;
     case TEMPLATE_AS_XML: put_xml(r->out, s); break;
-    case TEMPLATE_AS_CSV: put_csv(r->out, s); break;
+    case TEMPLATE_AS_CSV: put_csv(r->out, s, r->separator); break;
     case TEMPLATE_AS_TEXT: buf_addstr(r->out, s); break;
     }
 }
@@ -402,7 +404,7 @@ static void put_nodes(struct render *r, const struct template_node *n)
 int template_render(const struct template_answer *a, const struct template_data *d, struct buf *out,
                     struct err *e)
 {
-    struct render r = {.d = d, .format = a->format, .out = out};
+    struct render r = {.d = d, .format = a->format, .separator = a->separator, .out = out};
     out->limit = TEMPLATE_OUT_MAX;
     if (d->op && d->op->kind == OPERATION_GET && d->result && d->result->records.n)
         r.rows[r.nrows++] = (struct row){&d->result->records.rows[0], 0};

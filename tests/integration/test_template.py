@@ -219,7 +219,7 @@ def test_a_wrong_template_is_told_where(work, sqlite, postgres, unique):
     for text, said in (("{{nothing}}", "have no nothing"), ("{{id", "without"), ("{{if id}}x", "end"), ("{{end}}", "beginning"),
                        ("{{id|shout}}", "not shout"), ("{{id|cut}}", "cut wants"), ("{{birthdate|date:\"%q\"}}", "form"),
                        ("{{id|code:\"none\"}}", "no codes"), ("{{request.no}}", "nothing is taken"), ("{{up.id}}", "no"),
-                       ("{{each items}}{{end}}", "no list"), ("{{@index}}", "@index"),
+                       ("{{each items}}{{end}}", "no list"), ("{{@nothing}}", "@nothing"),
                        ('{"id": "{{id}}"}', "JSON"), ('{"id": {{id}}', "JSON"), ("{{if id}}1{{else}}{{end}}", "JSON"),
                        ("{{if id}}" * 9 + "{{end}}" * 9, "levels")):
         told(lambda t, text=text: ends(2)(t)["answers"]["ok"].update(body=text), body, said)
