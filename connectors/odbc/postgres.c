@@ -26,7 +26,7 @@ void postgres_page(struct buf *out, long long limit, long long offset)
 // lower() by the database's locale, compared byte by byte: one expression index, with
 // COLLATE "C", serves equality, LIKE 'x%' and ORDER BY.
 void postgres_match_text(struct buf *out, const char *column_sql, enum text_match op,
-                       const char *param_sql, bool nocase)
+                         const char *param_sql, bool nocase)
 {
     const char *fold = nocase ? "lower" : "";
     buf_printf(out, "%s(%s) COLLATE \"C\" %s %s(%s)", fold, column_sql, dbms_op(op), fold,
@@ -51,8 +51,8 @@ static void read_column(struct buf *out, const char *column_sql, enum column_kin
 }
 
 // A value that has no text ('!p') equals nothing elsewhere.
-static void row_hash(struct buf *out, const char *const *columns, const enum column_kind *kinds,
-                     size_t n)
+void postgres_row_hash(struct buf *out, const char *const *columns, const enum column_kind *kinds,
+                       size_t n)
 {
     static const char *const texts[] = {
         [COLUMN_TEXT] = "%s::text",
@@ -224,7 +224,7 @@ const struct dbms dbms_postgres = {
     .match_text = postgres_match_text,
     .order_text = postgres_order_text,
     .read_column = read_column,
-    .row_hash = row_hash,
+    .row_hash = postgres_row_hash,
     .write_param = write_param,
     .upsert = upsert,
     .join_key = postgres_join_key,
@@ -240,13 +240,7 @@ const struct dbms dbms_postgres = {
     .columns_sql = "SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute"
                    " WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped"
                    " ORDER BY attnum",
-    .indexes_sql = "SELECT i.indexrelid::regclass::text, i.indisunique::int, a.attname,"
-                   " a.attnotnull::int FROM pg_index i"
-                   " CROSS JOIN unnest(i.indkey) WITH ORDINALITY AS k(att, n)"
-                   " JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.att"
-                   " JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_am m ON m.oid = c.relam"
-                   " WHERE i.indrelid = to_regclass($1) AND i.indpred IS NULL AND i.indisvalid"
-                   " AND m.amname = 'btree' AND k.n <= i.indnkeyatts ORDER BY 1, k.n",
+    .indexes_sql = POSTGRES_INDEXES("$1"),
     .now_us_sql = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint",
     .classify = postgres_classify,
 };

@@ -14,6 +14,8 @@ void postgres_order_text(struct buf *out, const char *column_sql, bool nocase, b
 void postgres_join_key(struct buf *out, const char *const *columns_sql, size_t n);
 void postgres_column_type(struct buf *out, enum column_kind kind, unsigned a, unsigned b);
 void postgres_set_marks(struct buf *out, const struct dbms_marks *m);
+void postgres_row_hash(struct buf *out, const char *const *columns, const enum column_kind *kinds,
+                       size_t n);
 enum err_code postgres_classify(const char *sqlstate, int native, const char *message);
 
 // Of a legacy: triggers and the function that seals.
@@ -21,8 +23,8 @@ void postgres_trigger_ddl(struct buf *out, const struct dbms_trigger *t);
 void postgres_trigger_drop(struct buf *out, const struct dbms_trigger *t);
 extern const char postgres_fence_lock[];
 
-#define POSTGRES_CLEAR_MARKS                                                                       \
-    "SELECT set_config('ficus.origin', '', true), set_config('ficus.epoch', '', true),"            \
+#define POSTGRES_CLEAR_MARKS                                                            \
+    "SELECT set_config('ficus.origin', '', true), set_config('ficus.epoch', '', true)," \
     " set_config('ficus.write_id', '', true)"
 #define POSTGRES_SESSION_ID "SELECT pg_backend_pid()"
 #define POSTGRES_HOLDERS                                                                           \
@@ -31,6 +33,13 @@ extern const char postgres_fence_lock[];
     " extract(epoch FROM now() - state_change)::int, ' s, transaction since ',"                    \
     " to_char(xact_start, 'HH24:MI:SS')) FROM pg_stat_activity"                                    \
     " WHERE pid = ANY(pg_blocking_pids(%lld::int))"
+#define POSTGRES_INDEXES(table)                                                               \
+    "SELECT i.indexrelid::regclass::text, i.indisunique::int, a.attname, a.attnotnull::int"   \
+    " FROM pg_index i CROSS JOIN unnest(i.indkey) WITH ORDINALITY AS k(att, n)"               \
+    " JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.att"                    \
+    " JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_am m ON m.oid = c.relam"                \
+    " WHERE i.indrelid = to_regclass(" table "::text) AND i.indpred IS NULL AND i.indisvalid" \
+    " AND m.amname = 'btree' AND k.n <= i.indnkeyatts ORDER BY 1, k.n"
 #define POSTGRES_END_SESSION "SELECT pg_terminate_backend(%lld)"
 
 #endif

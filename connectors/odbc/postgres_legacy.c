@@ -67,58 +67,58 @@ static void column_type(struct buf *out, enum column_kind kind, unsigned a, unsi
 
 static void objects_ddl(struct buf *out)
 {
-    buf_addz(out, "CREATE SEQUENCE IF NOT EXISTS ficus_changelog_seq CACHE 1" DBMS_NEXT
-                  "CREATE TABLE IF NOT EXISTS ficus_changelog (\n"
-                  "  xid bigint NOT NULL DEFAULT txid_current(),\n"
-                  "  seq bigint NOT NULL DEFAULT nextval('ficus_changelog_seq') PRIMARY KEY,\n"
-                  "  entity varchar(64) NOT NULL,\n"
-                  "  k varchar(512) NOT NULL,\n"
-                  "  write_id varchar(36),\n" AT ")" DBMS_NEXT
-                  "CREATE INDEX IF NOT EXISTS ficus_changelog_xid ON ficus_changelog (xid, seq)"
-                  DBMS_NEXT
-                  "CREATE TABLE IF NOT EXISTS ficus_fence (\n"
-                  "  grp varchar(64) NOT NULL PRIMARY KEY,\n"
-                  "  writable smallint NOT NULL,\n"
-                  "  epoch bigint NOT NULL)" DBMS_NEXT
-                  "CREATE TABLE IF NOT EXISTS ficus_position (\n"
-                  "  stream varchar(128) NOT NULL,\n"
-                  "  part int NOT NULL,\n"
-                  "  next bigint NOT NULL,\n"
-                  "  epoch bigint NOT NULL,\n"
-                  "  term bigint NOT NULL DEFAULT 0,\n"
-                  "  through bigint NOT NULL DEFAULT 0,\n"
-                  "  PRIMARY KEY (stream, part))" DBMS_NEXT);
-    buf_addz(out, "CREATE TABLE IF NOT EXISTS ficus_marker (\n"
-                  "  marker varchar(128) NOT NULL,\n"
-                  "  stream varchar(128) NOT NULL,\n"
-                  "  part int NOT NULL,\n" AT ",\n"
-                  "  PRIMARY KEY (marker, stream, part))" DBMS_NEXT
-                  "CREATE TABLE IF NOT EXISTS ficus_parked (\n"
-                  "  id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,\n"
-                  "  stream varchar(128) NOT NULL,\n"
-                  "  part int NOT NULL,\n"
-                  "  offset_no bigint NOT NULL,\n"
-                  "  entity varchar(64) NOT NULL,\n"
-                  "  k varchar(512) NOT NULL,\n"
-                  "  reason varchar(64) NOT NULL,\n"
-                  "  detail text NOT NULL,\n"
-                  "  sql_state varchar(5) NOT NULL DEFAULT '',\n"
-                  "  before_image text,\n"
-                  "  after_image text,\n"
-                  "  state varchar(16) NOT NULL DEFAULT 'parked',\n"
-                  "  why varchar(512) NOT NULL DEFAULT '',\n" AT ",\n"
-                  "  UNIQUE (stream, part, offset_no))" DBMS_NEXT
-                  "CREATE INDEX IF NOT EXISTS ficus_parked_open ON ficus_parked (stream, state, k)"
-                  DBMS_NEXT
-                  "CREATE TABLE IF NOT EXISTS ficus_rogue (\n"
-                  "  id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,\n"
-                  "  entity varchar(64) NOT NULL,\n"
-                  "  grp varchar(64) NOT NULL,\n"
-                  "  k varchar(512) NOT NULL,\n"
-                  "  op char(1) NOT NULL,\n" AT ")" DBMS_NEXT
-                  "CREATE TABLE IF NOT EXISTS ficus_meta (\n"
-                  "  name varchar(128) NOT NULL PRIMARY KEY,\n"
-                  "  value text NOT NULL)" DBMS_NEXT);
+    buf_addz(
+        out,
+        "CREATE SEQUENCE IF NOT EXISTS ficus_changelog_seq CACHE 1" DBMS_NEXT
+        "CREATE TABLE IF NOT EXISTS ficus_changelog (\n"
+        "  xid bigint NOT NULL DEFAULT txid_current(),\n"
+        "  seq bigint NOT NULL DEFAULT nextval('ficus_changelog_seq') PRIMARY KEY,\n"
+        "  entity varchar(64) NOT NULL,\n"
+        "  k varchar(512) NOT NULL,\n"
+        "  write_id varchar(36),\n" AT ")" DBMS_NEXT
+        "CREATE INDEX IF NOT EXISTS ficus_changelog_xid ON ficus_changelog (xid, seq)" DBMS_NEXT
+        "CREATE TABLE IF NOT EXISTS ficus_fence (\n"
+        "  grp varchar(64) NOT NULL PRIMARY KEY,\n"
+        "  writable smallint NOT NULL,\n"
+        "  epoch bigint NOT NULL)" DBMS_NEXT "CREATE TABLE IF NOT EXISTS ficus_position (\n"
+        "  stream varchar(128) NOT NULL,\n"
+        "  part int NOT NULL,\n"
+        "  next bigint NOT NULL,\n"
+        "  epoch bigint NOT NULL,\n"
+        "  term bigint NOT NULL DEFAULT 0,\n"
+        "  through bigint NOT NULL DEFAULT 0,\n"
+        "  PRIMARY KEY (stream, part))" DBMS_NEXT);
+    buf_addz(
+        out,
+        "CREATE TABLE IF NOT EXISTS ficus_marker (\n"
+        "  marker varchar(128) NOT NULL,\n"
+        "  stream varchar(128) NOT NULL,\n"
+        "  part int NOT NULL,\n" AT ",\n"
+        "  PRIMARY KEY (marker, stream, part))" DBMS_NEXT
+        "CREATE TABLE IF NOT EXISTS ficus_parked (\n"
+        "  id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,\n"
+        "  stream varchar(128) NOT NULL,\n"
+        "  part int NOT NULL,\n"
+        "  offset_no bigint NOT NULL,\n"
+        "  entity varchar(64) NOT NULL,\n"
+        "  k varchar(512) NOT NULL,\n"
+        "  reason varchar(64) NOT NULL,\n"
+        "  detail text NOT NULL,\n"
+        "  sql_state varchar(5) NOT NULL DEFAULT '',\n"
+        "  before_image text,\n"
+        "  after_image text,\n"
+        "  state varchar(16) NOT NULL DEFAULT 'parked',\n"
+        "  why varchar(512) NOT NULL DEFAULT '',\n" AT ",\n"
+        "  UNIQUE (stream, part, offset_no))" DBMS_NEXT
+        "CREATE INDEX IF NOT EXISTS ficus_parked_open ON ficus_parked (stream, state, k)" DBMS_NEXT
+        "CREATE TABLE IF NOT EXISTS ficus_rogue (\n"
+        "  id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,\n"
+        "  entity varchar(64) NOT NULL,\n"
+        "  grp varchar(64) NOT NULL,\n"
+        "  k varchar(512) NOT NULL,\n"
+        "  op char(1) NOT NULL,\n" AT ")" DBMS_NEXT "CREATE TABLE IF NOT EXISTS ficus_meta (\n"
+        "  name varchar(128) NOT NULL PRIMARY KEY,\n"
+        "  value text NOT NULL)" DBMS_NEXT);
     buf_addz(out, "CREATE OR REPLACE FUNCTION ficus_hex(t text) RETURNS text LANGUAGE sql IMMUTABLE"
                   " AS $ficus$ SELECT encode(convert_to(t, 'UTF8'), 'hex') $ficus$" DBMS_NEXT);
     buf_addz(out, postgres_fence_lock);
@@ -137,10 +137,14 @@ static void objects_drop(struct buf *out)
 // The driver reports a lost connection in its own words, mostly as HY000.
 static enum err_code classify(const char *sqlstate, int native, const char *message)
 {
-    static const char *const lost[] = {"server closed the connection", "Could not send",
-                                       "no connection to the server",  "could not connect",
-                                       "Connection refused",           "terminating connection",
-                                       "SSL SYSCALL error",            "Communication link",
+    static const char *const lost[] = {"server closed the connection",
+                                       "Could not send",
+                                       "no connection to the server",
+                                       "could not connect",
+                                       "Connection refused",
+                                       "terminating connection",
+                                       "SSL SYSCALL error",
+                                       "Communication link",
                                        "the database system is"};
     if (dbms_contains(message, "ficus: fence"))
         return ERR_FENCED;
@@ -225,6 +229,8 @@ const struct dbms dbms_postgres_legacy = {
     .columns_sql = "SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute"
                    " WHERE attrelid = to_regclass(?::text) AND attnum > 0 AND NOT attisdropped"
                    " ORDER BY attnum",
+    .indexes_sql = POSTGRES_INDEXES("?"),
+    .row_hash = postgres_row_hash,
     .now_us_sql = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint",
     .classify = classify,
 };

@@ -26,10 +26,13 @@ static void add_fence(struct buf *out, const struct dbms_trigger *t, const char 
     dbms_literal(&group, t->group);
     const char *g = group.failed ? "NULL" : group.data;
     buf_printf(out, "%sPERFORM pg_advisory_xact_lock_shared(" LOCK_ID "%s));\n", indent, g);
-    buf_printf(out, "%sIF current_setting('transaction_isolation') = 'read committed' THEN\n", indent);
-    buf_printf(out, "%s  SELECT writable, epoch INTO w, x FROM ficus_fence WHERE grp = %s;\n", indent, g);
+    buf_printf(out, "%sIF current_setting('transaction_isolation') = 'read committed' THEN\n",
+               indent);
+    buf_printf(out, "%s  SELECT writable, epoch INTO w, x FROM ficus_fence WHERE grp = %s;\n",
+               indent, g);
     buf_printf(out, "%sELSE\n", indent);
-    buf_printf(out, "%s  SELECT writable, epoch INTO w, x FROM ficus_fence WHERE grp = %s FOR SHARE;\n",
+    buf_printf(out,
+               "%s  SELECT writable, epoch INTO w, x FROM ficus_fence WHERE grp = %s FOR SHARE;\n",
                indent, g);
     buf_printf(out, "%sEND IF;\n%sIF w IS DISTINCT FROM 1 OR mine <> x THEN\n", indent, indent);
     if (t->rogue_allowed)
@@ -52,7 +55,8 @@ static void add_log(struct buf *out, const struct dbms_trigger *t, const char *k
     buf_printf(out, ", %s, write_id);\n", key);
     if (!t->group || !t->rogue_allowed)
         return;
-    buf_printf(out, "%sIF rogue THEN INSERT INTO ficus_rogue (entity, grp, k, op) VALUES (", indent);
+    buf_printf(out, "%sIF rogue THEN INSERT INTO ficus_rogue (entity, grp, k, op) VALUES (",
+               indent);
     dbms_literal(out, t->entity);
     buf_addz(out, ", ");
     dbms_literal(out, t->group);
@@ -182,7 +186,8 @@ void postgres_trigger_ddl(struct buf *out, const struct dbms_trigger *t)
 void postgres_trigger_drop(struct buf *out, const struct dbms_trigger *t)
 {
     for (const char *op = "rt"; *op; op++) {
-        buf_addz(out, *op == 'r' ? "DROP FUNCTION IF EXISTS " : DBMS_NEXT "DROP FUNCTION IF EXISTS ");
+        buf_addz(out,
+                 *op == 'r' ? "DROP FUNCTION IF EXISTS " : DBMS_NEXT "DROP FUNCTION IF EXISTS ");
         dbms_trigger_name(out, t, *op);
         buf_addz(out, "() CASCADE");
     }
