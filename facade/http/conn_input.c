@@ -334,7 +334,7 @@ static void read_input(struct conn *c)
     else if (n > 0)
         c->in_len += (size_t)n;
     if (n > 0 && c->state == CONN_STREAM)
-        conn_touch(c);
+        stream_received(c, (size_t)n);
     if (n > 0 && c->state == CONN_BODY)
         refuse_trickle(c, (size_t)n);
 }

@@ -171,6 +171,9 @@ void conn_on_readable(evutil_socket_t fd, short what, void *arg); // arg: the co
 // Offers what has arrived of the body. Whether the connection's state changed.
 bool stream_step(struct conn *c);
 void stream_writable(struct conn *c);
+// `n` bytes came: restarts the clock. A body of known length that comes too slowly is given up;
+// one in chunks may be a conversation.
+void stream_received(struct conn *c, size_t n);
 void stream_timeout(struct conn *c); // of the last progress: the client's fault, or not
 
 // conn_greeting.c

@@ -122,6 +122,7 @@ void http_stream_start(struct http_exchange *x, const struct http_stream_ops *op
     x->stream.ctx = ctx;
     if (c->state == CONN_HANDLING)
         x->stream.body_done = true; // it was collected
+    conn_begin_moving(c);
     conn_set_state(c, CONN_STREAM);
 }
 
@@ -139,6 +140,7 @@ void http_stream_resume(struct http_exchange *x)
     listener_enter(c->listener);
     x->stream.paused = false;
     conn_touch(c);
+    conn_begin_moving(c);
     conn_set_reading(c, true);
     if (!c->stepping)
         conn_run(c);
@@ -266,7 +268,10 @@ ssize_t http_stream_write(struct http_exchange *x, struct str data)
     s->bytes += s->out.framing == WIRE_NO_BODY ? 0 : taken;
     if (sent > 0)
         conn_touch(c);
+    if (s->blocked && sent > 0 && conn_is_too_slow(c, (size_t)sent))
+        return -1;
     if (!whole && !s->blocked) {
+        conn_begin_moving(c); // the rate is the client's only while it is waited for
         s->blocked = true;
         if (event_add(&c->write_event, NULL) != 0)
             return -1;
@@ -348,6 +353,15 @@ void http_stream_abort(struct http_exchange *x)
     }
     exchange_release(x);
     listener_leave(l);
+}
+
+void stream_received(struct conn *c, size_t n)
+{
+    struct stream *s = &c->exchange->stream;
+
+    conn_touch(c);
+    if (c->framing == WIRE_LENGTH && !s->body_done && !s->paused && conn_is_too_slow(c, n))
+        s->ops->gone(s->ctx, HTTP_GONE_SLOW);
 }
 
 void stream_timeout(struct conn *c)
