@@ -13,6 +13,8 @@ static const char *const forwarded_words[] = {"off", "x-forwarded", "forwarded",
 static const char *const clients_words[] = {"off", "optional", "required", NULL};
 static const char *const tls_words[] = {"1.2", "1.3", NULL};
 static const char *const snapshot_words[] = {"auto", "off", NULL};
+static const char *const principal_words[] = {"hash", "id", "none", NULL};
+static const char *const explain_words[] = {"off", "token", "always", NULL};
 static const char *const rollback_words[] = {"auto", "off", NULL};
 
 #define MIB (1024LL * 1024)
@@ -59,6 +61,9 @@ const struct conf_option conf_options[] = {
     INT("facade.loops", "0", 0, 256, "threads", "Event loops; 0 means one a core."),
     STRING("facade.admin_listen", "127.0.0.1:8081",
            "Numeric address and port for /healthz, /readyz and /metrics; never public."),
+    ENUM("facade.explain", "token", explain_words,
+         "When replies carry the field Ficus-Route: never, for requests whose field Ficus-Explain"
+         " has a token of admin.tokens, or always."),
     INT("facade.hold_max", "1000", 0, 1000000, "requests",
         "Requests that one facade holds while a group changes owner; reads take at most half."),
     INT("facade.hold_ms", "5000", 0, 600000, "ms",
@@ -194,6 +199,8 @@ const struct conf_option conf_options[] = {
         "A cutover needs so many answers of each reading route that matched in shadow."),
 
     ENUM("log.level", "info", level_words, "Least severe level that is written."),
+    ENUM("log.principal", "hash", principal_words,
+         "How the access log names who asked: first 16 hex digits of SHA-256, the id, or not."),
     ENUM("log.format", "text", format_words, "Form of the lines on stderr."),
     {0},
 };

@@ -58,8 +58,8 @@ static void json_field(struct buf *b, const char *name, const char *text)
     buf_addjson(b, str_of(text));
 }
 
-static void write_json(struct buf *b, enum log_level level, const char *when,
-                       const struct log_ctx *ctx, const char *message)
+static void json_begin(struct buf *b, enum log_level level, const char *when,
+                       const struct log_ctx *ctx)
 {
     buf_printf(b, "{\"time\":\"%sZ\",\"level\":\"%s\"", when, level_names[level]);
     json_field(b, "process", process_name);
@@ -68,6 +68,12 @@ static void write_json(struct buf *b, enum log_level level, const char *when,
         json_field(b, "entity", ctx->entity);
         json_field(b, "session", ctx->session);
     }
+}
+
+static void write_json(struct buf *b, enum log_level level, const char *when,
+                       const struct log_ctx *ctx, const char *message)
+{
+    json_begin(b, level, when, ctx);
     buf_addz(b, ",\"message\":");
     buf_addjson(b, str_of(message));
     buf_addz(b, "}\n");
@@ -80,8 +86,8 @@ static void add_plain(struct buf *b, const char *text)
         buf_addc(b, (unsigned char)*c < 0x20 || *c == 0x7f ? '?' : *c);
 }
 
-static void write_text(struct buf *b, enum log_level level, const char *when,
-                       const struct log_ctx *ctx, const char *message)
+static void text_begin(struct buf *b, enum log_level level, const char *when,
+                       const struct log_ctx *ctx)
 {
     buf_printf(b, "%sZ %-5s %s", when, level_names[level], process_name);
     if (ctx && ctx->subsystem)
@@ -97,8 +103,28 @@ static void write_text(struct buf *b, enum log_level level, const char *when,
         buf_addc(b, ')');
     }
     buf_addc(b, ' ');
+}
+
+static void write_text(struct buf *b, enum log_level level, const char *when,
+                       const struct log_ctx *ctx, const char *message)
+{
+    text_begin(b, level, when, ctx);
     add_plain(b, message);
     buf_addc(b, '\n');
+}
+
+static void text_field(struct buf *b, const struct log_field *f)
+{
+    bool quote = f->text.len == 0;
+    buf_addz(b, f->name);
+    buf_addc(b, '=');
+    for (size_t i = 0; i < f->text.len; i++)
+        quote |= (unsigned char)f->text.data[i] <= 0x20 || f->text.data[i] == '"' ||
+                 f->text.data[i] == '\\' || f->text.data[i] == 0x7f;
+    if (quote)
+        buf_addjson(b, f->text);
+    else
+        buf_addstr(b, f->text);
 }
 
 static void write_all(const char *data, size_t len)
@@ -133,6 +159,41 @@ void log_write(enum log_level level, const struct log_ctx *ctx, const char *fmt,
         write_json(&b, level, when, ctx, message);
     else
         write_text(&b, level, when, ctx, message);
+    if (!b.failed)
+        write_all(b.data, b.len);
+    buf_free(&b);
+}
+
+void log_fields(enum log_level level, const struct log_ctx *ctx, const struct log_field *fields,
+                size_t n)
+{
+    char when[32], seconds[20];
+    struct buf b = BUF_INIT;
+    uint64_t now = clock_wall_ms();
+    bool json = atomic_load(&as_json);
+
+    if (level > log_get_level())
+        return;
+    clock_utc_seconds(now, seconds);
+    snprintf(when, sizeof(when), "%s.%03u", seconds, (unsigned)(now % 1000));
+    if (json)
+        json_begin(&b, level, when, ctx);
+    else
+        text_begin(&b, level, when, ctx);
+    for (size_t i = 0; i < n; i++) {
+        if (!json) {
+            text_field(&b, &fields[i]);
+            if (i + 1 < n)
+                buf_addc(&b, ' ');
+            continue;
+        }
+        buf_printf(&b, ",\"%s\":", fields[i].name);
+        if (fields[i].number)
+            buf_addstr(&b, fields[i].text);
+        else
+            buf_addjson(&b, fields[i].text);
+    }
+    buf_addz(&b, json ? "}\n" : "\n");
     if (!b.failed)
         write_all(b.data, b.len);
     buf_free(&b);

@@ -24,6 +24,16 @@ int log_level_from(struct str name, enum log_level *out) FICUS_MUST_CHECK;
 void log_write(enum log_level level, const struct log_ctx *ctx, const char *fmt, ...)
     FICUS_PRINTF(3, 4);
 
+// A line of facts instead of a sentence: members of the JSON object, or `name=value` in text,
+// where a value with blanks, quotes or control characters is quoted.
+struct log_field {
+    const char *name;
+    struct str text;
+    bool number; // JSON: without quotes
+};
+void log_fields(enum log_level level, const struct log_ctx *ctx, const struct log_field *fields,
+                size_t n);
+
 #define log_error(ctx, ...) log_write(LOG_ERROR, ctx, __VA_ARGS__)
 #define log_warn(ctx, ...)  log_write(LOG_WARN, ctx, __VA_ARGS__)
 #define log_info(ctx, ...)  log_write(LOG_INFO, ctx, __VA_ARGS__)

@@ -23,6 +23,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "facade/dispatcher.h"
+#include "facade/explain.h"
 #include "facade/request_stats.h"
 #include "facade/shadow.h"
 
@@ -62,6 +63,8 @@ static void end(struct dispatcher *p, struct dispatch *d)
     uint64_t took = clock_mono_ns() - d->started_ns;
     request_stats_note(p->stats, d->route, &d->result, took);
     tally_note(p->tally, d->route, op, &d->result, took);
+    if (d->exchange)
+        explain_note(d, request_stats_name(p->stats, d->route), took);
     if (d->result.status == RESULT_TIMEOUT && !operation_is_read(op->kind))
         log_warn(&log_ctx, "%s of %s, write id %s: the outcome is not known: %s",
                  operation_name(op->kind), op->entity->name, op->write_id, d->result.err.msg);
@@ -170,10 +173,13 @@ static void on_executed(struct execution *x)
 {
     struct dispatch *d = (struct dispatch *)((char *)x - offsetof(struct dispatch, execution));
     struct dispatcher *p = d->dispatcher;
+    d->upstream_ns += clock_mono_ns() - d->asked_ns;
     if (x->guarded && guard_passed(p, x->result.status)) {
         execute(p, d, SIDE_NEW);
         return;
     }
+    if (x->guarded)
+        d->why = WHY_PENDING;
     if (x->result.status != RESULT_FENCED || p->o.service) {
         d->result = x->result;
         end(p, d);
@@ -215,6 +221,7 @@ static void execute(struct dispatcher *p, struct dispatch *d, enum side side)
         fail(p, d, RESULT_UNSUPPORTED, "this process has no backend for that side");
         return;
     }
+    d->asked_ns = clock_mono_ns();
     backend_execute(b, &d->execution);
 }
 
@@ -231,28 +238,41 @@ static void execute_guarded(struct dispatcher *p, struct dispatch *d)
         .deadline_ns = d->deadline_ns && d->deadline_ns < latest ? d->deadline_ns : latest,
         .done = on_executed,
         .result = {.total = -1}};
+    d->asked_ns = clock_mono_ns();
     backend_execute(p->o.backends[BACKEND_ODBC], &d->execution);
 }
 
-static enum side read_side(struct dispatcher *p, const struct dispatch *d)
+static enum side read_side(struct dispatcher *p, struct dispatch *d)
 {
     const struct operation *op = d->operation;
     const struct route *r = d->route;
     struct str key = {NULL, 0};
-    if (r->group && r->group->owner == SIDE_NEW)
-        return SIDE_NEW;
-    if (r->group && op->before_write)
-        return SIDE_LEGACY;
-    if (op->kind == OPERATION_GET && op->query.key)
+    enum side asked;
+    if (op->kind == OPERATION_GET && op->query.key && r->stage == STAGE_CANARY)
         key = entity_key_text(op->query.key, op->entity->nkeys, op->arena);
-    enum side s = route_read_side(r, key);
-    if (s == SIDE_NEW && r->group && p->o.pins && pins_hold(p->o.pins, op, r->group))
+    enum side s = route_choose_read(r, key, &d->why);
+    if (d->why == WHY_BUCKET)
+        d->bucket = (int)route_bucket(r, key);
+    if (d->why == WHY_OWNER)
+        return s;
+    if (r->group && op->before_write) {
+        d->why = WHY_BEFORE;
         return SIDE_LEGACY;
+    }
+    if (d->exchange && explain_asked_side(d, &asked)) {
+        d->why = WHY_ASKED;
+        s = asked;
+    }
+    if (s == SIDE_NEW && r->group && p->o.pins && pins_hold(p->o.pins, op, r->group)) {
+        d->why = WHY_PENDING;
+        return SIDE_LEGACY;
+    }
     return s;
 }
 
 static void choose_read(struct dispatcher *p, struct dispatch *d)
 {
+    d->why = WHY_SERVICE;
     enum side s = p->o.service ? SIDE_NEW : read_side(p, d);
     const struct group *g = d->route ? d->route->group : NULL;
     if (s == SIDE_NEW && g && g->owner == SIDE_LEGACY && p->o.pins && !p->o.service &&
@@ -278,6 +298,7 @@ static void choose_write(struct dispatcher *p, struct dispatch *d)
     const struct group *g = d->route ? d->route->group : NULL;
     struct operation *op = d->operation;
     struct err e = {0};
+    d->why = p->o.service ? WHY_SERVICE : WHY_WRITE;
     if (g && g->holding && !p->o.service) {
         hold(p, d);
         return;
@@ -294,6 +315,13 @@ static void choose_write(struct dispatcher *p, struct dispatch *d)
     execute(p, d, p->o.service ? SIDE_NEW : g ? g->owner : SIDE_LEGACY);
 }
 
+static void retire(struct dispatcher *p, struct dispatch *d)
+{
+    d->why = WHY_RETIRED;
+    d->gone = d->route->retired_gone;
+    fail(p, d, RESULT_RETIRED, "this route is retired");
+}
+
 static void choose(struct dispatcher *p, struct dispatch *d)
 {
     const struct operation *op = d->operation;
@@ -307,7 +335,7 @@ static void choose(struct dispatcher *p, struct dispatch *d)
     else if (!d->route && !p->o.service)
         fail(p, d, RESULT_UNSUPPORTED, "no route serves this operation");
     else if (!p->o.service && d->route->stage == STAGE_RETIRED)
-        fail(p, d, RESULT_RETIRED, "this route is retired");
+        retire(p, d);
     else if (!operation_is_read(op->kind))
         choose_write(p, d);
     else if (must_wait(p, d))
@@ -325,6 +353,8 @@ void dispatch_run(struct dispatcher *p, struct dispatch *d)
     d->held_since_ns = d->held_until_ns = 0;
     d->next_held = NULL;
     d->route = NULL;
+    d->upstream_ns = 0;
+    d->bucket = -1;
     d->started_ns = clock_mono_ns();
     d->table = p->table;
     route_table_ref(d->table);

@@ -7,6 +7,7 @@
 #include "facade/backend.h"
 
 struct dispatcher; // one per loop
+struct http_exchange;
 
 // One request's way through dispatch; embedded or arena-allocated by the dialect.
 struct dispatch {
@@ -15,6 +16,7 @@ struct dispatch {
     struct result result;      // never RESULT_FENCED
     struct route_table *table; // the snapshot it runs under (dispatch refs/unrefs)
     const struct route *route;
+    struct http_exchange *exchange;   // the client's, told what was done (explain.h); may be NULL
     void (*done)(struct dispatch *d); // exactly once, on the loop
     void *owner;                      // the dialect's request
     struct execution execution;       // dispatch's
@@ -24,6 +26,11 @@ struct dispatch {
     uint64_t held_until_ns;           // dispatch's
     struct dispatcher *dispatcher;    // dispatch's
     uint64_t started_ns;              // dispatch's
+    uint64_t asked_ns;                // dispatch's; when a backend was asked
+    uint64_t upstream_ns;             // time spent with backends so far
+    enum route_why why;               // of the side that was chosen last
+    int bucket;                       // of the key; -1: none was looked at
+    bool gone;                        // RESULT_RETIRED is to be 410 in every dialect
 };
 
 void dispatch_run(struct dispatcher *p, struct dispatch *d);

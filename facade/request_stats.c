@@ -109,3 +109,9 @@ const char *request_stats_label(struct request_stats *s, const struct route *rou
     struct route_stats *r = route ? stats_of(s, route) : NULL;
     return r ? r->label[side] : "-";
 }
+
+const char *request_stats_name(struct request_stats *s, const struct route *route)
+{
+    struct route_stats *r = route ? stats_of(s, route) : NULL;
+    return r ? r->name : NULL;
+}

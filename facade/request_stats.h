@@ -16,4 +16,7 @@ void request_stats_note(struct request_stats *s, const struct route *r, const st
 // "account legacy"; "-" without a route. Lives as long as `s`.
 const char *request_stats_label(struct request_stats *s, const struct route *r, enum side side);
 
+// The route's name; NULL without a route. Lives as long as `s`.
+const char *request_stats_name(struct request_stats *s, const struct route *r);
+
 #endif

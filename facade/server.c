@@ -179,7 +179,8 @@ struct server *server_start(const struct server_options *o, struct err *e)
     }
     s->o = *o;
     s->through_only = !o->service && !*conf_str(o->conf, "control.conninfo");
-    if (start_shared(s, e) || start_loops(s, e) || start_ledger(s, e)) {
+    if (people_load(o->conf, &s->people, e) || start_shared(s, e) || start_loops(s, e) ||
+        start_ledger(s, e)) {
         server_stop(s);
         return NULL;
     }

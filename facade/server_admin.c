@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Built-in endpoints and the access log line. Thread: the loop of the request.
-#include "base/log.h"
+// Built-in endpoints. Thread: the loop of the request.
 #include "base/metrics.h"
 #include "facade/server_int.h"
 
-#include <arpa/inet.h>
 #include <stdio.h>
 
 static void reply(struct http_request *r, unsigned status, const char *type, struct str body)
@@ -68,33 +66,4 @@ bool server_admin(struct server *s, struct http_request *r)
         return false;
     }
     return true;
-}
-
-static void peer_text(const struct sockaddr_storage *peer, char out[INET6_ADDRSTRLEN])
-{
-    const void *address =
-        peer->ss_family == AF_INET6
-            ? (const void *)&((const struct sockaddr_in6 *)(const void *)peer)->sin6_addr
-            : (const void *)&((const struct sockaddr_in *)(const void *)peer)->sin_addr;
-    if (!inet_ntop(peer->ss_family, address, out, INET6_ADDRSTRLEN))
-        snprintf(out, INET6_ADDRSTRLEN, "-");
-}
-
-void server_access(void *ctx, const struct http_access *a)
-{
-    struct log_ctx log_ctx = {"access", a->label, NULL};
-    char peer[INET6_ADDRSTRLEN] = "-";
-    (void)ctx;
-    if (log_get_level() < LOG_INFO)
-        return;
-    if (!a->request) {
-        log_info(&log_ctx, "malformed request refused with %u", a->status);
-        return;
-    }
-    peer_text(&a->request->peer, peer);
-    // The path only: a query string may carry a password.
-    log_info(&log_ctx, "%s %.*s %.*s %u %zu %.3f ms%s", peer, (int)a->request->method.len,
-             a->request->method.data,
-             (int)(a->request->path.len < 200 ? a->request->path.len : 200), a->request->path.data,
-             a->status, a->bytes, (double)a->duration_ns / 1e6, a->gone ? " (client gone)" : "");
 }

@@ -6,6 +6,7 @@
 
 #include "connectors/http/http_client.h"
 #include "connectors/postgres/pg_pool.h"
+#include "facade/access_log.h"
 #include "facade/backend/odbc_backend.h"
 #include "facade/dialect.h"
 #include "facade/dispatcher.h"
@@ -14,6 +15,7 @@
 #include "facade/pass/pass.h"
 #include "facade/server.h"
 #include "facade/shadow.h"
+#include "routes/people.h"
 
 #include <stdatomic.h>
 
@@ -38,6 +40,7 @@ struct server_loop {
     struct dispatcher *dispatcher;
     struct shadow *shadow;
     struct sessions *sessions;
+    struct access_log *access_log;
     struct dialect_env env;
     struct mounted *mounts;
     size_t nmounts;
@@ -62,6 +65,7 @@ struct server {
     struct live *live;
     struct odbc_workers *workers;
     struct worker_pool *hashers; // bcrypt
+    struct people people;        // of admin.tokens
     struct pins *pins;
     struct evidence *evidence;
     struct ledger *ledger;
@@ -95,6 +99,5 @@ void server_not_found(struct http_request *r);
 // True when the request was one of the built-in endpoints and has been answered.
 bool server_is_admin(struct str path);
 bool server_admin(struct server *s, struct http_request *r);
-void server_access(void *ctx, const struct http_access *a);
 
 #endif

@@ -15,6 +15,12 @@
 #define SHADOW_IN_FLIGHT 64
 #define SHADOW_MS        2000
 
+static void on_access(void *ctx, const struct http_access *a)
+{
+    struct server_loop *sl = ctx;
+    access_log_write(sl->access_log, a);
+}
+
 static void on_admin(void *ctx, struct http_request *r)
 {
     struct server_loop *sl = ctx;
@@ -72,6 +78,10 @@ static int create_dispatch(struct server_loop *sl, struct err *e)
     sl->dispatcher = dispatcher_create(&o, e);
     sl->sessions = sl->dispatcher && !s->through_only ? sessions_open(sl->pool, SESSION_MS, e)
                                                       : NULL;
+    if (!(sl->access_log = access_log_create(conf, e))) {
+        route_table_unref(t);
+        return -1;
+    }
     sl->env = (struct dialect_env){.dispatcher = sl->dispatcher,
                                    .workers = s->hashers,
                                    .sessions = sl->sessions,
@@ -94,7 +104,7 @@ static int listen_on(struct server_loop *sl, struct err *e)
         .reuse_port = true,
         .on_head = server_on_head,
         .on_request = server_on_request,
-        .on_access = server_access,
+        .on_access = on_access,
         .ctx = sl,
         .address = sl->index ? s->address
                              : conf_str(conf, s->o.service ? "service.listen" : "facade.listen")};
@@ -156,6 +166,7 @@ void server_loop_destroy(struct server_loop *sl)
     dispatcher_destroy(sl->dispatcher);
     shadow_destroy(sl->shadow);
     server_route_destroy(sl);
+    access_log_destroy(sl->access_log);
     if (sl->sessions)
         sessions_close(sl->sessions);
     loop_destroy(sl->loop);

@@ -58,12 +58,23 @@ static bool admin_here(const struct server_loop *sl)
     return !*conf_str(sl->server->o.conf, "facade.admin_listen") || sl->server->o.service;
 }
 
+// Whether the reply is to tell how it came about (facade.explain).
+static void note_wish(const struct server_loop *sl, struct http_request *r)
+{
+    const char *when = conf_str(sl->server->o.conf, "facade.explain");
+    struct str token = *when == 't' ? http_header(r, "Ficus-Explain") : STR("");
+    if (*when == 'a' || (token.data && people_find(&sl->server->people, token)))
+        http_exchange_explain(r->exchange);
+}
+
 // Only what goes through is taken at its head: it may be larger than memory.
 bool server_on_head(void *ctx, struct http_request *r)
 {
     struct server_loop *sl = ctx;
     if (!sl->fallback || mounted_at(sl, r->path) || (admin_here(sl) && server_is_admin(r->path)))
         return false;
+    note_wish(sl, r);
+    http_exchange_facts(r->exchange)->handler = "pass";
     pass_request(sl->fallback, r);
     return true;
 }
@@ -72,12 +83,14 @@ void server_on_request(void *ctx, struct http_request *r)
 {
     struct server_loop *sl = ctx;
     const struct mounted *m = mounted_at(sl, r->path);
+    note_wish(sl, r);
     if (!is_known(r->method)) {
         not_implemented(r);
     } else if (admin_here(sl) && server_admin(sl->server, r)) {
         return;
     } else if (m) {
         http_exchange_label(r->exchange, m->dialect->name);
+        http_exchange_facts(r->exchange)->handler = m->path;
         m->dialect->on_request(m->state, r);
     } else {
         server_not_found(r);

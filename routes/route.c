@@ -375,6 +375,36 @@ unsigned route_bucket(const struct route *r, struct str key)
     return (unsigned)(h % 10000);
 }
 
+const char *route_why_text(enum route_why w)
+{
+    static const char *const texts[] = {
+        [WHY_STAGE] = "stage",
+        [WHY_BUCKET] = "bucket of the key",
+        [WHY_LISTS] = "the route decides its lists",
+        [WHY_OWNER] = "the new side owns the group",
+        [WHY_WRITE] = "a write goes to the owner",
+        [WHY_BEFORE] = "a write follows from this read",
+        [WHY_PENDING] = "a change has not arrived on the new side yet",
+        [WHY_ASKED] = "the client asked for this side",
+        [WHY_RETIRED] = "retired",
+        [WHY_SERVICE] = "a service has one side",
+    };
+    return texts[w];
+}
+
+enum side route_choose_read(const struct route *r, struct str key, enum route_why *why)
+{
+    if (r->group && r->group->owner == SIDE_NEW) {
+        *why = WHY_OWNER;
+        return SIDE_NEW;
+    }
+    *why = r->stage == STAGE_RETIRED                  ? WHY_RETIRED
+           : r->stage != STAGE_CANARY                 ? WHY_STAGE
+           : key.len == 0 && r->lists != LISTS_BUCKET ? WHY_LISTS
+                                                      : WHY_BUCKET;
+    return route_read_side(r, key);
+}
+
 enum side route_read_side(const struct route *r, struct str key)
 {
     switch (r->stage) {

@@ -114,6 +114,23 @@ const struct entity_set *route_entities(const struct route_table *t);
 const struct route_override *route_table_override(const struct route_table *t);
 long long route_table_load_number(const struct route_table *t); // of `ficus route load`; state
 
+// Why an operation goes where it goes.
+enum route_why {
+    WHY_STAGE,   // the stage says so
+    WHY_BUCKET,  // canary: the key's bucket, against the share
+    WHY_LISTS,   // canary: the route decides its lists
+    WHY_OWNER,   // the new side owns the group: it reads and writes there
+    WHY_WRITE,   // a write goes to the owner
+    WHY_BEFORE,  // a read that a write follows from
+    WHY_PENDING, // a change has not arrived on the new side yet
+    WHY_ASKED,   // a chosen user asked for the side by header
+    WHY_RETIRED,
+    WHY_SERVICE, // this process is a service: always the new side
+};
+const char *route_why_text(enum route_why w); // "bucket of the key"
+// The side that reads, but for what only a running facade knows (pending changes, headers).
+enum side route_choose_read(const struct route *r, struct str key, enum route_why *why);
+
 // Which side answers a read of this key (canary by record key: xxh3 of route and key, monotone
 // in canary_bp). `key` of length 0 (lists): as the route's `lists` says; its own bucket is by
 // its name.

@@ -129,6 +129,7 @@ void rest_run(struct rest_request *q, rest_next_fn *next)
     q->next = next;
     q->dispatch.operation = &q->op;
     q->dispatch.done = on_result;
+    q->dispatch.exchange = q->http->exchange;
     q->dispatch.deadline_ns = clock_mono_ns() +
                               (uint64_t)conf_int(q->mount->env.conf, "legacy.deadline_ms") *
                                   1000000u;

@@ -76,6 +76,7 @@ int v4_1_run(struct v4_1_call *c, struct operation *op, v4_1_step_fn *next)
     if (!d)
         return v4_1_reply_memory(c);
     d->operation = op;
+    d->exchange = c->exchange;
     d->deadline_ns = clock_mono_ns() + DEADLINE_NS;
     d->done = on_done;
     d->owner = c;
@@ -201,7 +202,10 @@ int v4_1_reply_result(struct v4_1_call *c, const struct result *r)
         return v4_1_reply_fault(c, V4_1_INVALID_DATA);
     case RESULT_NOT_FOUND:
     case RESULT_CONFLICT: return v4_1_reply_fault(c, V4_1_INVALID_DATA);
-    case RESULT_RETIRED: return v4_1_reply_fault(c, V4_1_NO_MODULE);
+    case RESULT_RETIRED:
+        if (c->dispatch && c->dispatch->gone)
+            return v4_1_reply_broken(c, 410, "");
+        return v4_1_reply_fault(c, V4_1_NO_MODULE);
     case RESULT_UNSUPPORTED: return v4_1_reply_fault(c, V4_1_UNSUPPORTED);
     case RESULT_BUSY: return v4_1_reply_broken(c, 503, "");
     default:

@@ -373,7 +373,7 @@ void conn_refuse(struct conn *c, unsigned status, const char *why)
         exchange_release(c->exchange);
     c->exchange = NULL;
     listener_access(l, &a);
-    struct str head = exchange_build_head(l, &r, false, false);
+    struct str head = exchange_build_head(l, NULL, &r, false, false);
     if (!head.data) {
         conn_close(c);
         return;

@@ -104,8 +104,36 @@ static void add_field(struct buf *b, const struct http_header *h)
     buf_add(b, "\r\n", 2);
 }
 
-struct str exchange_build_head(struct http_listener *l, const struct http_response *r, bool http10,
-                               bool keep_alive)
+static void add_fact(struct buf *b, const char *name, const char *text)
+{
+    if (text)
+        buf_printf(b, "; %s=%s", name, text);
+}
+
+void exchange_add_facts(const struct http_exchange *x, struct buf *b)
+{
+    const struct http_facts *f = &x->facts;
+
+    if (!x->explain)
+        return;
+    buf_printf(b, "Ficus-Route: %s", f->route ? f->route : "-");
+    add_fact(b, "handler", f->handler);
+    add_fact(b, "stage", f->stage);
+    add_fact(b, "side", f->side);
+    add_fact(b, "backend", f->backend);
+    add_fact(b, "owner", f->owner);
+    if (f->route)
+        buf_printf(b, "; epoch=%lld; table=%lld; operations=%u; upstream_us=%llu", f->epoch,
+                   f->version, f->operations, (unsigned long long)(f->upstream_ns / 1000));
+    if (f->bucket >= 0)
+        buf_printf(b, "; bucket=%d", f->bucket);
+    if (f->why)
+        buf_printf(b, "; why=\"%s\"", f->why);
+    buf_add(b, "\r\n", 2);
+}
+
+struct str exchange_build_head(struct http_listener *l, const struct http_exchange *x,
+                               const struct http_response *r, bool http10, bool keep_alive)
 {
     struct buf *b = &l->head;
 
@@ -123,6 +151,8 @@ struct str exchange_build_head(struct http_listener *l, const struct http_respon
     }
     for (size_t i = 0; i < r->nheaders; i++)
         add_field(b, &r->headers[i]);
+    if (x)
+        exchange_add_facts(x, b);
     if (r->status != 204 && r->status != 304) {
         buf_addz(b, "Content-Length: ");
         buf_addint(b, (long long)r->body.len);
@@ -140,6 +170,7 @@ void exchange_tell(struct http_exchange *x, unsigned status, size_t bytes, bool 
 {
     struct http_access a = {.request = &x->request,
                             .label = x->label,
+                            .facts = &x->facts,
                             .status = status,
                             .bytes = bytes,
                             .duration_ns = http_exchange_age_ns(x),
@@ -163,7 +194,7 @@ static void reply(struct http_exchange *x, struct conn *c, const struct http_res
     bool whole = c->state == CONN_HANDLING || x->stream.body_done;
     bool keep = x->request.keep_alive && !l->draining && whole;
     bool bodiless = x->request.head || r->status == 204 || r->status == 304;
-    struct str head = exchange_build_head(l, r, x->request.http10, keep);
+    struct str head = exchange_build_head(l, x, r, x->request.http10, keep);
     struct str body = bodiless ? str_n(NULL, 0) : r->body;
 
     c->exchange = NULL;
@@ -247,6 +278,21 @@ struct loop *http_exchange_loop(const struct http_exchange *x)
 uint64_t http_exchange_age_ns(const struct http_exchange *x)
 {
     return clock_mono_ns() - x->started_ns;
+}
+
+struct http_facts *http_exchange_facts(struct http_exchange *x)
+{
+    return &x->facts;
+}
+
+void http_exchange_explain(struct http_exchange *x)
+{
+    x->explain = true;
+}
+
+const struct http_request *http_exchange_request(const struct http_exchange *x)
+{
+    return &x->request;
 }
 
 void http_exchange_label(struct http_exchange *x, const char *label)

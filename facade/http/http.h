@@ -62,6 +62,22 @@ bool http_exchange_collected(const struct http_exchange *x); // on_request: the 
 struct loop *http_exchange_loop(const struct http_exchange *x);
 // Time since the request was complete.
 uint64_t http_exchange_age_ns(const struct http_exchange *x);
+// How a request was answered: for the access log, the explaining field and traces. Texts live
+// as long as the listener does.
+struct http_facts {
+    const char *handler; // who took it: a dialect, "admin", .. NULL: nobody
+    const char *route, *stage, *side, *backend, *owner, *why; // of its last operation; or NULL
+    int bucket;                                               // of the key; -1: none
+    long long epoch, version;                                 // of the owner; of the route table
+    unsigned operations;
+    uint64_t dispatch_ns, upstream_ns; // in dispatch; of that, with backends
+    char principal[40];                // "" before login
+};
+struct http_facts *http_exchange_facts(struct http_exchange *x);
+// The reply is to tell them in a field `Ficus-Route`.
+void http_exchange_explain(struct http_exchange *x);
+const struct http_request *http_exchange_request(const struct http_exchange *x);
+
 // A short name of the route or call for the access log; must outlive the exchange.
 void http_exchange_label(struct http_exchange *x, const char *label);
 

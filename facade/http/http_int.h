@@ -98,6 +98,8 @@ struct http_exchange {
     void (*closed)(void *ctx);
     void *closed_ctx;
     const char *label;
+    struct http_facts facts;
+    bool explain;
     uint64_t started_ns; // request complete
     char *in;            // taken over from a connection that went away
     struct buf body;     // the same
@@ -188,9 +190,12 @@ void exchange_gone(struct http_exchange *x); // the client left; takes over the 
 // The access log's line.
 void exchange_tell(struct http_exchange *x, unsigned status, size_t bytes, bool gone, bool cut);
 const char *exchange_date(struct http_listener *l); // "Date: ..\r\n"
-// Head of a reply in l->head. `body_len` is announced unless the status forbids it.
-struct str exchange_build_head(struct http_listener *l, const struct http_response *r, bool http10,
-                               bool keep_alive);
+// The field `Ficus-Route`, when it is wanted.
+void exchange_add_facts(const struct http_exchange *x, struct buf *b);
+// Head of a reply in l->head, for an exchange or NULL. `body_len` is announced unless the status
+// forbids it.
+struct str exchange_build_head(struct http_listener *l, const struct http_exchange *x,
+                               const struct http_response *r, bool http10, bool keep_alive);
 
 // listener.c
 char *listener_take_in(struct http_listener *l); // NULL: out of memory

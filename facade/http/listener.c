@@ -62,6 +62,8 @@ struct http_exchange *exchange_take(struct http_listener *l)
             return NULL;
         }
     }
+    x->facts = (struct http_facts){.bucket = -1};
+    x->explain = false;
     l->stats.exchanges++;
     return x;
 }

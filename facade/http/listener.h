@@ -31,6 +31,7 @@ struct http_limits {
 struct http_access {
     const struct http_request *request; // NULL when it was refused before it was complete
     const char *label;                  // http_exchange_label or NULL
+    const struct http_facts *facts;     // NULL when there is no request
     unsigned status;
     size_t bytes;         // of the reply's body
     uint64_t duration_ns; // complete request -> reply

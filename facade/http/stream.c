@@ -217,6 +217,7 @@ int http_stream_head(struct http_exchange *x, const struct http_stream_head *h)
     add_status(b, h->status, h->reason);
     if (!wire_find(h->headers, h->nheaders, "date").data)
         buf_addz(b, exchange_date(x->listener));
+    exchange_add_facts(x, b);
     add_fields(b, h->headers, h->nheaders);
     if (h->has_length && h->status != 204) {
         buf_addz(b, "Content-Length: ");

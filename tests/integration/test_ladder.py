@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from crm import Crm, call
+from crm import TOKEN, Crm, call
 from harness import Sqlite, Workdir, wait_for
 from harness.daemon import ficus
 
@@ -28,6 +28,8 @@ class Ladder(Crm):
         table["groups"]["pair"] = {"entities": ["lead"], "approval": "two"}
         table["groups"]["crm"]["entities"] = [e for e in table["groups"]["crm"]["entities"] if e != "lead"]
         table["routes"]["opportunity"]["retired"] = "gone"
+        table["routes"]["account"]["lists"] = "legacy"
+        table["override"] = {"users": ["1"]}
         for name in ("account", "contact", "lead"):
             table["routes"][name]["new"] = {"backend": "postgres"}
         return table
@@ -106,6 +108,24 @@ def test_a_climb_needs_evidence(crm):
     row = crm.last("account")
     assert row[:4] == ("shadow", "canary", "ben", "because") and row[5:] == (False, False, None)
     assert row[4]["enough"] and row[4]["matched"] >= 30 and row[4]["coverage"]
+
+
+def test_a_reply_tells_how_it_came_about(crm):
+    def ask(path, **headers):
+        fields = {"Authorization": f"Bearer {TOKEN}", **{k.replace("_", "-"): v for k, v in headers.items()}}
+        return call("GET", crm.url + path, headers=fields).headers["Ficus-Route"]
+
+    assert ask("/accounts/a1?fields=id") is None and ask("/accounts/a1?fields=id", Ficus_Explain="wrong") is None
+    told = ask("/accounts/a1?fields=id", Ficus_Explain=VERA)
+    assert told.startswith("account; handler=/api; stage=canary; side=legacy; backend=odbc; owner=legacy; epoch=0;")
+    assert "bucket=" in told and 'why="bucket of the key"' in told
+    assert 'why="the route decides its lists"' in ask("/accounts?fields=id", Ficus_Explain=VERA)
+    crm.applied_through(crm.changelog())
+    wait_for(lambda: "side=new" in ask("/accounts/a1?fields=id", Ficus_Explain=VERA, Ficus_Side="new"), "the new side")
+    assert 'why="the client asked' in ask("/accounts/a1?fields=id", Ficus_Explain=VERA, Ficus_Side="new")
+    assert "side=legacy" in ask("/accounts/a1?fields=id", Ficus_Explain=VERA, Ficus_Side="sideways")
+    counted = crm.metric('http_requests_total{handler="/api",method="GET",code="200"}')
+    assert counted > 30 and crm.metric('http_request_duration_seconds_count{handler="/api"}') >= counted
 
 
 def test_several_routes_move_together_or_not_at_all(crm):

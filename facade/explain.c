@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+// Facts of a dispatch for its exchange. A request may run several operations: the times add up,
+// the rest is the last one's.
+#include "facade/explain.h"
+
+#include "facade/http/http.h"
+
+void explain_note(const struct dispatch *d, const char *route, uint64_t took_ns)
+{
+    struct http_facts *f = http_exchange_facts(d->exchange);
+    const struct route *r = d->route;
+    const struct principal *who = d->operation->principal;
+    enum side side = d->result.served_by;
+    f->operations++;
+    f->dispatch_ns += took_ns;
+    f->upstream_ns += d->upstream_ns;
+    f->version = route_table_version(d->table);
+    if (who && str_copy(f->principal, sizeof f->principal, who->user_id))
+        f->principal[0] = 0;
+    if (!route)
+        return;
+    f->route = route;
+    f->stage = stage_name(r->stage);
+    f->side = side_name(side);
+    f->backend = backend_name(r->backend[side]);
+    f->owner = r->group ? side_name(r->group->owner) : NULL;
+    f->epoch = r->group ? r->group->epoch : 0;
+    f->bucket = d->bucket;
+    f->why = route_why_text(d->why);
+}
+
+static bool may_ask(const struct route_override *o, const struct principal *who)
+{
+    for (size_t i = 0; who && i < o->nusers; i++)
+        if (str_eqz(who->user_id, o->users[i]))
+            return true;
+    return false;
+}
+
+bool explain_asked_side(const struct dispatch *d, enum side *out)
+{
+    const struct route_override *o = route_table_override(d->table);
+    if (!o->header || (d->route->stage != STAGE_SHADOW && d->route->stage != STAGE_CANARY))
+        return false;
+    struct str side = http_header(http_exchange_request(d->exchange), o->header);
+    if (!side.data || !may_ask(o, d->operation->principal))
+        return false;
+    *out = str_eqz(side, "new") ? SIDE_NEW : SIDE_LEGACY;
+    return str_eqz(side, "new") || str_eqz(side, "legacy");
+}

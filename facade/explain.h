@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0
+// What dispatch tells the client's exchange: facts for the access log, traces and the field
+// Ficus-Route; and the header by which chosen users pick a side. Thread: the loop's.
+#ifndef FICUS_FACADE_EXPLAIN_H
+#define FICUS_FACADE_EXPLAIN_H
+
+#include "facade/dispatch.h"
+
+// `d` has ended; `route` lives as long as the dispatcher (NULL: not routed).
+void explain_note(const struct dispatch *d, const char *route, uint64_t took_ns);
+// True: the request carries the table's override header, its user is one of those who may, and
+// the route is at shadow or canary.
+bool explain_asked_side(const struct dispatch *d, enum side *out);
+
+#endif
