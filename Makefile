@@ -103,7 +103,7 @@ endif
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: all deps bench-deps model model-deps torture demo check check-unit check-int fuzz fuzz-build fuzz-replay asan tsan bench \
+.PHONY: all deps bench-deps model model-deps torture torture-capture demo check check-unit check-int fuzz fuzz-build fuzz-replay asan tsan bench \
 	lint format docs install clean help units run-units programs FORCE
 
 all: $(LIB) $(BIN) ## Build the library and the binary `ficus`
@@ -217,6 +217,11 @@ torture: deps ## Clients, transfers and faults at once, then the checker (SECOND
 	$(Q)$(MAKE) all
 	$(Q)$(PYTHON) tests/consistency/torture.py --seconds $(or $(SECONDS),60) --seed $(or $(SEED),1) \
 		--legacy $(or $(LEGACY),sqlite)
+
+torture-capture: deps ## Many sessions write to a legacy; what arrived is compared with the truth (N, SEED, LEGACY, KILL)
+	$(Q)$(MAKE) all
+	$(Q)$(PYTHON) tests/consistency/torture_capture.py --changes $(or $(N),100000) --seed $(or $(SEED),1) \
+		--legacy $(or $(LEGACY),mariadb) --kill $(or $(KILL),10)
 
 lint: ## Layering, headers, banned calls, format, clang-tidy, cppcheck; sizes as a report
 	$(Q)scripts/lint.sh

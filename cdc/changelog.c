@@ -15,7 +15,7 @@ struct value changelog_param(struct arena *a, long long n)
 }
 
 int changelog_number(struct changelog *l, const char *sql, struct arena *a, long long *out,
-                        struct err *e)
+                     struct err *e)
 {
     struct rows rows;
     if (odbc_query(l->conn, str_of(sql), NULL, 0, a, 1, &rows, e))
@@ -64,7 +64,7 @@ int changelog_note_top(struct changelog *l, const struct changelog_row *row, str
 }
 
 int changelog_take(const struct value *cells, struct arena *a, struct changelog_row *out,
-                    struct err *e)
+                   struct err *e)
 {
     long long at = 0;
     if (!str_to_int(value_str(cells[0]), 1, INT64_MAX, &out->seq))
@@ -77,7 +77,7 @@ int changelog_take(const struct value *cells, struct arena *a, struct changelog_
 }
 
 int changelog_rows(struct changelog *l, long long after, long long upto, size_t limit,
-                     struct changelog_out *o, struct err *e)
+                   struct changelog_out *o, struct err *e)
 {
     struct rows rows;
     struct value p[] = {changelog_param(o->a, after), changelog_param(o->a, (long long)limit)};
@@ -96,7 +96,8 @@ int changelog_rows(struct changelog *l, long long after, long long upto, size_t 
 
 int changelog_out_init(struct changelog_out *o, size_t max, struct arena *a, struct err *e)
 {
-    *o = (struct changelog_out){.a = a, .max = max, .rows = arena_array(a, max + 1, sizeof *o->rows)};
+    *o = (struct changelog_out){
+        .a = a, .max = max, .rows = arena_array(a, max + 1, sizeof *o->rows)};
     return o->rows ? 0 : err_memory(e);
 }
 
@@ -185,7 +186,8 @@ int changelog_trim(struct changelog *l, long long upto, struct err *e)
     upto = l->ops->trim_to(l, upto);
     if (upto <= l->trimmed)
         return 0;
-    long long to = l->trimmed && upto - l->trimmed > TRIM_NUMBERS ? l->trimmed + TRIM_NUMBERS : upto;
+    long long to = l->trimmed && upto - l->trimmed > TRIM_NUMBERS ? l->trimmed + TRIM_NUMBERS
+                                                                  : upto;
     snprintf(text, sizeof text, "%lld", to);
     struct value p = value_set(str_of(text));
     if (odbc_exec(l->conn, str_of(l->dbms->changelog_trim_sql), &p, 1, NULL, e))

@@ -92,7 +92,8 @@ static int gap_isolate(struct changelog *l, size_t at, struct err *e)
 }
 
 // One look at the single number of gap `at`. *gone: it was settled and removed.
-static int gap_look(struct changelog *l, size_t at, struct changelog_out *o, bool *gone, struct err *e)
+static int gap_look(struct changelog *l, size_t at, struct changelog_out *o, bool *gone,
+                    struct err *e)
 {
     enum look found;
     struct gap *g = &l->gaps[at];

@@ -34,12 +34,12 @@ struct changelog {
     const struct changelog_ops *ops;
     struct odbc_conn *conn;
     const struct dbms *dbms;
-    long long top;           // greatest seq given out
-    long long verified;      // seq of `top_row`
-    struct buf top_row;      // entity and key of the newest row that was read; empty: none
-    long long trimmed;       // everything up to here is gone
-    struct gap *gaps;        // changelog_gaps.c
-    size_t n, room;          //
+    long long top;                    // greatest seq given out
+    long long verified;               // seq of `top_row`
+    struct buf top_row;               // entity and key of the newest row that was read; empty: none
+    long long trimmed;                // everything up to here is gone
+    struct gap *gaps;                 // changelog_gaps.c
+    size_t n, room;                   //
     struct snapshot_reader *snapshot; // changelog_snapshot.c
 };
 

@@ -42,8 +42,8 @@ struct snapshot_reader {
     struct snapshot before, now;
     struct buf before_text, now_text;
     enum phase phase;
-    struct buf late;     // "{1,2}": the transactions that ended
-    long long xid, seq;  // where the last page ended
+    struct buf late;        // "{1,2}": the transactions that ended
+    long long xid, seq;     // where the last page ended
     long long verified_xid; // of the row that changelog_verify() looks for
     struct horizon horizons[HORIZONS];
     size_t nhorizons;

@@ -87,9 +87,9 @@ struct dbms {
     // For statements that a map brings itself: what HEX() is called here, NULL: so; what follows
     // a text parameter, NULL: nothing.
     const char *hex_function, *text_cast;
-    const char *lock_row;             // at the end of a SELECT of alias t: locks its rows
-    const char *row_mark;             // text that changes with every write of a row; NULL: none
-    unsigned max_params;              // in one statement
+    const char *lock_row; // at the end of a SELECT of alias t: locks its rows
+    const char *row_mark; // text that changes with every write of a row; NULL: none
+    unsigned max_params;  // in one statement
 
     void (*quote)(struct buf *out, struct str identifier); // dotted names part by part
     void (*page)(struct buf *out, long long limit, long long offset);
@@ -126,7 +126,7 @@ struct dbms {
     const char *trigger_ops;       // the last letters of their names, "iud"
     const char *trigger_names_sql; // -> name, table, enabled (1 or 0) of Ficus' triggers
     const char *trigger_drop_head, *trigger_drop_tail; // around a quoted name
-    bool ddl_in_transaction;       // DDL can be rolled back
+    bool ddl_in_transaction;                           // DDL can be rolled back
     // Statements that set and clear the marks. Only inside the writing transaction, cleared
     // before its commit: SQLite keeps them in a row that other connections would see, and a
     // pooled MariaDB session would carry them on.

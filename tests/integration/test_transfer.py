@@ -345,7 +345,8 @@ def plant(stack, *statements):
         return
     db = stack.legacy.connect()
     with db.cursor() as cursor:
-        for statement in ("SET @ficus_origin = 'planted'",) + statements:
+        mark = "SET ficus.origin = 'planted'" if stack.kind == "postgres" else "SET @ficus_origin = 'planted'"
+        for statement in (mark,) + statements:
             cursor.execute(statement)
     db.close()
 
