@@ -55,6 +55,9 @@ const struct conf_option conf_options[] = {
 
     STRING("maps.path", "migrations/maps", "Folder of the entity maps; empty: none, everything passes through."),
     STRING("routes.path", "routes/table.json", "The route table's file."),
+    STRING("policy.path", "",
+           "The file of access control; empty: access/policy.json in the folder of the maps, if it"
+           " is there; none: no access control."),
     STRING("migrations.path", "migrations/sql/store", "Folder of the new store's numbered SQL."),
 
     STRING("facade.listen", "127.0.0.1:8080", "Numeric address and port for clients."),
@@ -102,6 +105,9 @@ const struct conf_option conf_options[] = {
            "Where the last good route table is kept for a start without control store."),
     INT("facade.pool_size", "8", 1, 256, "connections",
         "PostgreSQL connections of one event loop."),
+    INT("facade.access_fresh_ms", "500", 0, 60000, "ms",
+        "How long a user's standing (disabled, administrator) may be remembered before it is read"
+        " again."),
     INT("facade.drain_ms", "10000", 0, 600000, "ms", "How long requests may finish after SIGTERM."),
 
     INT("ladder.match_bp", "9900", 0, 10000, "1/100 %",

@@ -25,6 +25,8 @@ static int load_files(const struct cli *c, enum cli_need need, struct cli_env *e
             *conf_str(env->conf, "maps.path") ? conf_path(env->conf, "maps.path") : "", &p);
     if (env->set && need >= NEED_ROUTES)
         env->table = route_table_load(conf_path(env->conf, "routes.path"), env->set, &p);
+    if (env->table)
+        policy_open(env->conf, env->set, &p, &env->policy);
     if (p.count > 0) {
         fwrite(p.text.data, 1, p.text.len, stderr);
         fprintf(stderr, "ficus: %u mistake%s; nothing was started or changed\n", p.count,
@@ -94,6 +96,7 @@ void cli_env_close(struct cli_env *env)
 {
     control_close(env->control);
     route_table_unref(env->table);
+    policy_destroy(env->policy);
     map_destroy(env->set);
     conf_destroy(env->conf);
     *env = (struct cli_env){0};

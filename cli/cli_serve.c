@@ -47,7 +47,8 @@ static int run(const struct cli *c, bool service)
     sigaddset(&set, SIGINT);
     sigaddset(&set, SIGHUP);
     pthread_sigmask(SIG_BLOCK, &set, NULL);
-    struct server_options o = {.conf = env.conf, .entities = env.set, .service = service};
+    struct server_options o = {
+        .conf = env.conf, .entities = env.set, .policy = env.policy, .service = service};
     struct server *s = server_start(&o, &e);
     if (!s) {
         status = cli_fail(&e);

@@ -5,6 +5,7 @@
 #define FICUS_CLI_COMMAND_H
 
 #include "base/conf.h"
+#include "facade/policy/policy.h"
 #include "routes/control.h"
 
 // Exit statuses of design.md.
@@ -67,7 +68,8 @@ enum cli_need { NEED_CONF, NEED_MAPS, NEED_ROUTES, NEED_CONTROL, NEED_STATE };
 struct cli_env {
     struct conf *conf;
     struct entity_set *set;
-    struct route_table *table; // with state under NEED_STATE
+    struct route_table *table;    // with state under NEED_STATE
+    struct access_policy *policy; // NULL: none; with NEED_ROUTES
     struct control *control;
 };
 int cli_env_open(const struct cli *c, enum cli_need need, struct cli_env *env,

@@ -44,14 +44,15 @@ static void put_fields(struct buf *out, const struct field *const *fields, size_
     buf_addc(out, ']');
 }
 
-static const char *const filter_names[] = {"and", "or", "not", "compare", "in", "between", "null"};
+static const char *const filter_names[] = {"and", "or",      "not",  "compare",
+                                           "in",  "between", "null", "linked"};
 static const char *const match_names[] = {"=", "<>", "<", "<=", ">", ">=", "like", "not like"};
 
 // Depth is bounded by whoever built the filter (FILTER_DEPTH_MAX).
 static void put_filter(struct buf *out, const struct filter *f)
 {
     buf_printf(out, "{\"kind\":\"%s\"", filter_names[f->kind]);
-    if (f->nchildren) {
+    if (f->kind <= FILTER_NOT || f->kind == FILTER_LINKED) {
         put_name(out, "of");
         buf_addc(out, '[');
         for (size_t i = 0; i < f->nchildren; i++) {
@@ -60,6 +61,10 @@ static void put_filter(struct buf *out, const struct filter *f)
             put_filter(out, f->children[i]);
         }
         buf_addc(out, ']');
+    }
+    if (f->link) {
+        put_name(out, "link");
+        buf_addjson(out, str_of(f->link->name));
     }
     if (f->field) {
         put_name(out, "field");
@@ -102,6 +107,10 @@ static void put_expansions(struct buf *out, const struct operation *op)
         buf_printf(out, "%s{\"relationship\":\"%s\",\"limit\":%lld,\"fields\":", i ? "," : "",
                    x->relationship->name, x->limit);
         put_fields(out, x->fields, x->nfields);
+        if (x->filter) {
+            put_name(out, "filter");
+            put_filter(out, x->filter);
+        }
         buf_addc(out, '}');
     }
     buf_addc(out, ']');

@@ -96,6 +96,7 @@ static int word_of(const json_t *j, const char *const *words, size_t n)
 }
 
 struct filters {
+    const struct entity_set *set;
     const struct entity *en;
     struct arena *a;
     unsigned nodes;
@@ -121,21 +122,43 @@ static int get_children(struct filters *fs, const json_t *j, unsigned depth, str
 static int check_filter(const struct filter *f, struct err *e)
 {
     bool group = f->kind <= FILTER_NOT;
+    if (f->kind == FILTER_LINKED)
+        return f->nchildren == 1 ? 0 : bad(e, "a linked filter has one filter of its link");
     size_t want = f->kind == FILTER_COMPARE ? 1 : f->kind == FILTER_BETWEEN ? 2 : 0;
-    if (group ? f->nchildren == 0 || (f->kind == FILTER_NOT && f->nchildren != 1) : !f->field)
+    if (group ? f->kind == FILTER_OR    ? false
+                : f->kind == FILTER_AND ? f->nchildren == 0
+                                        : f->nchildren != 1
+              : !f->field)
         return bad(e, "a filter has no operands");
     if (f->kind == FILTER_IN ? f->nvalues == 0 : !group && f->nvalues != want)
         return bad(e, "a filter has another number of values");
     return 0;
 }
 
+static int get_linked(struct filters *fs, const json_t *j, unsigned depth, struct filter *f,
+                      struct err *e)
+{
+    const char *link = json_string_value(json_object_get(j, "link"));
+    const char *field = json_string_value(json_object_get(j, "field"));
+    const struct entity *outer = fs->en;
+    f->link = link ? entity_find(fs->set, str_of(link)) : NULL;
+    f->field = f->link && field ? entity_field(f->link, str_of(field)) : NULL;
+    if (!f->field || f->field->secret)
+        return bad(e, "a filter on an unknown link");
+    fs->en = f->link;
+    int rc = get_children(fs, j, depth, f, e);
+    fs->en = outer;
+    return rc;
+}
+
 static int get_filter(struct filters *fs, const json_t *j, unsigned depth, struct filter **out,
                       struct err *e)
 {
-    static const char *const kinds[] = {"and", "or", "not", "compare", "in", "between", "null"};
+    static const char *const kinds[] = {"and", "or",      "not",  "compare",
+                                        "in",  "between", "null", "linked"};
     static const char *const ops[] = {"=", "<>", "<", "<=", ">", ">=", "like", "not like"};
     struct filter *f = arena_alloc(fs->a, sizeof *f);
-    int kind = word_of(json_object_get(j, "kind"), kinds, 7);
+    int kind = word_of(json_object_get(j, "kind"), kinds, 8);
     int op = word_of(json_object_get(j, "op"), ops, 8);
     const char *field = json_string_value(json_object_get(j, "field"));
     if (!f)
@@ -149,7 +172,9 @@ static int get_filter(struct filters *fs, const json_t *j, unsigned depth, struc
     f->negated = json_is_true(json_object_get(j, "negated"));
     if (kind <= FILTER_NOT && get_children(fs, j, depth, f, e))
         return -1;
-    if (kind > FILTER_NOT) {
+    if (kind == FILTER_LINKED && get_linked(fs, j, depth, f, e))
+        return -1;
+    if (kind > FILTER_NOT && kind != FILTER_LINKED) {
         f->field = field ? entity_field(fs->en, str_of(field)) : NULL;
         if (!f->field || f->field->secret)
             return bad(e, "a filter on an unknown field");
@@ -199,7 +224,8 @@ static int get_related(const json_t *j, const struct entity_set *set, struct ope
     return r->nparent_key == 1 ? 0 : bad(e, "related rows are those of one parent");
 }
 
-static int get_expansions(const json_t *j, struct operation *op, struct err *e)
+static int get_expansions(const json_t *j, const struct entity_set *set, struct operation *op,
+                          struct err *e)
 {
     op->nexpansions = json_array_size(j);
     op->expansions = arena_array(op->arena, op->nexpansions + 1, sizeof *op->expansions);
@@ -217,6 +243,12 @@ static int get_expansions(const json_t *j, struct operation *op, struct err *e)
         if (get_fields(json_object_get(x, "fields"), out->relationship->target, op->arena,
                        &out->fields, &out->nfields, e))
             return -1;
+        const json_t *filter = json_object_get(x, "filter");
+        struct filters fs = {set, out->relationship->target, op->arena, 0};
+        struct filter *f = NULL;
+        if (filter && get_filter(&fs, filter, 0, &f, e))
+            return -1;
+        out->filter = f;
     }
     return 0;
 }
@@ -226,7 +258,7 @@ static int get_read(const json_t *j, const struct entity_set *set, struct operat
 {
     static const char *const deleted[] = {"no", "only", "any"};
     struct query *q = &op->query;
-    struct filters fs = {op->entity, op->arena, 0};
+    struct filters fs = {set, op->entity, op->arena, 0};
     const json_t *filter = json_object_get(j, "filter"), *keys = json_object_get(j, "keys");
     const json_t *limit = json_object_get(j, "limit");
     struct filter *f = NULL;
@@ -243,7 +275,7 @@ static int get_read(const json_t *j, const struct entity_set *set, struct operat
         (filter && get_filter(&fs, filter, 0, &f, e)) ||
         get_order(json_object_get(j, "order"), op, e) ||
         get_related(json_object_get(j, "related"), set, op, e) ||
-        get_expansions(json_object_get(j, "expand"), op, e))
+        get_expansions(json_object_get(j, "expand"), set, op, e))
         return -1;
     q->filter = f;
     if (op->kind == OPERATION_GET && !q->key)

@@ -24,6 +24,7 @@
 #include "base/log.h"
 #include "facade/dispatcher.h"
 #include "facade/explain.h"
+#include "facade/policy/access.h"
 #include "facade/request_stats.h"
 #include "facade/shadow.h"
 
@@ -45,6 +46,7 @@ struct dispatcher {
     struct event *tick;
     struct request_stats *stats;
     struct tally *tally;
+    struct access *access;
     bool closed;
     struct metric *held_total, *held_refused, *fenced_total, *kept_total, *unguarded_total;
 };
@@ -75,6 +77,10 @@ static void end(struct dispatcher *p, struct dispatch *d)
         (d->route->stage == STAGE_SHADOW || d->route->stage == STAGE_CANARY) &&
         operation_is_read(op->kind) && d->result.served_by == SIDE_LEGACY)
         shadow_compare(p->o.shadow, d->route, table, op, &d->result);
+    if (d->hole)
+        access_note(p->access, d);
+    if (p->access && d->result.status == RESULT_OK && !operation_is_read(op->kind))
+        access_changed(p->access, op);
     d->done(d); // `d` may be gone after this
     route_table_unref(table);
 }
@@ -82,7 +88,11 @@ static void end(struct dispatcher *p, struct dispatch *d)
 static void fail(struct dispatcher *p, struct dispatch *d, enum result_status s, const char *why)
 {
     d->result = (struct result){.status = s, .total = -1};
-    err_set(&d->result.err, s == RESULT_BUSY ? ERR_BUSY : ERR_UNSUPPORTED, "%s", why);
+    err_set(&d->result.err,
+            s == RESULT_BUSY     ? ERR_BUSY
+            : s == RESULT_DENIED ? ERR_DENIED
+                                 : ERR_UNSUPPORTED,
+            "%s", why);
     end(p, d);
 }
 
@@ -346,6 +356,19 @@ static void choose(struct dispatcher *p, struct dispatch *d)
 
 // ---------------------------------------------------------------- public
 
+// The table may have moved on while the policy asked the stores.
+static void on_verdict(struct dispatch *d, enum result_status s, const char *why)
+{
+    struct dispatcher *p = d->dispatcher;
+    if (s != RESULT_OK) {
+        fail(p, d, s, why);
+        return;
+    }
+    route_table_unref(d->table);
+    route_table_ref(d->table = p->table);
+    choose(p, d);
+}
+
 void dispatch_run(struct dispatcher *p, struct dispatch *d)
 {
     d->dispatcher = p;
@@ -356,9 +379,24 @@ void dispatch_run(struct dispatcher *p, struct dispatch *d)
     d->upstream_ns = 0;
     d->bucket = -1;
     d->started_ns = clock_mono_ns();
+    d->hidden = false;
+    d->hole = 0;
     d->table = p->table;
     route_table_ref(d->table);
-    choose(p, d);
+    if (p->access && d->operation->access != ACCESS_FACADE)
+        access_check(p->access, d, on_verdict);
+    else
+        choose(p, d);
+}
+
+struct access *dispatcher_access(struct dispatcher *p)
+{
+    return p->access;
+}
+
+void dispatcher_set_access(struct dispatcher *p, struct access *a)
+{
+    p->access = a;
 }
 
 struct loop *dispatcher_loop(struct dispatcher *p)

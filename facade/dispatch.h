@@ -8,6 +8,7 @@
 
 struct dispatcher; // one per loop
 struct http_exchange;
+struct access;     // policy/access.h
 
 // One request's way through dispatch; embedded or arena-allocated by the dialect.
 struct dispatch {
@@ -25,6 +26,8 @@ struct dispatch {
     uint64_t held_since_ns;           // dispatch's; 0: not held
     uint64_t held_until_ns;           // dispatch's
     struct dispatcher *dispatcher;    // dispatch's
+    bool hidden;                      // denied: in the strict policy, as if it were not there
+    uint8_t hole;                     // policy's: what a strict one would not answer
     uint64_t started_ns;              // dispatch's
     uint64_t asked_ns;                // dispatch's; when a backend was asked
     uint64_t upstream_ns;             // time spent with backends so far
@@ -37,6 +40,8 @@ void dispatch_run(struct dispatcher *p, struct dispatch *d);
 struct loop *dispatcher_loop(struct dispatcher *p);
 // The table as of now for this loop; borrowed until the current callback returns.
 const struct route_table *dispatcher_table(struct dispatcher *p);
+// The gate that every operation passes; NULL: none, everyone may do everything.
+struct access *dispatcher_access(struct dispatcher *p);
 // "account new": route and the side that answered, for the access log. Lives as long as the
 // dispatcher. To be asked within `done`.
 const char *dispatch_label(const struct dispatch *d);

@@ -21,6 +21,8 @@ struct dispatcher_options {
     unsigned hold_max, hold_ms;
 };
 
+// The gate, borrowed; before the first operation.
+void dispatcher_set_access(struct dispatcher *p, struct access *a);
 struct dispatcher *dispatcher_create(const struct dispatcher_options *o, struct err *e);
 // From here on every operation is answered busy, held ones too. Before the backends go.
 void dispatcher_close(struct dispatcher *p);

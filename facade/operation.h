@@ -29,6 +29,16 @@ struct principal {
     struct str user_id; // "" before login
     struct str user_name;
     bool is_admin;
+    struct str levels; // frozen at login (policy/levels.h); "": as the stores say now
+};
+
+// Which rule of access control an operation is under (policy/access.h).
+enum access_rule {
+    ACCESS_BY_KIND,
+    ACCESS_EACH,   // LIST of keys: every row may be viewed, or nothing is answered
+    ACCESS_CHANGE, // GET of a row that the caller then changes by other means: edit
+    ACCESS_LINKED, // over a link from a row whose view has been checked before
+    ACCESS_FACADE, // the facade's own: login, the policy, rows that a write looks up
 };
 
 // Related rows to return with every row of a read (link_name_to_fields_array, expand=).
@@ -36,7 +46,8 @@ struct expansion {
     const struct relationship *relationship;
     const struct field *const *fields;
     size_t nfields;
-    long long limit; // -1: none
+    long long limit;             // -1: none
+    const struct filter *filter; // on the related rows; NULL: all
 };
 
 struct relate {
@@ -52,6 +63,7 @@ struct operation {
     enum operation_kind kind;
     const struct entity *entity;
     const struct principal *principal;
+    enum access_rule access;
     struct query query; // reads
     struct expansion *expansions;
     size_t nexpansions;
@@ -116,5 +128,10 @@ int operation_prepare(struct operation *op, struct err *e) FICUS_MUST_CHECK;
 // A read that outlives its request: everything it points at is copied into `a`.
 int operation_clone_read(const struct operation *op, struct arena *a, struct operation *out,
                          struct err *e) FICUS_MUST_CHECK;
+
+// A deep copy, NULL of NULL. Sets *bad when there is no memory.
+struct filter *filter_clone(const struct filter *from, struct arena *a, bool *bad);
+// A filter's linked rows are rows of that entity.
+bool filter_looks_at(const struct filter *f, struct str entity);
 
 #endif

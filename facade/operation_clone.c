@@ -35,7 +35,7 @@ static void *clone_array(const void *from, size_t n, size_t size, struct arena *
 }
 
 // Depth is bounded by whoever built the filter (FILTER_DEPTH_MAX).
-static struct filter *clone_filter(const struct filter *from, struct arena *a, bool *bad)
+struct filter *filter_clone(const struct filter *from, struct arena *a, bool *bad)
 {
     if (!from)
         return NULL;
@@ -45,7 +45,7 @@ static struct filter *clone_filter(const struct filter *from, struct arena *a, b
     to->values = clone_values(from->values, from->nvalues, a, bad);
     to->children = clone_array(from->children, from->nchildren, sizeof *from->children, a, bad);
     for (size_t i = 0; to->children && i < from->nchildren; i++)
-        to->children[i] = clone_filter(from->children[i], a, bad);
+        to->children[i] = filter_clone(from->children[i], a, bad);
     return to;
 }
 
@@ -72,14 +72,28 @@ int operation_clone_read(const struct operation *op, struct arena *a, struct ope
     out->query.fields = clone_array(q->fields, q->nfields, sizeof *q->fields, a, &bad);
     out->query.key = clone_values(q->key, op->entity->nkeys, a, &bad);
     out->query.keys = clone_values(q->keys, q->nkeys, a, &bad);
-    out->query.filter = clone_filter(q->filter, a, &bad);
+    out->query.filter = filter_clone(q->filter, a, &bad);
     out->query.related = clone_related(q->related, a, &bad);
     out->query.order = clone_array(q->order, q->norder, sizeof *q->order, a, &bad);
     out->query.after_key = clone_values(q->after_key, op->entity->nkeys, a, &bad);
     out->query.up_to_key = clone_values(q->up_to_key, op->entity->nkeys, a, &bad);
     out->expansions = clone_array(op->expansions, op->nexpansions, sizeof *op->expansions, a, &bad);
-    for (size_t i = 0; out->expansions && i < op->nexpansions; i++)
+    for (size_t i = 0; out->expansions && i < op->nexpansions; i++) {
         out->expansions[i].fields = clone_array(op->expansions[i].fields, op->expansions[i].nfields,
                                                 sizeof *op->expansions[i].fields, a, &bad);
+        out->expansions[i].filter = filter_clone(op->expansions[i].filter, a, &bad);
+    }
     return bad ? err_memory(e) : 0;
+}
+
+bool filter_looks_at(const struct filter *f, struct str entity)
+{
+    if (!f)
+        return false;
+    if (f->link && str_eqz(entity, f->link->name))
+        return true;
+    for (size_t i = 0; i < f->nchildren; i++)
+        if (filter_looks_at(f->children[i], entity))
+            return true;
+    return false;
 }

@@ -139,10 +139,19 @@ static long long latest_of(const struct pins *p, const struct entity *en)
     return atomic_load(&p->latest[position(p, en)]);
 }
 
+static long long linked(const struct pins *p, const struct filter *f, long long n)
+{
+    if (f && f->link && latest_of(p, f->link) > n)
+        n = latest_of(p, f->link);
+    for (size_t i = 0; f && i < f->nchildren; i++)
+        n = linked(p, f->children[i], n);
+    return n;
+}
+
 // The greatest number among the entities that a read looks at.
 static long long looks_at(const struct pins *p, const struct operation *op)
 {
-    long long n = latest_of(p, op->entity);
+    long long n = linked(p, op->query.filter, latest_of(p, op->entity));
     const struct related *related = op->query.related;
     const struct relationship *r = related ? related->relationship : NULL;
     for (size_t i = 0; i <= op->nexpansions; i++) {
@@ -153,6 +162,7 @@ static long long looks_at(const struct pins *p, const struct operation *op)
             n = link > n ? link : n;
         }
         r = i < op->nexpansions ? op->expansions[i].relationship : NULL;
+        n = i < op->nexpansions ? linked(p, op->expansions[i].filter, n) : n;
     }
     return n;
 }

@@ -6,6 +6,7 @@
 #define FICUS_FACADE_SERVER_H
 
 #include "base/conf.h"
+#include "facade/policy/policy.h"
 #include "routes/live.h"
 
 struct server;
@@ -13,7 +14,8 @@ struct server;
 struct server_options {
     const struct conf *conf;
     const struct entity_set *entities;
-    bool service; // rest dialect on postgres, no ladder, no legacy
+    const struct access_policy *policy; // NULL: none
+    bool service;                       // rest dialect on postgres, no ladder, no legacy
 };
 
 // Loads the table, starts threads, binds the listeners; serving when it returns.

@@ -13,6 +13,7 @@
 #include "facade/http/listener.h"
 #include "facade/ledger.h"
 #include "facade/pass/pass.h"
+#include "facade/policy/access.h"
 #include "facade/server.h"
 #include "facade/shadow.h"
 #include "routes/people.h"
@@ -38,6 +39,7 @@ struct server_loop {
     struct http_client *client;
     struct backend *backends[3];
     struct dispatcher *dispatcher;
+    struct access *access; // NULL: no access control
     struct shadow *shadow;
     struct sessions *sessions;
     struct access_log *access_log;

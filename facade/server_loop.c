@@ -76,6 +76,15 @@ static int create_dispatch(struct server_loop *sl, struct err *e)
                                    .hold_ms = (unsigned)conf_int(conf, "facade.hold_ms")};
     memcpy(o.backends, sl->backends, sizeof o.backends);
     sl->dispatcher = dispatcher_create(&o, e);
+    if (sl->dispatcher && s->o.policy && !s->o.service) {
+        sl->access = access_create(s->o.policy, sl->dispatcher,
+                                   (unsigned)conf_int(conf, "facade.access_fresh_ms"), e);
+        if (!sl->access) {
+            route_table_unref(t);
+            return -1;
+        }
+        dispatcher_set_access(sl->dispatcher, sl->access);
+    }
     sl->sessions = sl->dispatcher && !s->through_only ? sessions_open(sl->pool, SESSION_MS, e)
                                                       : NULL;
     if (!(sl->access_log = access_log_create(conf, e))) {
@@ -164,6 +173,7 @@ void server_loop_destroy(struct server_loop *sl)
         if (i != BACKEND_ODBC && sl->backends[i])
             sl->backends[i]->ops->destroy(sl->backends[i]);
     dispatcher_destroy(sl->dispatcher);
+    access_destroy(sl->access);
     shadow_destroy(sl->shadow);
     server_route_destroy(sl);
     access_log_destroy(sl->access_log);

@@ -23,6 +23,7 @@
 struct entry {
     struct session session;
     char user_id[128], user_name[128];
+    char *levels; // owned
     uint64_t checked_ms;
     unsigned endings; // how many sessions had ended when it was checked
     UT_hash_handle hh;
@@ -73,11 +74,13 @@ static struct entry *cached(struct sessions *s, const char *id)
 static void forget(struct sessions *s, struct entry *en)
 {
     HASH_DEL(s->cache, en);
+    free(en->levels);
     free(en);
 }
 
-static struct entry *remember(struct sessions *s, const char *id, struct str user_id,
-                              struct str user_name, bool admin, uint64_t expires_ms)
+// What there is of a session: in the store, or just made.
+static struct entry *remember(struct sessions *s, const char *id, const struct principal *who,
+                              uint64_t expires_ms)
 {
     struct entry *en = cached(s, id);
     if (en)
@@ -86,13 +89,19 @@ static struct entry *remember(struct sessions *s, const char *id, struct str use
         forget(s, s->cache);
     if (!(en = calloc(1, sizeof *en)))
         return NULL;
-    if (str_copy(en->session.id, sizeof en->session.id, str_of(id)) ||
-        str_copy(en->user_id, sizeof en->user_id, user_id) ||
-        str_copy(en->user_name, sizeof en->user_name, user_name)) {
+    if (!(en->levels = malloc(who->levels.len + 1)) ||
+        str_copy(en->session.id, sizeof en->session.id, str_of(id)) ||
+        str_copy(en->user_id, sizeof en->user_id, who->user_id) ||
+        str_copy(en->user_name, sizeof en->user_name, who->user_name) ||
+        str_copy(en->levels, who->levels.len + 1, who->levels)) {
+        free(en->levels);
         free(en);
         return NULL;
     }
-    en->session.principal = (struct principal){str_of(en->user_id), str_of(en->user_name), admin};
+    en->session.principal = (struct principal){.user_id = str_of(en->user_id),
+                                               .user_name = str_of(en->user_name),
+                                               .is_admin = who->is_admin,
+                                               .levels = str_of(en->levels)};
     en->session.expires_ms = expires_ms;
     en->checked_ms = clock_mono_ms();
     en->endings = atomic_load(&endings);
@@ -187,8 +196,11 @@ static void on_found(struct pg_job *job)
             forget(s, en);
         en = NULL;
     } else if (str_to_int(value_str(r->cells[3]), 0, INT64_MAX, &expires)) {
-        en = remember(s, x->id, value_str(r->cells[0]), value_str(r->cells[1]),
-                      str_eqz(value_str(r->cells[2]), "t"), (uint64_t)expires);
+        struct principal who = {.user_id = value_str(r->cells[0]),
+                                .user_name = value_str(r->cells[1]),
+                                .is_admin = str_eqz(value_str(r->cells[2]), "t"),
+                                .levels = value_str(r->cells[4])};
+        en = remember(s, x->id, &who, (uint64_t)expires);
     }
     answer(x, en);
 }
@@ -221,7 +233,8 @@ void sessions_find(struct sessions *s, struct str id, session_found_fn *done, vo
         if (errand_send(x,
                         STR("UPDATE ficus.session SET seen_at = now() WHERE id = $1"
                             " AND expires_at > now() RETURNING user_id, user_name, is_admin,"
-                            " (extract(epoch FROM expires_at) * 1000)::bigint"),
+                            " (extract(epoch FROM expires_at) * 1000)::bigint,"
+                            " coalesce(detail->>'levels', '')"),
                         1, on_found) == 0)
             return;
     }
@@ -241,7 +254,7 @@ int sessions_create(struct sessions *s, const struct principal *p, char id_out[3
     struct errand *x = errand_create(s, id_out);
     if (!x)
         return err_memory(e);
-    if (!remember(s, id_out, p->user_id, p->user_name, p->is_admin, clock_wall_ms() + s->life_ms)) {
+    if (!remember(s, id_out, p, clock_wall_ms() + s->life_ms)) {
         arena_destroy(x->arena);
         return err_memory(e);
     }
@@ -251,11 +264,13 @@ int sessions_create(struct sessions *s, const struct principal *p, char id_out[3
     x->params[2] = text_of(x->arena, p->user_name);
     x->params[3] = value_set(p->is_admin ? STR("true") : STR("false"));
     x->params[4] = value_set(arena_printf(x->arena, "%u", s->life_ms));
+    x->params[5] = text_of(x->arena, p->levels);
     if (errand_send(x,
                     STR("INSERT INTO ficus.session (id, user_id, user_name, is_admin,"
-                        " expires_at) VALUES ($1, $2, $3, $4::boolean,"
-                        " now() + $5::bigint * interval '1 millisecond')"),
-                    5, on_stored)) {
+                        " expires_at, detail) VALUES ($1, $2, $3, $4::boolean,"
+                        " now() + $5::bigint * interval '1 millisecond',"
+                        " jsonb_build_object('levels', $6::text))"),
+                    6, on_stored)) {
         log_warn(&log_ctx, "the control store is away: a session is kept in memory only");
         stored(ctx);
     }

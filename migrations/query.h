@@ -16,19 +16,23 @@ enum filter_kind {
     FILTER_COMPARE,
     FILTER_IN,
     FILTER_BETWEEN,
-    FILTER_IS_NULL
+    FILTER_IS_NULL,
+    FILTER_LINKED, // a live row of another entity names this one and fulfils its own filter
 };
 
 struct filter {
     enum filter_kind kind;
     struct filter **children;
-    size_t nchildren; // AND, OR, NOT
+    size_t nchildren; // AND, OR (none of them: true, false), NOT 1, LINKED 1 (on `link`)
     const struct field *field;
     enum text_match op; // COMPARE
     const struct value *values;
     size_t nvalues; // canonical; COMPARE 1, BETWEEN 2, IN n.
                     // For LIKE: the pattern with % _ and '\' escape
     bool negated;   // NOT IN, NOT BETWEEN, IS NOT NULL
+    // LINKED: rows of `link` whose `field` (a column of its root table, as are those of the
+    // child) holds the key; one-part keys only.
+    const struct entity *link;
 };
 
 enum deleted_mode { DELETED_NO, DELETED_ONLY, DELETED_ANY };

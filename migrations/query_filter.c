@@ -158,6 +158,41 @@ static int add_leaf(struct query_build *b, struct buf *out, const struct filter 
     return rc;
 }
 
+// "t.key IN (SELECT t.ref FROM link AS t WHERE ..)": inside, t is the link's row.
+static int add_linked(struct query_build *b, struct buf *out, const struct filter *f,
+                      unsigned depth, unsigned *nodes, struct err *e)
+{
+    struct query_build in = *b;
+    struct buf live = BUF_INIT;
+    in.en = f->link;
+    in.extensions = 0;
+    if (!f->link || !f->field || f->nchildren != 1 || b->en->nkeys != 1 ||
+        f->field->place[b->side].kind != PLACE_ROOT || !f->link->sides[b->side].root)
+        return err_set(e, ERR_INTERNAL, "a linked row wants a link, its field and one filter");
+    query_alias(b, out, QUERY_ROOT, query_side(b)->key_columns[0]);
+    buf_addz(out, " IN (SELECT ");
+    query_alias(&in, out, QUERY_ROOT, f->field->place[b->side].column);
+    buf_addz(out, " FROM ");
+    query_table(&in, out, f->link->sides[b->side].root, QUERY_ROOT);
+    buf_addz(out, " WHERE ");
+    if (query_deleted(&in, &live, f->link, QUERY_ROOT, DELETED_NO)) {
+        buf_addstr(out, buf_str(&live));
+        buf_addz(out, " AND ");
+    }
+    out->failed = out->failed || live.failed;
+    buf_free(&live);
+    int rc = query_filter(&in, out, f->children[0], depth + 1, nodes, e);
+    if (rc == 0 && in.extensions)
+        rc = err_set(e, ERR_UNSUPPORTED, "a linked row is told by columns of %s only",
+                     f->link->sides[b->side].root);
+    buf_addc(out, ')');
+    b->params = in.params;
+    b->nparams = in.nparams;
+    b->size = in.size;
+    b->failed = b->failed || in.failed;
+    return rc;
+}
+
 int query_filter(struct query_build *b, struct buf *out, const struct filter *f, unsigned depth,
                  unsigned *nodes, struct err *e)
 {
@@ -187,6 +222,7 @@ int query_filter(struct query_build *b, struct buf *out, const struct filter *f,
             return -1;
         buf_addc(out, ')');
         return 0;
+    case FILTER_LINKED: return add_linked(b, out, f, depth, nodes, e);
     case FILTER_COMPARE:
     case FILTER_IN:
     case FILTER_BETWEEN:

@@ -43,12 +43,14 @@ static const struct field *const *copy_fields(const struct field *const *fields,
 static int copy_expansions(struct plan *p, const struct operation *op)
 {
     struct expansion *list = arena_array(p->arena, op->nexpansions + 1, sizeof *list);
+    bool bad = false;
     if (!list)
         return -1;
     for (size_t i = 0; i < op->nexpansions; i++) {
         list[i] = op->expansions[i];
         list[i].fields = copy_fields(op->expansions[i].fields, op->expansions[i].nfields, p->arena);
-        if (!list[i].fields)
+        list[i].filter = filter_clone(op->expansions[i].filter, p->arena, &bad);
+        if (!list[i].fields || bad)
             return -1;
     }
     p->op.expansions = list;
@@ -286,6 +288,7 @@ int plan_expand(struct plan *p, const struct result *r, size_t *n, struct err *e
                           .fields = x->fields,
                           .nfields = x->nfields,
                           .related = &related,
+                          .filter = x->filter,
                           .limit = -1};
         if (query_select(&q, p->side, p->dbms, p->arena, &p->expansions[i], e))
             return -1;

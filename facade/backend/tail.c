@@ -36,8 +36,11 @@ static bool matters(const struct operation *op, struct str key, struct str entit
     if (is_of(op->query.related ? op->query.related->relationship : NULL, entity))
         return true;
     for (size_t i = 0; i < op->nexpansions; i++)
-        if (is_of(op->expansions[i].relationship, entity))
+        if (is_of(op->expansions[i].relationship, entity) ||
+            filter_looks_at(op->expansions[i].filter, entity))
             return true;
+    if (filter_looks_at(op->query.filter, entity))
+        return true;
     return is_entity(op->entity, entity) && (key.len == 0 || same_key(key, row));
 }
 

@@ -9,6 +9,7 @@
 //              "external"},                         fields of the login; default: the map's hint
 //    "flavor": "CE", "version": "6.5.25", "suitecrm_version": "7.14.6",   of get_server_info
 //    "api": "v4_1"}                                  or a sibling: v2, v2_1, v3, v3_1, v4
+#include "base/clock.h"
 #include "facade/dialect/v4_1_int.h"
 #include "facade/http/form.h"
 #include "facade/sessions.h"
@@ -16,6 +17,7 @@
 #include <stdio.h>
 
 #define MOUNT_MEMORY ((size_t)16 << 20)
+#define STANDING_NS  5000000000u // longest that a user's standing is waited for
 
 // ---- the mount
 
@@ -266,20 +268,60 @@ static int unknown_session(struct v4_1_call *c)
                                                                    : V4_1_INVALID_SESSION);
 }
 
+static void on_ended(void *ctx)
+{
+    struct v4_1_call *c = ctx;
+
+    c->session = (struct str){0};
+    c->step = unknown_session;
+    v4_1_drive(c);
+}
+
+// A session is worth what its user is now: it ends when he is disabled, and administrators come
+// and go. While users cannot be read, what was so at login holds.
+static void on_standing(struct rights_ask *q)
+{
+    struct v4_1_call *c = q->owner;
+
+    if (!q->trouble && !q->live) {
+        sessions_end(c->mount->env.sessions, c->session, on_ended, c);
+        return;
+    }
+    if (!q->trouble)
+        c->principal.is_admin = q->admin;
+    c->step = find_module;
+    v4_1_drive(c);
+}
+
+static void ask_standing(struct v4_1_call *c)
+{
+    struct access *access = dispatcher_access(c->mount->env.dispatcher);
+
+    access_ask(access, c->principal.user_id, c->arena, clock_mono_ns() + STANDING_NS, &c->ask);
+    c->ask.owner = c;
+    c->ask.done = on_standing;
+    rights_standing(&c->ask);
+}
+
 static void on_session(void *ctx, const struct session *s)
 {
     struct v4_1_call *c = ctx;
 
     c->step = unknown_session;
     if (s) {
+        c->principal.levels = arena_str(c->arena, s->principal.levels);
         c->session = arena_str(c->arena, str_of(s->id));
         c->principal.user_id = arena_str(c->arena, s->principal.user_id);
         c->principal.user_name = arena_str(c->arena, s->principal.user_name);
         c->principal.is_admin = s->principal.is_admin;
-        if (c->session.data && c->principal.user_id.data && c->principal.user_name.data)
-            c->step = find_module;
-        else
+        if (!c->session.data || !c->principal.user_id.data || !c->principal.user_name.data ||
+            !c->principal.levels.data)
             c->step = v4_1_reply_memory;
+        else if (dispatcher_access(c->mount->env.dispatcher)) {
+            ask_standing(c);
+            return;
+        } else
+            c->step = find_module;
     }
     v4_1_drive(c);
 }

@@ -34,8 +34,8 @@ static int reply_minus_one(struct v4_1_call *c)
 }
 
 // Reads the note whose id is `id`; `missing` when no note can be called that.
-static int read_note(struct v4_1_call *c, const json_t *id, v4_1_step_fn *next,
-                     v4_1_step_fn *missing)
+static int read_note(struct v4_1_call *c, const json_t *id, enum access_rule access,
+                     v4_1_step_fn *next, v4_1_step_fn *missing)
 {
     struct v4_1_attach *at = c->attach = arena_alloc(c->arena, sizeof(*at));
     struct str text, names[3];
@@ -64,6 +64,7 @@ static int read_note(struct v4_1_call *c, const json_t *id, v4_1_step_fn *next,
     op->query.fields = at->columns.fields;
     op->query.nfields = at->columns.nfields;
     op->query.key = &at->key;
+    op->access = access;
     return v4_1_run(c, op, next);
 }
 
@@ -116,19 +117,32 @@ static int note_read(struct v4_1_call *c)
 
 int v4_1_get_note_attachment(struct v4_1_call *c)
 {
-    return read_note(c, c->args[1], note_read, no_note);
+    return read_note(c, c->args[1], ACCESS_BY_KIND, note_read, no_note);
 }
 
 // ---- set_note_attachment
 
+static int may_replace(struct v4_1_call *c)
+{
+    const struct result *res = &c->dispatch->result;
+
+    return res->status == RESULT_OK ? v4_1_not_supported(c) : v4_1_reply_result(c, res);
+}
+
+// Anyone may give a note a file, as in the legacy; the file of another's note is replaced by who
+// may edit the note only.
 static int note_to_write_read(struct v4_1_call *c)
 {
     const struct result *res = &c->dispatch->result;
+    const struct v4_1_column *name = &c->attach->columns.list[0];
 
     if (res->status == RESULT_NOT_FOUND || (res->status == RESULT_OK && res->records.n == 0))
         return reply_minus_one(c);
     if (res->status != RESULT_OK)
         return v4_1_reply_result(c, res);
+    if (name->nat > 0 && value_str(res->records.rows[0].values[name->at[0]]).len > 0)
+        return read_note(c, json_object_get(c->args[1], "id"), ACCESS_CHANGE, may_replace,
+                         reply_minus_one);
     return v4_1_not_supported(c);
 }
 
@@ -140,5 +154,6 @@ int v4_1_set_note_attachment(struct v4_1_call *c)
     if (!v4_1_empty(module) && !v4_1_empty(json_object_get(c->args[1], "related_module_id")) &&
         (!v4_1_text(module, c->arena, &name) || !v4_1_module(c->mount, name)))
         return v4_1_reply_fault(c, V4_1_NO_MODULE);
-    return read_note(c, json_object_get(c->args[1], "id"), note_to_write_read, reply_minus_one);
+    return read_note(c, json_object_get(c->args[1], "id"), ACCESS_FACADE, note_to_write_read,
+                     reply_minus_one);
 }

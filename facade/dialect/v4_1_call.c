@@ -50,6 +50,15 @@ struct operation *v4_1_operation(struct v4_1_call *c, enum operation_kind kind,
     return op;
 }
 
+enum reach v4_1_reach(const struct v4_1_call *c, const struct v4_1_module *m, enum access_action a)
+{
+    struct access *access = dispatcher_access(c->mount->env.dispatcher);
+
+    if (!access || c->principal.is_admin)
+        return REACH_ALL;
+    return levels_reach(access_policy(access), c->principal.levels, m->entity, a);
+}
+
 void v4_1_drive(struct v4_1_call *c)
 {
     c->ready = true;

@@ -200,8 +200,18 @@ static void add_module_fields(struct buf *out, const struct dialect_mount *mount
     buf_addz(out, n == 0 ? "[]}" : "}}");
 }
 
+// Refused only where an owner could neither list, view nor edit.
+static bool may_know_fields(const struct v4_1_call *c, const struct v4_1_module *m)
+{
+    return v4_1_reach(c, m, ACTION_LIST) != REACH_NOTHING ||
+           v4_1_reach(c, m, ACTION_VIEW) != REACH_NOTHING ||
+           v4_1_reach(c, m, ACTION_EDIT) != REACH_NOTHING;
+}
+
 int v4_1_get_module_fields(struct v4_1_call *c)
 {
+    if (!may_know_fields(c, c->module))
+        return v4_1_reply_fault(c, V4_1_DENIED);
     add_module_fields(&c->body, c->mount, c->module, c->args[2]);
     return v4_1_reply(c);
 }
@@ -244,6 +254,8 @@ int v4_1_get_module_fields_md5(struct v4_1_call *c)
         const struct v4_1_module *m = v4_1_module(c->mount, name);
         if (!m)
             return v4_1_reply_fault(c, V4_1_NO_MODULE);
+        if (!may_know_fields(c, m))
+            return v4_1_reply_fault(c, V4_1_DENIED);
         if (done[m - c->mount->modules])
             continue;
         done[m - c->mount->modules] = true;
@@ -254,9 +266,12 @@ int v4_1_get_module_fields_md5(struct v4_1_call *c)
     return v4_1_reply(c);
 }
 
-static void add_module(struct buf *out, const struct v4_1_module *m, unsigned has)
+static void add_module(struct v4_1_call *c, const struct v4_1_module *m)
 {
-    static const char *const actions[] = {"edit", "delete", "list", "view", "import", "export"};
+    static const enum access_action actions[] = {ACTION_EDIT, ACTION_DELETE, ACTION_LIST,
+                                                 ACTION_VIEW, ACTION_IMPORT, ACTION_EXPORT};
+    unsigned has = c->mount->api->has;
+    struct buf *out = &c->body;
 
     if (!(has & V4_1_HAS_MODULE_ACLS)) {
         buf_addjson_php(out, str_of(m->name));
@@ -269,8 +284,24 @@ static void add_module(struct buf *out, const struct v4_1_module *m, unsigned ha
         buf_addz(out, ",\"favorite_enabled\":false");
     buf_addz(out, ",\"acls\":[");
     for (size_t i = 0; i < sizeof(actions) / sizeof(actions[0]); i++)
-        buf_printf(out, "%s{\"action\":\"%s\",\"access\":true}", i > 0 ? "," : "", actions[i]);
+        buf_printf(out, "%s{\"action\":\"%s\",\"access\":%s}", i > 0 ? "," : "",
+                   access_action_name(actions[i]),
+                   v4_1_reach(c, m, actions[i]) != REACH_NOTHING ? "true" : "false");
     buf_addz(out, "]}");
+}
+
+// The short list has the modules that are open to the user, the long one all but disabled ones.
+static bool is_left_out(const struct v4_1_call *c, const struct v4_1_module *m, bool brief)
+{
+    struct access *access = dispatcher_access(c->mount->env.dispatcher);
+
+    if (!access || c->principal.is_admin)
+        return false;
+    const struct access_policy *p = access_policy(access);
+    if (policy_is_open(p, m->entity))
+        return false;
+    return brief ? !levels_open(p, c->principal.levels, m->entity)
+                 : levels_read(c->principal.levels, m->entity, ACTION_ACCESS) == p->disabled;
 }
 
 // The short list leaves out the users, which have no tab of their own.
@@ -284,11 +315,11 @@ int v4_1_get_available_modules(struct v4_1_call *c)
     buf_addz(&c->body, "{\"modules\":[");
     for (size_t i = 0; i < mount->nmodules; i++) {
         const struct v4_1_module *m = &mount->modules[i];
-        if (brief && m == mount->users.module)
+        if ((brief && m == mount->users.module) || is_left_out(c, m, brief))
             continue;
         if (n++ > 0)
             buf_addc(&c->body, ',');
-        add_module(&c->body, m, mount->api->has);
+        add_module(c, m);
     }
     buf_addz(&c->body, "]}");
     return v4_1_reply(c);

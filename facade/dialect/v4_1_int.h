@@ -7,6 +7,7 @@
 
 #include "base/metrics.h"
 #include "facade/dialect.h"
+#include "facade/policy/access.h"
 #include "migrations/type.h"
 
 #include <jansson.h>
@@ -139,6 +140,7 @@ struct v4_1_call {
     const struct v4_1_module *module; // V4_1_MODULE methods
     struct str session;               // set once it is known to be alive
     struct principal principal;
+    struct rights_ask ask; // what the policy is asked, one at a time
     v4_1_step_fn *step;
     bool ready, driving;
     struct dispatch *dispatch; // the last operation's, with its result
@@ -288,6 +290,8 @@ void v4_1_add_missing(struct buf *out, const struct v4_1_module *m, struct str i
 // [{"name":..,"records":[..]}]; `wrapped`: {"link_list":[..]} with a link_value a record.
 void v4_1_add_links(struct buf *out, const struct v4_1_links *links, const struct record *r,
                     bool wrapped);
+// What the user of a session may do with rows of a module.
+enum reach v4_1_reach(const struct v4_1_call *c, const struct v4_1_module *m, enum access_action a);
 static inline bool v4_1_has(const struct v4_1_call *c, enum v4_1_has part)
 {
     return (c->mount->api->has & part) != 0;

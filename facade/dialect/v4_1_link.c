@@ -77,6 +77,7 @@ static int link_rows(struct v4_1_call *c)
                                  .nfar = r->nfar,
                                  .remove = r->remove,
                                  .extra = r->extra};
+    op->access = ACCESS_LINKED;
     if (operation_prepare(op, &e) < 0)
         return fail(c, &e);
     return v4_1_run(c, op, linked);
@@ -126,6 +127,7 @@ static int next_row(struct v4_1_call *c)
     op->write.key = rel->to_one ? r->parent : far;
     op->write.values = values;
     op->write.live_only = true;
+    op->access = ACCESS_LINKED;
     if (operation_prepare(op, &e) < 0)
         return fail(c, &e);
     return v4_1_run(c, op, row_done);
@@ -136,6 +138,8 @@ static int targets_read(struct v4_1_call *c)
     struct v4_1_relate *r = c->relate;
     const struct result *res = &c->dispatch->result;
 
+    if (res->status == RESULT_DENIED)
+        return settle(c, false);
     if (res->status != RESULT_OK)
         return v4_1_reply_result(c, res);
     r->nfar = res->records.n;
@@ -165,6 +169,7 @@ static int set_parent_read(struct v4_1_call *c)
     op->query.nfields = r->target->entity->nkeys;
     op->query.keys = r->far;
     op->query.nkeys = r->nfar;
+    op->access = ACCESS_LINKED;
     op->before_write = true;
     return v4_1_run(c, op, targets_read);
 }

@@ -177,7 +177,7 @@ static void on_settled(void *ctx)
     v4_1_drive(ctx);
 }
 
-static int checked(struct v4_1_call *c)
+static int begin_session(struct v4_1_call *c)
 {
     struct v4_1_login *l = c->login;
     char *id = arena_alloc(c->arena, 33);
@@ -185,14 +185,43 @@ static int checked(struct v4_1_call *c)
 
     if (!id)
         return v4_1_reply_memory(c);
-    if (l->busy)
-        return v4_1_reply_broken(c, 503, "");
-    if (!l->right)
-        return refuse(c);
     c->step = welcome;
     if (sessions_create(c->mount->env.sessions, &l->principal, id, on_settled, c, &e) < 0)
         return v4_1_reply_broken(c, 503, "");
     c->session = str_n(id, 32);
+    return V4_1_WAIT;
+}
+
+static int no_levels(struct v4_1_call *c)
+{
+    return v4_1_reply_result(c, c->ask.trouble);
+}
+
+static void on_levels(struct rights_ask *q)
+{
+    struct v4_1_call *c = q->owner;
+
+    c->login->principal.levels = q->levels;
+    c->step = q->trouble ? no_levels : begin_session;
+    v4_1_drive(c);
+}
+
+// A session keeps the levels of its beginning, an administrator's too: he may cease to be one.
+static int checked(struct v4_1_call *c)
+{
+    struct v4_1_login *l = c->login;
+    struct access *access = dispatcher_access(c->mount->env.dispatcher);
+
+    if (l->busy)
+        return v4_1_reply_broken(c, 503, "");
+    if (!l->right)
+        return refuse(c);
+    if (!access)
+        return begin_session(c);
+    access_ask(access, l->principal.user_id, c->arena, clock_mono_ns() + 10000000000u, &c->ask);
+    c->ask.owner = c;
+    c->ask.done = on_levels;
+    rights_levels(&c->ask);
     return V4_1_WAIT;
 }
 
@@ -314,6 +343,7 @@ static int read_user(struct v4_1_call *c)
     op->query.nfields = c->login->nfields;
     op->query.filter = filter;
     op->query.limit = USERS_MAX;
+    op->access = ACCESS_FACADE;
     return v4_1_run(c, op, user_read);
 }
 

@@ -98,6 +98,7 @@ static int read_twins(struct v4_1_call *c)
     op->query.nfields = 2 + m->nsame;
     op->query.filter = all;
     op->query.limit = TWINS_MAX;
+    op->access = ACCESS_FACADE; // what is written to the twin is checked
     return v4_1_run(c, op, twins_read);
 }
 
@@ -108,6 +109,8 @@ static int parent_made(struct v4_1_call *c)
     const struct result *res = &c->dispatch->result;
     const struct value *key = res->key ? res->key : c->dispatch->operation->write.key;
 
+    if (res->status == RESULT_DENIED)
+        return read_twins(c); // the record goes without a parent, as the legacy's
     if (res->status != RESULT_OK)
         return v4_1_reply_result(c, res);
     c->merge->record->values[c->merge->id->index] = *key;
@@ -158,6 +161,7 @@ static int read_parent(struct v4_1_call *c)
         return v4_1_reply_memory(c);
     op->query.fields = m->parent->keys;
     op->query.nfields = m->parent->nkeys;
+    op->access = ACCESS_FACADE;
     if (by_id) {
         op->query.key = &m->record->values[m->id->index];
     } else {

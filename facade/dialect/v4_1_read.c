@@ -200,6 +200,7 @@ static int read_block(struct v4_1_call *c)
     }
     op->query.keys = keys;
     op->query.nkeys = n;
+    op->access = ACCESS_EACH;
     return v4_1_run(c, op, block_done);
 }
 

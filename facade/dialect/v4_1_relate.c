@@ -158,6 +158,7 @@ static int parent_read(struct v4_1_call *c)
                                 .nparent_key = 1};
     op->query = r->query;
     op->query.related = related;
+    op->access = ACCESS_LINKED;
     op->expansions = r->links.expansions;
     op->nexpansions = r->links.nexpansions;
     return v4_1_run(c, op, related_done);

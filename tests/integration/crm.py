@@ -7,7 +7,9 @@ import urllib.error
 import urllib.request
 
 from harness import Daemon, ficus, free_port, wait_for
+from legacy.seeds import fixed_rows
 from legacy.store import schema
+from legacy.tables import COLUMNS
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "../.."))
 TOKEN = "a-token-for-tests"
@@ -45,6 +47,7 @@ class Crm:
         for statements in schema(dbms):
             for statement in statements:
                 legacy.execute(statement)
+        self.insert("acl_actions", fixed_rows()["acl_actions"])
         self.ports = {k: free_port() for k in ("facade", "admin", "service")}
         self.url = f"http://127.0.0.1:{self.ports['facade']}/api"
         self.admin = f"http://127.0.0.1:{self.ports['admin']}"
@@ -83,6 +86,12 @@ class Crm:
         for name, options in sections.items():
             config.setdefault(name, {}).update(options)
         self.work.file("ficus.json", json.dumps(config))
+
+    def insert(self, table, rows):
+        """Rows in the order of the generator's columns, into the legacy."""
+        marks = "(" + ", ".join("?" * len(COLUMNS[table])) + ")"
+        self.legacy.execute(f"INSERT INTO {table} ({', '.join(COLUMNS[table])}) VALUES {', '.join([marks] * len(rows))}",
+                            [value for row in rows for value in row])
 
     def ficus(self, *words, **more):
         return ficus(self.work, *words, "-c", self.config, env=self.env, **more)

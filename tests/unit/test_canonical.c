@@ -96,8 +96,19 @@ static void test_a_list_with_everything(void **state)
     struct filter *either[] = {&like, &in}, *none[] = {&null};
     struct filter or = {.kind = FILTER_OR, .children = either, .nchildren = 2};
     struct filter not = {.kind = FILTER_NOT, .children = none, .nchildren = 1};
-    struct filter *all[] = {& or, &not, &date};
-    struct filter and = {.kind = FILTER_AND, .children = all, .nchildren = 3};
+    struct filter group = {.kind = FILTER_IN,
+                           .field = field("security_group_record", "securitygroup_id"),
+                           .values = names,
+                           .nvalues = 2};
+    struct filter *of[] = {&group};
+    struct filter linked = {.kind = FILTER_LINKED,
+                            .link = entity("security_group_record"),
+                            .field = field("security_group_record", "record_id"),
+                            .children = of,
+                            .nchildren = 1};
+    struct filter never = {.kind = FILTER_OR};
+    struct filter *all[] = {& or, &not, &date, &linked, &never};
+    struct filter and = {.kind = FILTER_AND, .children = all, .nchildren = 5};
     struct order order[] = {{fields[1], true}, {fields[0], false}};
     struct value parent = value_set(STR("p1"));
     struct related related = {
@@ -109,6 +120,7 @@ static void test_a_list_with_everything(void **state)
         .relationship = entity_relationship(entity("account"), STR("contacts")),
         .fields = far,
         .nfields = 1,
+        .filter = &linked,
         .limit = 3};
     struct operation op = {.kind = OPERATION_LIST,
                            .entity = entity("account"),
@@ -138,6 +150,16 @@ static void test_a_list_with_everything(void **state)
     assert_int_equal(f->values[0].problem, PROBLEM_ZERO_DATE);
     assert_ptr_equal(out.query.related->relationship, related.relationship);
     assert_ptr_equal(out.expansions[0].fields[0], far[0]);
+    for (int i = 0; i < 2; i++) {
+        f = i ? out.expansions[0].filter : out.query.filter->children[3];
+        assert_ptr_equal(f->link, linked.link);
+        assert_ptr_equal(f->field, linked.field);
+        assert_ptr_equal(f->children[0]->field, group.field);
+        assert_int_equal(f->children[0]->nvalues, 2);
+    }
+    assert_true(filter_looks_at(out.query.filter, STR("security_group_record")));
+    assert_false(filter_looks_at(out.query.filter, STR("account")));
+    assert_int_equal(out.query.filter->children[4]->nchildren, 0);
     assert_int_equal(out.query.deleted, DELETED_ANY);
 }
 
@@ -230,6 +252,12 @@ static void test_what_is_refused(void **state)
         "{\"kind\":\"list\",\"fields\":[\"id\"],\"offset\":-1}",
         "{\"kind\":\"list\",\"fields\":[\"id\"],\"filter\":{\"kind\":\"and\",\"of\":[]}}",
         "{\"kind\":\"list\",\"fields\":[\"id\"],\"filter\":{\"kind\":\"sql\"}}",
+        "{\"kind\":\"list\",\"fields\":[\"id\"],\"filter\":{\"kind\":\"linked\",\"link\":\"user\","
+        "\"field\":\"user_hash\",\"of\":[{\"kind\":\"or\",\"of\":[]}]}}",
+        "{\"kind\":\"list\",\"fields\":[\"id\"],\"filter\":{\"kind\":\"linked\",\"link\":\"nothing\","
+        "\"field\":\"id\",\"of\":[{\"kind\":\"or\",\"of\":[]}]}}",
+        "{\"kind\":\"list\",\"fields\":[\"id\"],\"filter\":{\"kind\":\"linked\",\"link\":\"user\","
+        "\"field\":\"id\",\"of\":[]}}",
         "{\"kind\":\"list\",\"fields\":[\"id\"],\"filter\":{\"kind\":\"compare\",\"op\":\"=\","
         "\"field\":\"id\",\"values\":[]}}",
         "{\"kind\":\"list\",\"fields\":[\"id\"],\"filter\":{\"kind\":\"compare\",\"op\":\"~\","

@@ -32,7 +32,7 @@ static void shipped_maps_load(void **state)
     struct entity_set *s = map_load("migrations/maps/suitecrm", &p);
     if (!s)
         fail_msg("%s", p.text.data);
-    assert_int_equal(entity_count(s), 11);
+    assert_int_equal(entity_count(s), 20);
     const struct entity *en = entity_find(s, STR("contact"));
     assert_non_null(en);
     assert_ptr_equal(entity_by_plural(s, STR("contacts")), en);

@@ -70,6 +70,7 @@ static void show(struct buf *out, const struct filter *f)
         for (size_t i = 0; i < f->nvalues; i++)
             buf_printf(out, " '%.*s'", (int)f->values[i].len, f->values[i].data);
         return;
+    case FILTER_LINKED: buf_addz(out, "LINKED"); return;
     }
 }
 

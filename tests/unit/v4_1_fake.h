@@ -139,6 +139,12 @@ void dispatch_run(struct dispatcher *p, struct dispatch *d)
         fake_deliver();
 }
 
+struct access *dispatcher_access(struct dispatcher *p)
+{
+    (void)p;
+    return NULL;
+}
+
 struct loop *dispatcher_loop(struct dispatcher *p)
 {
     (void)p;
@@ -171,7 +177,7 @@ static unsigned fake_ended;
 // "s1" is alive, nothing else is.
 void sessions_find(struct sessions *s, struct str id, session_found_fn *done, void *ctx)
 {
-    struct session one = {.id = "s1", .principal = {STR("u1"), STR("jim"), false}};
+    struct session one = {.id = "s1", .principal = {.user_id = STR("u1"), .user_name = STR("jim")}};
 
     (void)s;
     one.principal.is_admin = fake_admin;

@@ -1,0 +1,10 @@
+-- SPDX-License-Identifier: Apache-2.0
+DROP TABLE crm.security_group_role;
+DROP TABLE crm.security_group_default;
+DROP TABLE crm.security_group_record;
+DROP TABLE crm.security_group_user;
+DROP TABLE crm.security_group;
+DROP TABLE crm.acl_role_user;
+DROP TABLE crm.acl_role_action;
+DROP TABLE crm.acl_role;
+DROP TABLE crm.acl_action;
