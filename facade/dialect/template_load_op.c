@@ -181,7 +181,8 @@ static void load_expand(struct template_load *l, struct template_operation *op, 
         for (size_t k = 0; k < r->target->nfields; k++)
             if (!r->target->fields[k].secret)
                 fields[count++] = &r->target->fields[k];
-        op->expand[op->nexpand++] = (struct expansion){r, fields, count, TEMPLATE_PAGE_MAX};
+        op->expand[op->nexpand++] = (struct expansion){
+            .relationship = r, .fields = fields, .nfields = count, .limit = TEMPLATE_PAGE_MAX};
     }
 }
 
