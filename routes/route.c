@@ -100,6 +100,7 @@ static void definitions_unref(struct definitions *def)
     if (atomic_fetch_sub(&def->refs, 1) != 1)
         return;
     json_decref(def->root);
+    matcher_destroy(def->matcher);
     arena_destroy(def->arena);
     free(def);
 }
@@ -344,6 +345,11 @@ const struct upstream *upstream_find(const struct route_table *t, struct str nam
         if (str_eqz(name, t->def->upstreams[i].name))
             return &t->def->upstreams[i];
     return NULL;
+}
+
+const struct matcher *route_matcher(const struct route_table *t)
+{
+    return t->def->matcher;
 }
 
 const struct upstream *upstream_fallback(const struct route_table *t)

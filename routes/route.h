@@ -78,6 +78,7 @@ struct route_override {
 };
 
 struct route_table;
+struct matcher;
 
 // Definitions only (state: every route `legacy`, every group owned by legacy, epoch 0).
 // NULL with every mistake in `p`. Keeps `set` borrowed.
@@ -108,6 +109,8 @@ const struct mount *mount_at(const struct route_table *t, size_t i);
 size_t upstream_count(const struct route_table *t);
 const struct upstream *upstream_at(const struct route_table *t, size_t i);
 const struct upstream *upstream_find(const struct route_table *t, struct str name); // or NULL
+// Which rule describes a request (match.h).
+const struct matcher *route_matcher(const struct route_table *t);
 // Where methods, modules and paths go that nothing describes; NULL: they are refused.
 const struct upstream *upstream_fallback(const struct route_table *t);
 const struct entity_set *route_entities(const struct route_table *t);

@@ -3,6 +3,7 @@
 #ifndef FICUS_ROUTES_ROUTE_INT_H
 #define FICUS_ROUTES_ROUTE_INT_H
 
+#include "routes/match.h"
 #include "routes/route.h"
 
 #include <stdatomic.h>
@@ -23,6 +24,7 @@ struct definitions {
     struct upstream *upstreams;
     size_t nupstreams;
     const struct upstream *fallback; // of what nothing describes; NULL: it is refused
+    struct matcher *matcher;         // owned; its rules are the arena's
 };
 
 struct route_table {
@@ -41,6 +43,8 @@ struct route_table {
 
 // upstream_load.c: "upstreams" and "passthrough" of the file.
 void upstreams_load(struct definitions *def, const struct json_doc *doc, struct problems *p);
+// match_load.c: "match" of the file, and a rule for each mount. After mounts and upstreams.
+void match_load(struct definitions *def, const struct json_doc *doc, struct problems *p);
 // route_load.c: "${env:NAME}" anywhere in the text becomes the variable's value. Of the arena;
 // NULL: no memory.
 const char *route_expand(struct definitions *def, const struct json_doc *doc, const char *at,

@@ -6,7 +6,7 @@
 //    "routes": {"account": {"entity": "account", "operations": ["read", "write", "relate"],
 //               "legacy": {"backend": "odbc"}, "new": {"backend": "http", "url": ".."}}},
 //    "mounts": [{"dialect": "v4_1", "path": "/service/v4_1/rest.php", "options": {..}}],
-//    "upstreams": {..}, "passthrough": ".."}                            (upstream_load.c)
+//    "upstreams": {..}, "passthrough": "..", "match": [..]}   (upstream_load.c, match_load.c)
 #include "routes/route_int.h"
 
 #include <stdio.h>
@@ -322,8 +322,8 @@ static int allocate(struct load *l)
 
 static struct route_table *load(struct load *l)
 {
-    static const char *const known[] = {"$schema",  "groups",    "routes",      "mounts",
-                                        "override", "upstreams", "passthrough", NULL};
+    static const char *const known[] = {"$schema",   "groups",      "routes", "mounts", "override",
+                                        "upstreams", "passthrough", "match",  NULL};
     unsigned before = l->p->count;
     if (!json_is_object(l->doc.root)) {
         problems_add(l->p, &l->doc, "", "a route table is a JSON object");
@@ -341,6 +341,7 @@ static struct route_table *load(struct load *l)
     load_mounts(l, json_object_get(l->doc.root, "mounts"));
     load_override(l, json_object_get(l->doc.root, "override"));
     upstreams_load(l->def, &l->doc, l->p);
+    match_load(l->def, &l->doc, l->p);
     if (l->p->count == before && route_table_index(l->t, l->group_of_route))
         problems_add(l->p, &l->doc, "/routes", "a route's entity is not in the set");
     return l->t;
