@@ -31,6 +31,7 @@ static void on_table_mail(struct mail *m)
 {
     struct table_mail *t = (struct table_mail *)m;
     dispatcher_set_table(t->to->dispatcher, t->table);
+    server_route_set(t->to, t->table);
     atomic_store(&t->to->table_version, route_table_version(t->table));
     route_table_unref(t->table);
     free(t);
@@ -46,9 +47,26 @@ static void wait_for_loops(struct server *s, long long version)
             clock_sleep_ms(1);
 }
 
+// A table without routes and mounts needs no store: everything passes through.
+static int check_needs(struct server *s, const struct route_table *t, struct err *e)
+{
+    static const char *const needed[] = {"control.conninfo", "legacy.odbc", "legacy.dbms"};
+    bool through_only = route_count(t) == 0 && mount_count(t) == 0;
+    for (size_t i = 0; !through_only && !s->o.service && i < 3; i++)
+        if (!*conf_str(s->o.conf, needed[i]))
+            return err_set(e, ERR_CONFIG, "%s is needed: the route table has routes or mounts",
+                           needed[i]);
+    return 0;
+}
+
 static void on_table(void *ctx, struct route_table *table)
 {
     struct server *s = ctx;
+    struct err e = {0};
+    if (check_needs(s, table, &e)) {
+        log_error(&log_ctx, "the new route table is not taken: %s", e.msg);
+        return;
+    }
     for (unsigned i = 0; atomic_load(&s->started) && i < s->nloops; i++) {
         struct table_mail *t = calloc(1, sizeof *t);
         if (!t) {
@@ -74,18 +92,6 @@ static json_t *on_heartbeat(void *ctx)
 }
 
 // ---------------------------------------------------------------- starting
-
-// A table without routes and mounts needs no store: everything passes through.
-static int check_needs(struct server *s, const struct route_table *t, struct err *e)
-{
-    static const char *const needed[] = {"control.conninfo", "legacy.odbc", "legacy.dbms"};
-    bool through_only = route_count(t) == 0 && mount_count(t) == 0;
-    for (size_t i = 0; !through_only && !s->o.service && i < 3; i++)
-        if (!*conf_str(s->o.conf, needed[i]))
-            return err_set(e, ERR_CONFIG, "%s is needed: the route table has routes or mounts",
-                           needed[i]);
-    return 0;
-}
 
 static int start_shared(struct server *s, struct err *e)
 {

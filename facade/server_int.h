@@ -20,13 +20,24 @@
 
 #include <stdatomic.h>
 
-#define LOOPS_MAX  64
-#define PASSES_MAX 128
+#define LOOPS_MAX   64
+#define PASSES_MAX  128
+#define MOUNTED_MAX 256
 
+// A dialect under a path, as a route table describes it.
 struct mounted {
-    const char *path;
+    const struct mount *def; // of `table`
     const struct dialect *dialect;
     struct dialect_mount *state;
+    struct route_table *table; // referenced; NULL for a service's
+};
+
+// Where requests go by one route table (referenced). By index of the table's mounts and upstreams.
+struct ways {
+    struct route_table *table;
+    struct mounted **mounts;
+    struct pass **passes;
+    struct pass *fallback; // of what nothing describes; NULL: refused
 };
 
 // Everything that one loop owns. Created before its thread runs, destroyed after it ended.
@@ -44,13 +55,13 @@ struct server_loop {
     struct sessions *sessions;
     struct access_log *access_log;
     struct dialect_env env;
-    struct mounted *mounts;
-    size_t nmounts;
-    struct pass *passes[PASSES_MAX]; // in order of creation; never destroyed while serving
+    struct mounted mounted[MOUNTED_MAX]; // in order of creation, as passes: none ends early
+    size_t nmounted;
+    struct pass *passes[PASSES_MAX];
     size_t npasses;
-    struct pass *fallback;    // of what nothing describes; NULL: refused
-    struct route_table *ways; // referenced: the table that the mounts were made from
-    atomic_uint draining;       // listeners that are not drained yet
+    struct ways ways;
+    bool running;         // nothing may block any more
+    atomic_uint draining; // listeners that are not drained yet
     atomic_llong table_version; // that this loop goes by
 };
 
@@ -94,6 +105,8 @@ void server_loop_destroy(struct server_loop *sl);
 // server_route.c: which way a request goes. Thread: before the loop runs, then the loop's.
 int server_route_create(struct server_loop *sl, struct route_table *t,
                         struct err *e) FICUS_MUST_CHECK;
+// Another table; when it cannot be followed, that is logged and the ways stay.
+void server_route_set(struct server_loop *sl, struct route_table *t);
 void server_route_destroy(struct server_loop *sl);
 bool server_on_head(void *loop, struct http_request *r);
 void server_on_request(void *loop, struct http_request *r);

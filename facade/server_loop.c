@@ -149,6 +149,7 @@ int server_loop_create(struct server_loop *sl, struct server *s, unsigned index,
     if (!(sl->loop = loop_create("http", index, e)) || create_backends(sl, e) ||
         create_dispatch(sl, e) || listen_on(sl, e))
         return -1;
+    sl->running = true;
     return 0;
 }
 

@@ -1,12 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which way a request goes: to a built-in endpoint, to the dialect mounted on its path, or through
-// to the application behind the facade. Owns the mounts and the passes of a loop.
-// Thread: the loop.
+// Which way a request goes: to a built-in endpoint, to the dialect mounted for it, or through to
+// an application behind the facade. Owns the mounts and the passes of a loop.
+// Thread: the loop; before it runs, whoever builds it.
+//
+// The ways are those of one route table. A new table makes new ones; dialects and passes that are
+// described as before go on being used, and those that are not stay until the end, since calls may
+// be under way in them.
 #include "facade/server_int.h"
 
 #include "base/log.h"
+#include "facade/request_fields.h"
 
 #include <stdlib.h>
+
+static const struct log_ctx log_ctx = {"server", NULL, NULL};
 
 void server_not_found(struct http_request *r)
 {
@@ -15,21 +22,6 @@ void server_not_found(struct http_request *r)
                                 .body = STR("{\"title\": \"Not Found\", \"status\": 404,"
                                             " \"detail\": \"no dialect is mounted here\"}\n")};
     http_reply(r->exchange, &out);
-}
-
-static bool under(struct str path, const char *mount)
-{
-    size_t n = strlen(mount);
-    return str_starts(path, str_of(mount)) &&
-           (path.len == n || path.data[n] == '/' || (n > 0 && mount[n - 1] == '/'));
-}
-
-static const struct mounted *mounted_at(const struct server_loop *sl, struct str path)
-{
-    for (size_t i = 0; i < sl->nmounts; i++)
-        if (under(path, sl->mounts[i].path))
-            return &sl->mounts[i];
-    return NULL;
 }
 
 // ---------------------------------------------------------------- a request
@@ -67,31 +59,66 @@ static void note_wish(const struct server_loop *sl, struct http_request *r)
         http_exchange_explain(r->exchange);
 }
 
-// Only what goes through is taken at its head: it may be larger than memory.
+// Where the request goes: *pass, *mounted, or neither.
+static enum match_result find_way(const struct server_loop *sl, const struct http_request *r,
+                                  bool whole, struct pass **pass, const struct mounted **mounted)
+{
+    const struct match_rule *rule = NULL;
+    struct request_fields f = {0};
+    struct match_request q;
+    enum match_result result = MATCH_NONE;
+    *pass = NULL;
+    *mounted = NULL;
+    if (sl->server->o.service) {
+        *mounted = sl->ways.mounts[0];
+        return MATCH_FOUND;
+    }
+    request_fields_of(&f, r, whole, &q);
+    result = match_find(route_matcher(sl->ways.table), &q, &rule);
+    request_fields_free(&f);
+    if (result == MATCH_FOUND && rule->mount)
+        *mounted = sl->ways.mounts[rule->mount->index];
+    else if (result == MATCH_FOUND)
+        *pass = sl->ways.passes[rule->upstream->index];
+    else if (result == MATCH_NONE)
+        *pass = sl->ways.fallback;
+    return result;
+}
+
+// What goes through is taken at its head: it may be larger than memory.
 bool server_on_head(void *ctx, struct http_request *r)
 {
     struct server_loop *sl = ctx;
-    if (!sl->fallback || mounted_at(sl, r->path) || (admin_here(sl) && server_is_admin(r->path)))
+    const struct mounted *mounted;
+    struct pass *pass;
+    if (admin_here(sl) && server_is_admin(r->path))
+        return false;
+    if (find_way(sl, r, false, &pass, &mounted) == MATCH_NEEDS_BODY || !pass)
         return false;
     note_wish(sl, r);
     http_exchange_facts(r->exchange)->handler = "pass";
-    pass_request(sl->fallback, r);
+    pass_request(pass, r);
     return true;
 }
 
 void server_on_request(void *ctx, struct http_request *r)
 {
     struct server_loop *sl = ctx;
-    const struct mounted *m = mounted_at(sl, r->path);
+    const struct mounted *mounted;
+    struct pass *pass;
     note_wish(sl, r);
-    if (!is_known(r->method)) {
+    find_way(sl, r, true, &pass, &mounted);
+    if (pass) {
+        http_exchange_facts(r->exchange)->handler = "pass";
+        pass_request(pass, r);
+    } else if (!is_known(r->method)) {
         not_implemented(r);
     } else if (admin_here(sl) && server_admin(sl->server, r)) {
         return;
-    } else if (m) {
-        http_exchange_label(r->exchange, m->dialect->name);
-        http_exchange_facts(r->exchange)->handler = m->path;
-        m->dialect->on_request(m->state, r);
+    } else if (mounted) {
+        http_exchange_label(r->exchange, mounted->dialect->name);
+        http_exchange_facts(r->exchange)->handler = mounted->def->path;
+        mounted->dialect->on_request(mounted->state, r);
     } else {
         server_not_found(r);
     }
@@ -99,31 +126,39 @@ void server_on_request(void *ctx, struct http_request *r)
 
 // ---------------------------------------------------------------- mounts and passes
 
-static int mount_dialect(struct server_loop *sl, const struct mount *m, struct err *e)
+static bool same_mount(const struct mount *a, const struct mount *b)
 {
-    const struct dialect *d = dialect_find(str_of(m->dialect));
-    if (!d)
-        return err_set(e, ERR_CONFIG, "mount %s: there is no dialect '%s'", m->path, m->dialect);
-    struct dialect_mount *state = d->mount(&sl->env, m, e);
-    if (!state)
-        return err_prefix(e, "mount %s (%s)", m->path, m->dialect);
-    sl->mounts[sl->nmounts++] = (struct mounted){m->path, d, state};
-    return 0;
+    return strcmp(a->dialect, b->dialect) == 0 && strcmp(a->path, b->path) == 0 &&
+           (a->options == b->options || json_equal(a->options, b->options));
 }
 
-static int mount_all(struct server_loop *sl, const struct route_table *t, struct err *e)
+// The mount as described; made when there is none like it. `t` holds its description.
+static struct mounted *mount_for(struct server_loop *sl, struct route_table *t,
+                                 const struct mount *m, struct err *e)
 {
-    static const struct mount service = {"rest", "", NULL};
-    size_t n = sl->server->o.service ? 1 : mount_count(t);
-    sl->mounts = calloc(n + 1, sizeof *sl->mounts);
-    if (!sl->mounts)
-        return err_memory(e);
-    if (sl->server->o.service)
-        return mount_dialect(sl, &service, e);
-    for (size_t i = 0; i < n; i++)
-        if (mount_dialect(sl, mount_at(t, i), e))
-            return -1;
-    return 0;
+    for (size_t i = 0; i < sl->nmounted; i++)
+        if (same_mount(sl->mounted[i].def, m))
+            return &sl->mounted[i];
+    const struct dialect *d = dialect_find(str_of(m->dialect));
+    if (!d) {
+        err_set(e, ERR_CONFIG, "mount %s: there is no dialect '%s'", m->path, m->dialect);
+        return NULL;
+    }
+    if (sl->nmounted == MOUNTED_MAX) {
+        err_set(e, ERR_LIMIT, "mount %s: %d mounts were described since the start", m->path,
+                MOUNTED_MAX);
+        return NULL;
+    }
+    struct dialect_mount *state = d->mount(&sl->env, m, e);
+    if (!state) {
+        err_prefix(e, "mount %s (%s)", m->path, m->dialect);
+        return NULL;
+    }
+    struct mounted *made = &sl->mounted[sl->nmounted++];
+    *made = (struct mounted){.def = m, .dialect = d, .state = state, .table = t};
+    if (t)
+        route_table_ref(t);
+    return made;
 }
 
 // The pass for an upstream as described; made when there is none like it.
@@ -137,31 +172,74 @@ static struct pass *pass_for(struct server_loop *sl, const struct upstream *u, s
                 PASSES_MAX);
         return NULL;
     }
+    if (sl->running && !pass_is_numeric(u)) {
+        err_set(e, ERR_UNSUPPORTED,
+                "upstream %s: its host is a name, which is looked up at the start only", u->name);
+        return NULL;
+    }
     struct pass *p = pass_create(sl->loop, u, sl->server->wire.upstream, e);
     if (p)
         sl->passes[sl->npasses++] = p;
     return p;
 }
 
+static void ways_free(struct ways *w)
+{
+    free(w->mounts);
+    free(w->passes);
+    route_table_unref(w->table);
+    *w = (struct ways){0};
+}
+
+static int ways_make(struct server_loop *sl, struct route_table *t, struct ways *w, struct err *e)
+{
+    static const struct mount service = {.dialect = "rest", .path = ""};
+    bool alone = sl->server->o.service;
+    size_t n = alone ? 1 : mount_count(t), nupstreams = alone ? 0 : upstream_count(t);
+    *w = (struct ways){.table = t,
+                       .mounts = calloc(n + 1, sizeof *w->mounts),
+                       .passes = calloc(nupstreams + 1, sizeof *w->passes)};
+    route_table_ref(t);
+    if (!w->mounts || !w->passes)
+        return err_memory(e);
+    for (size_t i = 0; i < nupstreams; i++)
+        if (!(w->passes[i] = pass_for(sl, upstream_at(t, i), e)))
+            return -1;
+    if (!alone && upstream_fallback(t))
+        w->fallback = w->passes[upstream_fallback(t)->index];
+    for (size_t i = 0; i < n; i++)
+        if (!(w->mounts[i] = mount_for(sl, alone ? NULL : t, alone ? &service : mount_at(t, i), e)))
+            return -1;
+    return 0;
+}
+
 int server_route_create(struct server_loop *sl, struct route_table *t, struct err *e)
 {
-    const struct upstream *fallback = sl->server->o.service ? NULL : upstream_fallback(t);
-    route_table_ref(t);
-    sl->ways = t;
-    for (size_t i = 0; !sl->server->o.service && i < upstream_count(t); i++)
-        if (!pass_for(sl, upstream_at(t, i), e))
-            return -1;
-    if (fallback && !(sl->fallback = pass_for(sl, fallback, e)))
-        return -1;
-    return mount_all(sl, t, e);
+    return ways_make(sl, t, &sl->ways, e);
+}
+
+void server_route_set(struct server_loop *sl, struct route_table *t)
+{
+    struct ways fresh;
+    struct err e = {0};
+    if (route_matcher(t) == route_matcher(sl->ways.table))
+        return; // only state has changed
+    if (ways_make(sl, t, &fresh, &e)) {
+        log_error(&log_ctx, "the ways of the new route table are not taken: %s", e.msg);
+        ways_free(&fresh);
+        return;
+    }
+    ways_free(&sl->ways);
+    sl->ways = fresh;
 }
 
 void server_route_destroy(struct server_loop *sl)
 {
-    for (size_t i = 0; i < sl->nmounts; i++)
-        sl->mounts[i].dialect->unmount(sl->mounts[i].state);
-    free(sl->mounts);
+    for (size_t i = 0; i < sl->nmounted; i++) {
+        sl->mounted[i].dialect->unmount(sl->mounted[i].state);
+        route_table_unref(sl->mounted[i].table);
+    }
     while (sl->npasses > 0)
         pass_destroy(sl->passes[--sl->npasses]);
-    route_table_unref(sl->ways);
+    ways_free(&sl->ways);
 }

@@ -377,5 +377,9 @@ int live_reload(struct live *l, struct err *e)
     pthread_mutex_unlock(&l->lock);
     route_table_unref(old);
     atomic_store(&l->reload, true);
+    if (!l->thread) { // no state to join it with
+        route_table_ref(t);
+        publish(l, t);
+    }
     return 0;
 }

@@ -34,8 +34,7 @@ struct mount;
 
 struct match_rule {
     const char *name;
-    const char *pointer; // where the file has it, "/match/3"
-    unsigned line;
+    const char *pointer;                      // where the file has it, "/match/3"
     const char *host;                         // lower case; "*.suffix"; NULL: any
     const char *const *methods;               // NULL-ended; NULL: any
     const char *path;                         // template

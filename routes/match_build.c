@@ -295,8 +295,8 @@ static int add_entry(struct matcher *m, const struct match_rule *rule, uint32_t 
     uint32_t other = match_table_find(&m->by_values, hash, shape, is_twin, &t);
 
     if (other != NOTHING)
-        return err_set(e, ERR_CONFLICT, "the same as '%s' (line %u)", m->entries[other].rule->name,
-                       m->entries[other].rule->line);
+        return err_set(e, ERR_CONFLICT, "asks for the same as '%s' (%s)",
+                       m->entries[other].rule->name, m->entries[other].rule->pointer);
     if (!GROW(m, entries, nentries, entries_size) ||
         table_add(&m->by_values, hash, shape, (uint32_t)m->nentries))
         return err_memory(e);

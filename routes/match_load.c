@@ -208,7 +208,6 @@ static void load_rule(struct load *l, struct match_rule *r)
     r->path = keep(l, path);
     r->host = *host ? keep_lower(l, host) : NULL;
     r->pointer = keep(l, l->at);
-    r->line = json_doc_line(l->doc, l->at);
     load_methods(l, r);
     load_conditions(l, r);
     load_target(l, r);
@@ -225,7 +224,6 @@ static void add_mount(struct load *l, struct match_rule *r, const struct mount *
     r->name = m->path;
     r->path = path.data;
     r->pointer = keep(l, l->at);
-    r->line = json_doc_line(l->doc, l->at);
     r->mount = m;
     if (path.data)
         add(l, r);
@@ -236,9 +234,8 @@ static void on_ambiguous(void *ctx, const struct match_rule *a, const struct mat
     struct load *l = ctx;
 
     problems_add(l->p, l->doc, b->pointer,
-                 "'%s' and '%s' (line %u) may both hold for one request, and neither is more "
-                 "specific",
-                 b->name, a->name, a->line);
+                 "'%s' and '%s' (%s) may both hold for one request, and neither is more specific",
+                 b->name, a->name, a->pointer);
 }
 
 void match_load(struct definitions *def, const struct json_doc *doc, struct problems *p)
@@ -262,7 +259,8 @@ void match_load(struct definitions *def, const struct json_doc *doc, struct prob
     for (size_t i = 0; i < def->nmounts; i++) {
         snprintf(l.at, sizeof l.at, "/mounts/%zu", i);
         l.before = p->count;
-        add_mount(&l, &rules[i], &def->mounts[i]);
+        if (def->mounts[i].path[0] == '/') // else it was reported already
+            add_mount(&l, &rules[i], &def->mounts[i]);
     }
     for (size_t i = 0; i < n; i++) {
         snprintf(l.at, sizeof l.at, "/match/%zu", i);

@@ -68,6 +68,7 @@ struct mount {
     const char *dialect;
     const char *path;
     const json_t *options;
+    unsigned index;
 };
 
 // Chosen principals may send their reads to a side by a header, at shadow and canary.

@@ -265,8 +265,8 @@ static void load_mounts(struct load *l, const json_t *list)
         if (path[0] != '/')
             problems_add(l->p, &l->doc, at, "a path starts with '/'");
         expand_options(l, at, json_object_get(def, "options"));
-        l->def->mounts[l->def->nmounts++] = (struct mount){keep(l, dialect), keep(l, path),
-                                                           json_object_get(def, "options")};
+        l->def->mounts[l->def->nmounts++] = (struct mount){
+            keep(l, dialect), keep(l, path), json_object_get(def, "options"), (unsigned)i};
     }
 }
 

@@ -15,6 +15,7 @@
 #include "connectors/http/http_client_stream.h"
 #include "facade/pass/pass_head.h"
 
+#include <arpa/inet.h>
 #include <event2/event_struct.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -424,9 +425,21 @@ void pass_destroy(struct pass *p)
     free(p);
 }
 
-const struct upstream *pass_upstream(const struct pass *p)
+bool pass_is_numeric(const struct upstream *u)
 {
-    return &p->upstream;
+    const char *host = strstr(u->url, "://");
+    char text[INET6_ADDRSTRLEN] = "";
+    struct in6_addr v6;
+    struct in_addr v4;
+
+    if (!host)
+        return false;
+    host += 3;
+    bool bracket = *host == '[';
+    host += bracket;
+    size_t n = strcspn(host, bracket ? "]" : ":/");
+    return str_copy(text, sizeof text, str_n(host, n)) == 0 &&
+           (inet_pton(AF_INET, text, &v4) == 1 || inet_pton(AF_INET6, text, &v6) == 1);
 }
 
 bool pass_is(const struct pass *p, const struct upstream *u)

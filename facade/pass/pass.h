@@ -18,7 +18,7 @@ struct pass *pass_create(struct loop *loop, const struct upstream *u, struct tls
                          struct err *e);
 // After the listener's destruction. NULL is fine.
 void pass_destroy(struct pass *p);
-const struct upstream *pass_upstream(const struct pass *p);
+bool pass_is_numeric(const struct upstream *u);               // its host is an address, not a name
 bool pass_is(const struct pass *p, const struct upstream *u); // made of an equal description
 
 // Takes the request: from on_head, or from on_request with its collected body. Replies by itself:

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Pass-through: what a facade with an empty route table does to requests and replies."""
 import hashlib
+import json
 import os
+import signal
 import socket
 import threading
 
@@ -485,3 +487,64 @@ def test_probe(app, front, name, text, allowed, after):
     if after == "open":
         assert len(answers) >= 2 and answers[-1] == 200, (name, answers, closed)
     assert len(app.requests) <= len([a for a in answers if a != 100])  # none that no client asked
+
+
+# ---- rules, and a new table
+
+def test_rules_send_requests_to_different_applications(app):
+    with Upstream() as other, Workdir() as work:
+        rules = [
+            {"name": "by-path", "path": "/exports/{id}", "to": {"upstream": "other"}},
+            {"name": "by-host", "host": "*.other.example", "to": {"upstream": "other"}},
+            {"name": "by-header", "path": "/h", "header": {"X-To": "other"}, "to": {"upstream": "other"}},
+            {"name": "by-form", "path": "/f", "form": {"module": "Cases"}, "to": {"upstream": "other"}},
+            {"name": "by-json", "path": "/j", "json": {"/a/0/b": "7"}, "to": {"upstream": "other"}}]
+        with Front(work, app.port, upstreams={"app": {"url": f"http://127.0.0.1:{app.port}"},
+                                              "other": {"url": f"http://127.0.0.1:{other.port}"}},
+                   match=rules) as facade:
+            def where(text):
+                app.forget()
+                other.forget()
+                reply = ask(facade.address, text)
+                assert reply.status == 200 and len(app.requests) + len(other.requests) == 1
+                return ("other" if other.requests else "app"), (app.requests + other.requests)[0]
+
+            def post(path, kind, body):
+                return where(b"POST %s HTTP/1.1\r\nHost: a\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n%s" % (
+                    path, kind, len(body), body))
+            assert where(get("/exports/7"))[0] == "other" and where(get("/exports"))[0] == "app"
+            assert where(get("/").replace(b"crm.", b"crm.other."))[0] == "other"
+            assert where(get("/h", b"x-to: other\r\n"))[0] == "other" and where(get("/h"))[0] == "app"
+            form = b"application/x-www-form-urlencoded"
+            to, seen = post(b"/f", form, b"a=%20&module=Cases&b=+")
+            assert to == "other" and seen.body == b"a=%20&module=Cases&b=+"  # byte by byte, though it was read
+            assert post(b"/f", form, b"module=Calls")[0] == "app" and post(b"/f", b"text/plain", b"module=Cases")[0] == "app"
+            assert post(b"/j", b"application/json", b'{"a": [{"b": 7}]}')[0] == "other"
+            assert post(b"/j", b"application/json", b'{"a": [{"b": 8}]}')[0] == "app"
+            chunked = b"POST /f HTTP/1.1\r\nHost: a\r\nContent-Type: " + form + b"\r\nTransfer-Encoding: chunked\r\n\r\n"
+            to, seen = where(chunked + b"7\r\nmodule=\r\n5\r\nCases\r\n0\r\n\r\n")
+            assert to == "other" and seen.body == b"module=Cases" and seen.get("content-length") == "12"
+            to, seen = where(chunked + b"0\r\n\r\n")
+            assert to == "app" and seen.body == b"" and seen.get("content-length") == "0"
+
+
+def test_a_new_table_is_followed_without_a_restart(app):
+    with Upstream() as other, Workdir() as work, Front(work, app.port, allow=["reload refused"]) as facade:
+        def table(**more):
+            with open(facade.path, "w", encoding="utf-8") as f:
+                json.dump({**facade.table, **more}, f)
+            os.kill(facade.daemon.process.pid, signal.SIGHUP)
+        ask(facade.address, get("/1"))
+        running = Client(facade.address)
+        go = threading.Event()
+        app.answer = lambda conn, request: go.wait(20) and echo(conn, request)
+        running.send(get("/running"))
+        eventually(lambda: last(app).target == "/running", "a request under way")
+        table(upstreams={"app": {"url": f"http://127.0.0.1:{other.port}"}})
+        eventually(lambda: ask(facade.address, get("/2")).status == 200 and other.requests, "the new upstream")
+        go.set()
+        assert running.reply().body.startswith(b"GET /running")  # ended where it began
+        table(upstreams={"app": {"url": "nonsense"}}, match=[{"path": "x", "to": {"upstream": "app"}}])
+        eventually(lambda: "reload refused" in facade.daemon.text(), "the refusal")
+        count = len(other.requests)
+        assert ask(facade.address, get("/3")).status == 200 and len(other.requests) == count + 1
