@@ -158,7 +158,7 @@ $(BUILD)/integration/%: $(BUILD)/tests/integration/%.o $(LIB)
 $(BUILD)/stub/%.so: tests/stub/%.c $(BUILD)/flags
 	$(say) CC $<
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(filter-out -fPIE,$(ALL_CFLAGS)) -fPIC -shared -MMD -MP -o $@ $< $(LDFLAGS) -lpthread
+	$(Q)$(CC) $(filter-out -fPIE,$(ALL_CFLAGS)) -fPIC -shared -MMD -MP -o $@ $< $(LDFLAGS) $(stub_$*_FLAGS) -lpthread
 .SECONDARY: $(UNIT_SRCS:%.c=$(BUILD)/%.o) $(UNIT_OBJS) $(INT_SRCS:%.c=$(BUILD)/%.o)
 
 run-units: units

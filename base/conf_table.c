@@ -50,6 +50,8 @@ const struct conf_option conf_options[] = {
         "Worker threads for ODBC calls, one connection each."),
     INT("legacy.queue_max", "256", 1, 100000, "jobs",
         "Calls that may wait for a worker; beyond that a request is answered as busy."),
+    INT("legacy.spare_workers", "4", 0, 64, "threads",
+        "Workers that may be started in place of ones that hang in the driver."),
     INT("legacy.deadline_ms", "5000", 10, 600000, "ms",
         "Longest that a legacy call may take, waiting included."),
 

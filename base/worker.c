@@ -21,7 +21,11 @@ struct slot {
     struct worker_pool *pool;
     pthread_t thread;
     unsigned number;
-    uint64_t running_since_ns; // 0: idle; pool->lock
+    // pool->lock:
+    bool used;
+    bool given_up;                // another took its place: its thread ends by itself
+    const struct worker_job *job; // that it runs
+    uint64_t running_since_ns;    // 0: idle
 };
 
 struct worker_pool {
@@ -36,9 +40,10 @@ struct worker_pool {
     unsigned sleeping; // threads that wait for work
     unsigned woken;    // of those, signalled and not yet running
     unsigned busy, queued;
-    uint64_t done, refused, expired;
-    bool abandoned; // destroy gave up: the last thread frees the pool
-    unsigned nslots;
+    unsigned stuck;
+    uint64_t done, refused, expired, replaced;
+    bool abandoned;  // destroy gave up: the last thread frees the pool
+    unsigned nslots; // o.threads + o.spares
     struct slot slots[];
 };
 
@@ -101,12 +106,13 @@ static struct worker_job *next_job(struct slot *s, bool ran)
     pthread_mutex_lock(&p->lock);
     if (ran) {
         s->running_since_ns = 0;
+        s->job = NULL;
         p->busy--;
         p->done++;
     }
-    while (!p->first && !p->stopping)
+    while (!p->first && !p->stopping && !s->given_up)
         sleep_locked(p);
-    if (!p->stopping) {
+    if (!p->stopping && !s->given_up) {
         uint64_t now = clock_mono_ns();
         job = take_locked(p);
         if (job->deadline_ns != 0 && now >= job->deadline_ns) {
@@ -114,6 +120,7 @@ static struct worker_job *next_job(struct slot *s, bool ran)
             p->expired++;
         } else {
             s->running_since_ns = now;
+            s->job = job;
             p->busy++;
         }
     }
@@ -138,6 +145,11 @@ static void leave(struct slot *s)
 
     pthread_mutex_lock(&p->lock);
     p->live--;
+    if (s->given_up) {
+        pthread_detach(pthread_self()); // nobody joins it
+        p->stuck--;
+        s->used = s->given_up = false;
+    }
     bool last = p->abandoned && p->live == 0;
     pthread_cond_broadcast(&p->ended);
     pthread_mutex_unlock(&p->lock);
@@ -169,33 +181,65 @@ static void *thread_main(void *arg)
     return NULL;
 }
 
-static int start_threads(struct worker_pool *p, struct err *e)
+static int start_thread_locked(struct worker_pool *p, struct err *e)
 {
     sigset_t all, before;
-    int rc = 0;
+    struct slot *s = p->slots;
 
+    while (s->used)
+        s++;
+    *s = (struct slot){.pool = p, .number = (unsigned)(s - p->slots), .used = true};
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    for (unsigned i = 0; i < p->o.threads && rc == 0; i++) {
-        p->slots[i].pool = p;
-        p->slots[i].number = i;
-        rc = pthread_create(&p->slots[i].thread, NULL, thread_main, &p->slots[i]);
-        if (rc == 0) {
-            pthread_mutex_lock(&p->lock);
-            p->nslots++;
-            p->live++;
-            pthread_mutex_unlock(&p->lock);
-        }
-    }
+    int rc = pthread_create(&s->thread, NULL, thread_main, s);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (rc != 0)
+    if (rc != 0) {
+        s->used = false;
         return err_set(e, ERR_INTERNAL, "cannot start a %s worker: %s", p->o.name, strerror(rc));
+    }
+    p->live++;
     return 0;
+}
+
+static int start_threads(struct worker_pool *p, struct err *e)
+{
+    int result = 0;
+
+    pthread_mutex_lock(&p->lock); // a thread's first look at its slot waits for this
+    for (unsigned i = 0; i < p->o.threads && result == 0; i++)
+        result = start_thread_locked(p, e);
+    pthread_mutex_unlock(&p->lock);
+    return result;
+}
+
+int worker_pool_give_up(struct worker_pool *p, const struct worker_job *job, struct err *e)
+{
+    struct slot *s = NULL;
+    int result;
+
+    pthread_mutex_lock(&p->lock);
+    for (unsigned i = 0; i < p->nslots && !s; i++)
+        if (p->slots[i].used && p->slots[i].job == job)
+            s = &p->slots[i];
+    if (!s || s->given_up || p->stopping)
+        result = err_set(e, ERR_NOT_FOUND, "worker pool %s: the job does not run", p->name);
+    else if (p->stuck >= p->o.spares)
+        result = err_set(e, ERR_LIMIT, "worker pool %s: %u threads are stuck, no spare is left",
+                         p->name, p->stuck);
+    else
+        result = start_thread_locked(p, e);
+    if (result == 0) {
+        s->given_up = true;
+        p->stuck++;
+        p->replaced++;
+    }
+    pthread_mutex_unlock(&p->lock);
+    return result;
 }
 
 struct worker_pool *worker_pool_create(const struct worker_options *o, struct err *e)
 {
-    struct worker_pool *p = calloc(1, sizeof(*p) + o->threads * sizeof(p->slots[0]));
+    struct worker_pool *p = calloc(1, sizeof(*p) + (o->threads + o->spares) * sizeof(p->slots[0]));
     pthread_condattr_t attr;
 
     if (!p) {
@@ -203,6 +247,7 @@ struct worker_pool *worker_pool_create(const struct worker_options *o, struct er
         return NULL;
     }
     p->o = *o;
+    p->nslots = o->threads + o->spares;
     snprintf(p->name, sizeof(p->name), "%s", o->name);
     pthread_mutex_init(&p->lock, NULL);
     pthread_cond_init(&p->work, NULL);
@@ -257,7 +302,9 @@ void worker_pool_stats(const struct worker_pool *pool, struct worker_stats *out)
                                  .queued = p->queued,
                                  .done = p->done,
                                  .refused = p->refused,
-                                 .expired = p->expired};
+                                 .expired = p->expired,
+                                 .replaced = p->replaced,
+                                 .stuck = p->stuck};
     for (unsigned i = 0; i < p->nslots; i++) {
         uint64_t since = p->slots[i].running_since_ns;
         if (since != 0 && (oldest == 0 || since < oldest))
@@ -308,12 +355,14 @@ unsigned worker_pool_destroy(struct worker_pool *p, unsigned ms)
     unsigned stuck = p->live;
     p->abandoned = stuck > 0;
     for (unsigned i = 0; stuck > 0 && i < p->nslots; i++)
-        pthread_detach(p->slots[i].thread);
+        if (p->slots[i].used && !p->slots[i].given_up)
+            pthread_detach(p->slots[i].thread);
     pthread_mutex_unlock(&p->lock);
     if (stuck > 0)
         return stuck; // the last of them frees the pool
     for (unsigned i = 0; i < p->nslots; i++)
-        pthread_join(p->slots[i].thread, NULL);
+        if (p->slots[i].used)
+            pthread_join(p->slots[i].thread, NULL);
     pool_free(p);
     return 0;
 }

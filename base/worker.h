@@ -28,6 +28,7 @@ struct worker_options {
     const char *name;
     unsigned threads;
     unsigned queue_max;
+    unsigned spares; // most threads started in place of ones that were given up
     // Per-thread state, e.g. a database connection. Either may be NULL.
     void *(*slot_start)(void *arg, unsigned slot);
     void (*slot_stop)(void *arg, unsigned slot, void *state);
@@ -36,7 +37,8 @@ struct worker_options {
 
 struct worker_stats {
     unsigned threads, busy, queued;
-    uint64_t done, refused, expired;
+    uint64_t done, refused, expired, replaced;
+    unsigned stuck;              // given up and not back yet
     uint64_t longest_running_ns; // how long the oldest running job has been at it
 };
 
@@ -45,6 +47,12 @@ struct worker_pool *worker_pool_create(const struct worker_options *o, struct er
 int worker_pool_submit(struct worker_pool *p, struct worker_job *job,
                        struct err *e) FICUS_MUST_CHECK;
 void worker_pool_stats(const struct worker_pool *p, struct worker_stats *out);
+// The job's thread will not be back in time (it hangs in a driver): another is started in its
+// place, and it ends when it comes back, its job then completed as ever. ERR_LIMIT when all
+// spares are out; the thread stays one of the pool's. ERR_NOT_FOUND: the job does not run (now).
+// Thread: any; never blocks on the job.
+int worker_pool_give_up(struct worker_pool *p, const struct worker_job *job,
+                        struct err *e) FICUS_MUST_CHECK;
 // Stops intake, waits for what runs up to `ms`, cancels what is queued, joins.
 // Returns the number of threads that did not end in time (left detached).
 unsigned worker_pool_destroy(struct worker_pool *p, unsigned ms);

@@ -40,6 +40,12 @@ static void gauges(struct server *s)
         worker_pool_stats(odbc_workers_pool(s->workers), &w);
         metric_set(metrics_gauge("ficus_odbc_workers_busy", "Workers inside a driver now.", ""),
                    w.busy);
+        metric_set(metrics_gauge("ficus_odbc_workers_stuck",
+                                 "Workers that hang in a driver and were replaced: an alarm.", ""),
+                   w.stuck);
+        metric_set(
+            metrics_gauge("ficus_odbc_workers_replaced", "Workers replaced since the start.", ""),
+            (double)w.replaced);
         metric_set(metrics_gauge("ficus_odbc_queue", "Operations waiting for a worker.", ""),
                    w.queued);
     }

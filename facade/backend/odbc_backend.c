@@ -2,13 +2,19 @@
 // Operations on the legacy database. A job is planned on the loop, run by a worker that has a
 // connection of its own, and answered on the loop. The job has its own arena: when the
 // deadline answers the client first, the worker goes on with memory that is still there and
-// its late result is thrown away.
+// its late result is thrown away. A call that is late is cancelled from a thread of its own
+// (the driver may block in that too), its connection is not used again, and a worker that does
+// not come back then is replaced, as long as there are spares:
+//
+//   running -> late (client answered, cancel asked for) -> given up (worker replaced)
+//      |          |                                            |
+//      +----------+--------------------------------------------+--> done
 #include "facade/backend/odbc_backend.h"
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/metrics.h"
-#include "connectors/odbc/odbc.h"
+#include "facade/backend/odbc_slots.h"
 #include "facade/backend/plan.h"
 #include "facade/backend/tail.h"
 
@@ -20,18 +26,24 @@
 #define RECONNECT_NS  250000000ull
 #define SETTLE_TRIES  10
 #define TICK_US       20000
+#define CANCEL_QUEUE  256
+#define CANCEL_MS     1000         // for cancels under way when it all ends
+#define GIVE_UP_NS    500000000ull // after the deadline: time for the cancel to help
 
 struct odbc_workers {
     const struct conf *conf;
     const struct dbms *dbms;
     struct worker_pool *pool;
+    struct worker_pool *canceller;
+    struct odbc_slots *slots;
+    atomic_ullong calls; // numbers given out
     atomic_bool healthy;
 };
 
 // A worker's own: used by that thread only.
 struct slot {
     struct odbc_workers *workers;
-    struct odbc_conn *conn;
+    struct odbc_slot *slot; // the connection
     uint64_t retry_ns;
     struct err down;
 };
@@ -42,7 +54,8 @@ struct odbc_backend {
     struct loop *loop;
     struct event *tick;
     struct job *jobs; // running or queued, of this loop
-    struct metric *orphans;
+    struct metric *orphans, *cancels;
+    struct log_limit stuck_limit;
 };
 
 struct job {
@@ -58,6 +71,10 @@ struct job {
     bool guarded;
     long long after;
     struct result result; // memory of the job's arena
+    uint64_t call;        // its number
+    atomic_bool late;     // its client was answered: what it leaves behind is not trusted
+    uint64_t late_ns;     // since when; the loop's
+    bool given_up;        // the loop's
 };
 
 static const struct log_ctx log_ctx = {"odbc", NULL, NULL};
@@ -66,15 +83,15 @@ static const struct log_ctx log_ctx = {"odbc", NULL, NULL};
 
 static struct odbc_conn *slot_conn(struct slot *s, struct err *e)
 {
-    if (s->conn && odbc_alive(s->conn))
-        return s->conn;
-    odbc_close(s->conn);
-    s->conn = NULL;
+    struct odbc_conn *c = odbc_slot_conn(s->slot);
+    if (c && odbc_alive(c))
+        return c;
+    odbc_slot_set_conn(s->slot, NULL);
     if (clock_mono_ns() < s->retry_ns) {
         *e = s->down;
         return NULL;
     }
-    if (odbc_open(conf_str(s->workers->conf, "legacy.odbc"), s->workers->dbms, &s->conn, e)) {
+    if (odbc_open(conf_str(s->workers->conf, "legacy.odbc"), s->workers->dbms, &c, e)) {
         if (atomic_exchange(&s->workers->healthy, false))
             log_warn(&log_ctx, "legacy database away: %s", e->msg);
         e->code = ERR_UNREACHABLE;
@@ -84,7 +101,8 @@ static struct odbc_conn *slot_conn(struct slot *s, struct err *e)
     }
     if (!atomic_exchange(&s->workers->healthy, true))
         log_info(&log_ctx, "legacy database connected");
-    return s->conn;
+    odbc_slot_set_conn(s->slot, c);
+    return c;
 }
 
 static int query(struct odbc_conn *c, struct job *j, const struct sql *sql, struct rows *rows,
@@ -183,7 +201,7 @@ static int read_through(struct odbc_conn *c, struct job *j, struct err *e)
 static int settle(struct slot *s, const struct job *j, struct err *e)
 {
     struct value id = value_set(str_of(j->write_id));
-    for (unsigned i = 0; i < SETTLE_TRIES; i++) {
+    for (unsigned i = 0; i < SETTLE_TRIES && !atomic_load(&j->late); i++) {
         struct err ignored = {0};
         struct rows rows;
         s->retry_ns = 0;
@@ -218,6 +236,8 @@ static void on_run(struct worker_job *base, unsigned number, void *state)
     struct slot *s = state;
     struct err e = {0};
     (void)number;
+    if (s)
+        odbc_slot_begin(s->slot, j->call);
     struct odbc_conn *c = s ? slot_conn(s, &e) : NULL;
     if (!s)
         err_memory(&e);
@@ -227,15 +247,27 @@ static void on_run(struct worker_job *base, unsigned number, void *state)
                                                       : run_write(s, c, j, &e);
     if (failed)
         result_error(&j->result, &e);
+    if (!s)
+        return;
+    odbc_slot_end(s->slot);
+    if (atomic_load(&j->late)) { // cancelled or not: nobody knows what state it is in
+        log_warn(&log_ctx, "a late call has come back; its connection is not used again");
+        odbc_slot_set_conn(s->slot, NULL);
+    }
 }
 
 static void *slot_start(void *arg, unsigned number)
 {
     struct slot *s = calloc(1, sizeof *s);
     (void)number;
-    if (s)
-        s->workers = arg;
-    return s;
+    if (!s)
+        return NULL;
+    s->workers = arg;
+    s->slot = odbc_slot_open(s->workers->slots);
+    if (s->slot)
+        return s;
+    free(s);
+    return NULL;
 }
 
 static void slot_stop(void *arg, unsigned number, void *state)
@@ -244,7 +276,7 @@ static void slot_stop(void *arg, unsigned number, void *state)
     (void)arg;
     (void)number;
     if (s)
-        odbc_close(s->conn);
+        odbc_slot_close(s->slot);
     free(s);
 }
 
@@ -306,6 +338,7 @@ static struct job *job_create(struct odbc_backend *b, struct execution *x, struc
                                   .reply_to = loop_mailbox(b->loop),
                                   .deadline_ns = x->deadline_ns};
     j->backend = b;
+    j->call = atomic_fetch_add(&b->workers->calls, 1) + 1;
     j->execution = x;
     j->epoch = x->route && x->route->group ? op->epoch : -1;
     // Whatever this route's stage: the write may touch entities of further routes.
@@ -340,6 +373,57 @@ static void execute(struct backend *base, struct execution *x)
     b->jobs = j;
 }
 
+// ---------------------------------------------------------------- late calls
+
+struct cancel {
+    struct worker_job base; // first
+    struct odbc_workers *workers;
+    uint64_t call;
+};
+
+static void on_cancel(struct worker_job *base, unsigned number, void *state)
+{
+    struct cancel *c = (struct cancel *)base;
+    (void)number;
+    (void)state;
+    odbc_slots_cancel(c->workers->slots, c->call);
+}
+
+static void on_cancelled(struct worker_job *base)
+{
+    free(base);
+}
+
+// As far as it can be: a canceller that hangs itself has a full queue some time.
+static void ask_cancel(struct odbc_backend *b, const struct job *j)
+{
+    struct cancel *c = calloc(1, sizeof *c);
+    struct err e = {0};
+    if (!c)
+        return;
+    *c = (struct cancel){
+        .base = {.run = on_cancel, .done = on_cancelled}, .workers = b->workers, .call = j->call};
+    if (worker_pool_submit(b->workers->canceller, &c->base, &e))
+        free(c);
+    else
+        metric_add(b->cancels, 1);
+}
+
+static void give_up(struct odbc_backend *b, struct job *j)
+{
+    struct err e = {0};
+    unsigned dropped;
+    if (worker_pool_give_up(b->workers->pool, &j->base, &e) == 0) {
+        j->given_up = true;
+        log_warn(&log_ctx, "a call hangs in the driver; its worker is replaced");
+    } else if (e.code == ERR_LIMIT) {
+        if (log_allowed(&b->stuck_limit, 10000, &dropped))
+            log_error(&log_ctx, "%s (said %u more times)", e.msg, dropped);
+    } else if (e.code != ERR_NOT_FOUND) {
+        log_error(&log_ctx, "%s", e.msg);
+    }
+}
+
 static struct job *expired(const struct odbc_backend *b, uint64_t now)
 {
     for (struct job *j = b->jobs; j; j = j->next)
@@ -361,10 +445,16 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
         struct err e = {0};
         err_set(&e, ERR_TIMEOUT, "the legacy database did not answer in time");
         j->execution = NULL;
+        j->late_ns = now;
+        atomic_store(&j->late, true);
+        ask_cancel(b, j);
         metric_add(b->orphans, 1);
         result_error(&x->result, &e);
         answer(x, SIDE_LEGACY);
     }
+    for (j = b->jobs; j; j = j->next)
+        if (j->late_ns && !j->given_up && now - j->late_ns >= GIVE_UP_NS)
+            give_up(b, j);
 }
 
 static bool healthy(const struct backend *base)
@@ -408,6 +498,8 @@ struct backend *odbc_backend_create(struct odbc_workers *w, struct loop *loop, s
     b->loop = loop;
     b->orphans = metrics_counter("ficus_odbc_late_results_total",
                                  "Operations answered by their deadline before the driver.", "");
+    b->cancels = metrics_counter("ficus_odbc_cancels_total",
+                                 "Calls that were asked to end after their deadline.", "");
     return &b->base;
 }
 
@@ -426,16 +518,20 @@ struct odbc_workers *odbc_workers_create(const struct conf *conf, struct err *e)
     struct worker_options o = {.name = "odbc",
                                .threads = (unsigned)conf_int(conf, "legacy.workers"),
                                .queue_max = (unsigned)conf_int(conf, "legacy.queue_max"),
+                               .spares = (unsigned)conf_int(conf, "legacy.spare_workers"),
                                .slot_start = slot_start,
                                .slot_stop = slot_stop,
                                .arg = w};
     if (!w->dbms)
         err_set(e, ERR_CONFIG, "legacy.dbms: '%s' is not known", conf_str(conf, "legacy.dbms"));
-    if (!w->dbms || !(w->pool = worker_pool_create(&o, e))) {
-        free(w);
-        return NULL;
-    }
-    return w;
+    struct worker_options cancel = {.name = "cancel", .threads = 1, .queue_max = CANCEL_QUEUE};
+    if (w->dbms && (w->slots = odbc_slots_create(e)) &&
+        (w->canceller = worker_pool_create(&cancel, e)) && (w->pool = worker_pool_create(&o, e)))
+        return w;
+    worker_pool_destroy(w->canceller, CANCEL_MS);
+    odbc_slots_destroy(w->slots);
+    free(w);
+    return NULL;
 }
 
 void odbc_workers_destroy(struct odbc_workers *w, unsigned ms)
@@ -443,8 +539,11 @@ void odbc_workers_destroy(struct odbc_workers *w, unsigned ms)
     if (!w)
         return;
     // A worker that hangs in its driver still uses `w`: then it is left to the process' end.
-    if (worker_pool_destroy(w->pool, ms) == 0)
-        free(w);
+    unsigned stuck = worker_pool_destroy(w->pool, ms);
+    if (worker_pool_destroy(w->canceller, CANCEL_MS) || stuck)
+        return;
+    odbc_slots_destroy(w->slots);
+    free(w);
 }
 
 struct worker_pool *odbc_workers_pool(struct odbc_workers *w)

@@ -69,6 +69,7 @@ static struct worker_pool *create(unsigned threads, unsigned queue_max)
     struct worker_options o = {.name = "test",
                                .threads = threads,
                                .queue_max = queue_max,
+                               .spares = 1,
                                .slot_start = slot_start,
                                .slot_stop = slot_stop,
                                .arg = slots};
@@ -235,12 +236,59 @@ static void the_end_cancels_and_leaves_the_stuck(void **state)
     assert_int_equal(worker_pool_destroy(NULL, 0), 0);
 }
 
+static bool has_none_stuck(void *arg)
+{
+    struct worker_stats s;
+
+    worker_pool_stats(arg, &s);
+    return s.stuck == 0;
+}
+
+static void one_that_hangs_is_replaced(void **state)
+{
+    struct worker_pool *p = create(1, 10);
+    struct job stuck = {.wait = true}, other = {0}, stuck_too = {.wait = true}, last = {0};
+    struct worker_stats s;
+    struct err e;
+
+    (void)state;
+    assert_int_equal(submit(p, &stuck), ERR_NONE);
+    wait_running(1);
+    assert_int_equal(submit(p, &other), ERR_NONE);
+    assert_int_equal(worker_pool_give_up(p, &other.job, &e), -1); // waits, does not run
+    assert_int_equal(e.code, ERR_NOT_FOUND);
+    assert_int_equal(worker_pool_give_up(p, &stuck.job, &e), 0);
+    sockets_wait(is_done, &other);
+    assert_int_equal(worker_pool_give_up(p, &stuck.job, &e), -1); // once
+    assert_int_equal(e.code, ERR_NOT_FOUND);
+    worker_pool_stats(p, &s);
+    assert_int_equal(s.stuck, 1);
+    assert_int_equal(s.replaced, 1);
+    assert_int_equal(s.threads, 2);
+    assert_int_equal(submit(p, &stuck_too), ERR_NONE);
+    wait_running(2);
+    assert_int_equal(worker_pool_give_up(p, &stuck_too.job, &e), -1);
+    assert_int_equal(e.code, ERR_LIMIT); // no spare
+    sem_post(&gate);
+    sem_post(&gate);
+    sockets_wait(is_done, &stuck);
+    sockets_wait(is_done, &stuck_too);
+    sockets_wait(has_none_stuck, p);
+    assert_int_equal(submit(p, &last), ERR_NONE); // the one that was not given up goes on
+    sockets_wait(is_done, &last);
+    worker_pool_stats(p, &s);
+    assert_int_equal(s.threads, 1);
+    assert_int_equal(worker_pool_destroy(p, SOCKETS_WAIT_MS), 0);
+    assert_int_equal(slots_stopped, slots_started);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(runs_jobs_and_answers_on_the_loop),
         cmocka_unit_test(refuses_when_full),
         cmocka_unit_test(does_not_start_what_is_too_late),
+        cmocka_unit_test(one_that_hangs_is_replaced),
         cmocka_unit_test(the_end_cancels_and_leaves_the_stuck),
     };
 
