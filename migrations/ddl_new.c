@@ -10,13 +10,13 @@ static void add_type(struct buf *out, const struct field *f)
     const struct dbms *d = &dbms_postgres;
     enum column_kind kind = field_column_kind(f, SIDE_NEW);
     switch (kind) {
-    case COLUMN_INTEGER:
-        if (f->bits == 64 && !f->is_signed)
-            d->column_type(out, COLUMN_DECIMAL, 20, 0);
+    case COLUMN_INTEGER: d->column_type(out, kind, f->bits + !f->is_signed, 0); break;
+    case COLUMN_DECIMAL:
+        if (f->type == TYPE_INTEGER) // of 64 bits without a sign
+            d->column_type(out, kind, 20, 0);
         else
-            d->column_type(out, kind, f->bits + !f->is_signed, 0);
+            d->column_type(out, kind, f->precision, f->scale);
         break;
-    case COLUMN_DECIMAL: d->column_type(out, kind, f->precision, f->scale); break;
     case COLUMN_TIME:
     case COLUMN_TIMESTAMP: d->column_type(out, kind, f->precision, 0); break;
     default: d->column_type(out, kind, f->length, 0); break;

@@ -98,6 +98,8 @@ static void set_place(struct map_job *j, const json_t *field, const char *at, en
     struct place *out = &f->place[side];
     const json_t *v = json_object_get(field, side_name(side));
     out->storage = default_storage(f->type);
+    if (side == SIDE_NEW && f->type == TYPE_INTEGER && f->bits == 64 && !f->is_signed)
+        out->storage = COLUMN_DECIMAL; // no integer of PostgreSQL holds it
     if (j->en->sides[side].service_url || json_is_null(v))
         return;
     out->column = f->name;

@@ -179,6 +179,22 @@ void query_read_field(struct query_build *b, struct buf *out, const struct field
     buf_addstr(out, made);
 }
 
+void query_cross_field(struct query_build *b, struct buf *out, const struct field *f)
+{
+    enum column_kind kind = field_column_kind(f, b->side);
+    struct buf column = BUF_INIT;
+    if (!b->d->read_text || (kind != COLUMN_TEXT && kind != COLUMN_JSON) ||
+        f->place[b->side].kind == PLACE_LOOKUP) {
+        query_read_field(b, out, f);
+        return;
+    }
+    query_field(b, &column, f);
+    if (!column.failed && column.data)
+        b->d->read_text(out, column.data);
+    out->failed = out->failed || column.failed;
+    buf_free(&column);
+}
+
 int query_prepare(struct entity *en, struct arena *a, struct err *e)
 {
     for (int side = 0; side < 2; side++) {

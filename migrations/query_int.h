@@ -42,6 +42,8 @@ void query_alias(const struct query_build *b, struct buf *out, const char *alias
 void query_field(struct query_build *b, struct buf *out, const struct field *f);
 // The same as its store is asked for it (dbms->read_column).
 void query_read_field(struct query_build *b, struct buf *out, const struct field *f);
+// The same for a value that is to cross (dbms.h, read_text).
+void query_cross_field(struct query_build *b, struct buf *out, const struct field *f);
 // The inside of a looked-up field's path: "table AS l0 JOIN .. WHERE ..". `root` is the
 // alias (or %R for triggers) that "root." means; NULL leaves conditions on the root out.
 void query_path(const struct query_build *b, struct buf *out, const struct lookup *l,

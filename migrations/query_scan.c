@@ -95,7 +95,7 @@ static void add_fields(struct query_build *b, struct buf *out)
     size_t n = entity_synced(b->en, fields, MAP_FIELDS_MAX);
     for (size_t i = 0; i < n; i++) {
         buf_addz(out, i > 0 ? ", " : "");
-        query_read_field(b, out, fields[i]);
+        query_cross_field(b, out, fields[i]);
     }
 }
 

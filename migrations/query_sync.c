@@ -42,7 +42,7 @@ static int add_select(struct query_build *b, bool version, struct buf *out, stru
     buf_addz(out, "SELECT ");
     for (size_t i = 0; i < n; i++) {
         buf_addz(out, i > 0 ? ", " : "");
-        query_read_field(b, out, fields[i]);
+        query_cross_field(b, out, fields[i]);
     }
     if (version)
         add_version(b, out);

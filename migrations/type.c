@@ -61,6 +61,8 @@ int type_text(const struct field *f, struct str in, struct value *out)
     if (!is_plain(in)) {
         if (memchr(in.data, 0, in.len))
             return type_foreign(in, PROBLEM_NUL, out);
+        if (in.len >= 2 && memcmp(in.data, "\xc0\x80", 2) == 0) // dbms.h, read_text
+            return type_foreign(str_n(in.data + 2, in.len - 2), PROBLEM_NUL, out);
         if (!str_is_utf8(in))
             return type_foreign(in, PROBLEM_BAD_UTF8, out);
     }

@@ -5,6 +5,7 @@
     docs/configuration.md       from the option table    (ficus check options)
     docs/commands.md            from the command tables  (ficus help COMMAND)
     docs/compatibility-v4_1.md  from the quirks that the tests run (compat.py)
+    docs/types.md               from the cells of the type contract that the tests run (types_page.py)
     docs/schema/*.json          the JSON Schemas of maps, routes and templates, as embedded
     build/man/*.1               manual pages             (ficus help --man COMMAND)
 
@@ -17,6 +18,7 @@ import subprocess
 import sys
 
 import compat
+import types_page
 
 BINARY = os.path.join(os.environ.get("BUILD", "build"), "ficus")
 
@@ -45,7 +47,7 @@ def commands_page():
 def wanted():
     note = "<!-- Made by `make docs` from the option table in base/conf_table.c; edit that. -->\n"
     files = {"docs/configuration.md": note + ficus("check", "options"), "docs/commands.md": commands_page(),
-             "docs/compatibility-v4_1.md": compat.page()}
+             "docs/compatibility-v4_1.md": compat.page(), "docs/types.md": types_page.page()}
     for path in sum((glob.glob(f"{folder}/**/*.schema.json", recursive=True)
                      for folder in ("migrations", "routes", "facade")), []):
         with open(path, encoding="utf-8") as f:

@@ -75,6 +75,9 @@ struct dbms_added_column {
 };
 extern const struct dbms_added_column dbms_added_columns[]; // of the changelog's objects
 
+// Behind a placeholder: its text is hex, and is bound as the bytes that it stands for.
+#define DBMS_HEX_PARAM "/*hex*/"
+
 struct dbms {
     unsigned index;                   // its own, below DBMS_MAX: for tables of prepared texts
     const char *name;                 // "sqlite", "mariadb", "postgres"
@@ -105,6 +108,9 @@ struct dbms {
     // expressions, `kinds` as stored. NULL: the store has no MD5.
     void (*row_hash)(struct buf *out, const char *const *columns, const enum column_kind *kinds,
                      size_t n);
+    // The same for a text column where a value is about to cross: a value with a NUL inside, which the
+    // driver would cut, begins with C0 80. NULL: the driver gives all of it.
+    void (*read_text)(struct buf *out, const char *column_sql);
     // Wraps a text parameter for writing into a column of that kind: PostgreSQL $1::numeric.
     void (*write_param)(struct buf *out, const char *param_sql, enum column_kind kind);
     void (*upsert)(struct buf *out, const struct dbms_upsert *u);

@@ -489,9 +489,10 @@ const struct dbms dbms_mariadb = {
     .trigger_ops = "iud",
     .trigger_drop_head = "DROP TRIGGER IF EXISTS ",
     .trigger_drop_tail = "",
-    .trigger_names_sql = "SELECT TRIGGER_NAME, EVENT_OBJECT_TABLE, 1 FROM information_schema.TRIGGERS"
-                         " WHERE TRIGGER_SCHEMA = DATABASE()"
-                         " AND TRIGGER_NAME LIKE 'ficus\\_%' ESCAPE '\\'",
+    .trigger_names_sql =
+        "SELECT TRIGGER_NAME, EVENT_OBJECT_TABLE, 1 FROM information_schema.TRIGGERS"
+        " WHERE TRIGGER_SCHEMA = DATABASE()"
+        " AND TRIGGER_NAME LIKE 'ficus\\_%' ESCAPE '\\'",
     .set_marks = set_marks,
     .clear_marks = "SET @ficus_origin = NULL, @ficus_epoch = NULL, @ficus_write_id = NULL",
     .fence_seal_sql = "UPDATE ficus_fence SET writable = 0, epoch = ? WHERE grp = ? AND epoch < ?",

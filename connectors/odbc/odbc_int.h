@@ -28,6 +28,7 @@ struct odbc_statement {
     SQLULEN block;   // rows that the columns are bound for; 0: not bound yet
     SQLULEN fetched; // rows of the present block, and the next of them to take
     SQLULEN next;
+    bool *hex;         // by parameter: bound as the bytes that its hex text stands for; NULL: none
     UT_hash_handle hh; // by text; insertion order is age
 };
 

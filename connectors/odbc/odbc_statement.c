@@ -15,8 +15,29 @@ void odbc_statement_drop(struct odbc_conn *c, struct odbc_statement *st)
     HASH_DEL(c->statements, st);
     SQLFreeHandle(SQL_HANDLE_STMT, st->handle);
     odbc_columns_free(st);
+    free(st->hex);
     free(st->sql);
     free(st);
+}
+
+// Which placeholders stand for bytes (DBMS_HEX_PARAM). Quoted text holds none of ours.
+static int find_hex(struct odbc_statement *st, struct err *e)
+{
+    size_t n = 0, mark = sizeof DBMS_HEX_PARAM - 1;
+    if (!strstr(st->sql, DBMS_HEX_PARAM))
+        return 0;
+    if (!(st->hex = calloc(strlen(st->sql), sizeof *st->hex)))
+        return err_memory(e);
+    for (const char *p = st->sql; *p; p++) {
+        if (*p == '\'') {
+            p = strchr(p + 1, '\'');
+            if (!p)
+                break;
+        } else if (*p == '?') {
+            st->hex[n++] = strncmp(p + 1, DBMS_HEX_PARAM, mark) == 0;
+        }
+    }
+    return 0;
 }
 
 int odbc_statement_get(struct odbc_conn *c, struct str sql, struct odbc_statement **out,
@@ -49,6 +70,10 @@ int odbc_statement_get(struct odbc_conn *c, struct str sql, struct odbc_statemen
         odbc_statement_drop(c, st);
         return -1;
     }
+    if (find_hex(st, e)) {
+        odbc_statement_drop(c, st);
+        return -1;
+    }
     *out = st;
     return 0;
 }
@@ -61,12 +86,44 @@ int odbc_check_param(const struct odbc_conn *c, struct value v, size_t number, s
     return 0;
 }
 
+static int nibble(char c)
+{
+    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+// Hex text as bytes, kept in *bytes (to be freed by the caller) until after execution.
+static int bind_bytes(struct odbc_conn *c, struct odbc_statement *st, SQLUSMALLINT number,
+                      struct value v, SQLLEN *indicator, unsigned char **bytes, struct err *e)
+{
+    size_t n = v.state == VALUE_SET ? v.len / 2 : 0;
+    *bytes = malloc(n ? n : 1);
+    if (!*bytes)
+        return err_memory(e);
+    for (size_t i = 0; i < n; i++) {
+        int high = nibble(v.data[2 * i]), low = nibble(v.data[2 * i + 1]);
+        if (high < 0 || low < 0)
+            return err_set(e, ERR_VALUE, "parameter %u is no hex text", number);
+        (*bytes)[i] = (unsigned char)(high << 4 | low);
+    }
+    *indicator = v.state == VALUE_SET ? (SQLLEN)n : SQL_NULL_DATA;
+    if (!SQL_SUCCEEDED(SQLBindParameter(st->handle, number, SQL_PARAM_INPUT, SQL_C_BINARY,
+                                        n > 4000 ? SQL_LONGVARBINARY : SQL_VARBINARY, n ? n : 1, 0,
+                                        *bytes, (SQLLEN)n, indicator)))
+        return odbc_err(c, SQL_HANDLE_STMT, st->handle, "binding bytes", e);
+    return 0;
+}
+
 // Binds into `indicators`; data stays where the caller has it until after execution.
 static int bind(struct odbc_conn *c, struct odbc_statement *st, const struct value *params,
-                size_t n, SQLLEN *indicators, struct err *e)
+                size_t n, SQLLEN *indicators, unsigned char **bytes, struct err *e)
 {
     static char empty[1];
     for (size_t i = 0; i < n; i++) {
+        if (st->hex && st->hex[i]) {
+            if (bind_bytes(c, st, (SQLUSMALLINT)(i + 1), params[i], &indicators[i], &bytes[i], e))
+                return -1;
+            continue;
+        }
         bool null = params[i].state == VALUE_NULL || params[i].state == VALUE_ABSENT;
         SQLULEN size = params[i].len ? params[i].len : 1;
         if (odbc_check_param(c, params[i], i + 1, e))
@@ -85,6 +142,7 @@ static int execute_once(struct odbc_conn *c, struct str sql, const struct value 
                         struct odbc_statement **out, struct err *e)
 {
     SQLLEN small[64], *indicators = small;
+    unsigned char **bytes = NULL; // of parameters that are bound as such
     struct odbc_statement *st;
     int result = -1;
     if (n > PARAMS_MAX)
@@ -93,7 +151,9 @@ static int execute_once(struct odbc_conn *c, struct str sql, const struct value 
         return -1;
     if (n > 64 && !(indicators = calloc(n, sizeof *indicators)))
         return err_memory(e);
-    if (bind(c, st, params, n, indicators, e) == 0) {
+    if (st->hex && !(bytes = calloc(n ? n : 1, sizeof *bytes)))
+        err_memory(e);
+    else if (bind(c, st, params, n, indicators, bytes, e) == 0) {
         odbc_enter(c, st->handle);
         SQLRETURN r = SQLExecute(st->handle);
         odbc_leave(c);
@@ -103,6 +163,9 @@ static int execute_once(struct odbc_conn *c, struct str sql, const struct value 
     SQLFreeStmt(st->handle, SQL_RESET_PARAMS);
     if (indicators != small)
         free(indicators);
+    for (size_t i = 0; bytes && i < n; i++)
+        free(bytes[i]);
+    free(bytes);
     if (result)
         odbc_statement_drop(c, st);
     else

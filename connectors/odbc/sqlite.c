@@ -38,12 +38,12 @@ static void order_text(struct buf *out, const char *column_sql, bool nocase, boo
     buf_printf(out, "%s%s%s", column_sql, nocase ? " COLLATE NOCASE" : "", desc ? " DESC" : "");
 }
 
-// A REAL is asked for with 17 digits (the driver would print 15); `!` is SQLite's flag for
-// more than 16.
+// A REAL is asked for with 20 digits (the driver would print 15; SQLite's own 17th is wrong near
+// the ends of the range); `!` is SQLite's flag for more than 16.
 static void read_column(struct buf *out, const char *column_sql, enum column_kind kind)
 {
     if (kind == COLUMN_FLOAT)
-        buf_printf(out, "CASE typeof(%s) WHEN 'real' THEN printf('%%!.17g', %s) ELSE %s END",
+        buf_printf(out, "CASE typeof(%s) WHEN 'real' THEN printf('%%!.20g', %s) ELSE %s END",
                    column_sql, column_sql, column_sql);
     else if (kind == COLUMN_BYTES)
         buf_printf(out, "lower(hex(%s))", column_sql);
@@ -51,10 +51,21 @@ static void read_column(struct buf *out, const char *column_sql, enum column_kin
         buf_addz(out, column_sql);
 }
 
-// Column affinity turns the bound text into numbers. unhex() needs SQLite 3.41.
+// The driver cuts text at a NUL. Such a value is given as C0 80, which no UTF-8 begins with, and its
+// bytes in hex: whoever reads it sees that there was one (type.c).
+static void read_text(struct buf *out, const char *column_sql)
+{
+    buf_printf(out,
+               "CASE WHEN instr(CAST(%s AS BLOB), x'00') > 0 THEN CAST(x'C080' AS TEXT) ||"
+               " hex(CAST(%s AS BLOB)) ELSE %s END",
+               column_sql, column_sql, column_sql);
+}
+
+// Column affinity turns the bound text into numbers. There is no unhex() before SQLite 3.41, so
+// bytes are bound as bytes.
 static void write_param(struct buf *out, const char *param_sql, enum column_kind kind)
 {
-    buf_printf(out, kind == COLUMN_BYTES ? "unhex(%s)" : "%s", param_sql);
+    buf_printf(out, kind == COLUMN_BYTES ? "%s" DBMS_HEX_PARAM : "%s", param_sql);
 }
 
 static void upsert(struct buf *out, const struct dbms_upsert *u)
@@ -403,6 +414,7 @@ const struct dbms dbms_sqlite = {
     .match_text = match_text,
     .order_text = order_text,
     .read_column = read_column,
+    .read_text = read_text,
     .write_param = write_param,
     .upsert = upsert,
     .join_key = join_key,
