@@ -55,7 +55,8 @@ const struct conf_option conf_options[] = {
     INT("legacy.deadline_ms", "5000", 10, 600000, "ms",
         "Longest that a legacy call may take, waiting included."),
 
-    STRING("maps.path", "migrations/maps", "Folder of the entity maps; empty: none, everything passes through."),
+    STRING("maps.path", "migrations/maps",
+           "Folder of the entity maps; empty: none, everything passes through."),
     STRING("routes.path", "routes/table.json", "The route table's file."),
     STRING("policy.path", "",
            "The file of access control; empty: access/policy.json in the folder of the maps, if it"
@@ -185,6 +186,9 @@ const struct conf_option conf_options[] = {
     ENUM(
         "sync.snapshot", "auto", snapshot_words,
         "auto: copy all existing rows of the legacy at the very first start; off: only when asked."),
+    INT("sync.sweep_rows", "500", 0, 1000000, "rows/s",
+        "Rows a second that the sweep compares, of all entities and both stores; 0: no sweep."),
+    INT("sync.sweep_share", "10", 1, 100, "%", "Share of the time that a store is busy for it."),
     INT("sync.copy_connections", "2", 1, 16, "connections",
         "Ranges of keys that ficus sync snapshot --direct copies at once."),
     INT("sync.parked_max", "10000", 1, 10000000, "events",

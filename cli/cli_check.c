@@ -59,6 +59,17 @@ static void print_notes(const struct cli_env *env)
         const struct entity *en = entity_at(env->set, i);
         debezium_losses(en, print_loss, (void *)en->name);
     }
+    long long rows = conf_int(env->conf, "sync.sweep_rows");
+    if (rows > 0)
+        fprintf(stderr,
+                "sweep: what no trigger sees (cascades, bulk loads, disabled triggers) is found"
+                " within rows / %lld s, at sync.sweep_share: %lld s for each million rows, counted"
+                " in both stores\n",
+                rows, (1000000 + rows - 1) / rows);
+    else
+        fputs("sweep: off (sync.sweep_rows); what no trigger sees is found by ficus reconcile"
+              " only\n",
+              stderr);
 }
 
 // Of the first rest mount, or of `ficus service` where there is none.

@@ -82,6 +82,14 @@ static const struct section sections[] = {
      {"SNAPSHOT", "STATE", "ROWS", "ESTIMATE", "DONE", "ERROR"},
      "no snapshots",
      false},
+    {"sweeps",
+     "SELECT entity, passes, coalesce(pass_rows::text, '-') AS pass_rows, walked,"
+     " coalesce(extract(epoch FROM now() - pass_finished)::bigint::text, '-') AS age_s,"
+     " found, coalesce(extract(epoch FROM now() - found_at)::bigint::text, '-') AS found_age_s"
+     " FROM ficus.sweep ORDER BY 1",
+     {"SWEEP", "PASSES", "ROWS OF A PASS", "WALKED", "AGE S", "FOUND", "FOUND S AGO"},
+     "nothing swept yet",
+     false},
     {"proofs",
      "SELECT DISTINCT ON (entity) entity, run, rows_legacy, rows_new, differences, unsettled,"
      " complete, extract(epoch FROM now() - finished_at)::bigint AS age_s"

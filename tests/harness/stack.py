@@ -108,7 +108,7 @@ class Stack:
             "facade.admin_listen": f"127.0.0.1:{self.fronts[i][1]}", "facade.loops": 1,
             "facade.state_path": self.work.file(f"state-{i}.json"),
             "service.listen": f"127.0.0.1:{self.service_port}",
-            "kafka.brokers": self.kafka.bootstrap, "kafka.prefix": "demo",
+            "kafka.brokers": self.kafka.bootstrap, "kafka.prefix": "demo", "sync.sweep_rows": 0,
             "sync.listen": f"127.0.0.1:{self.sync_ports[min(i, len(self.sync_ports) - 1)]}",
             "ladder.evidence_min": 0,  # tests climb at once; test_ladder.py is about the evidence
             **self.settings}
