@@ -10,7 +10,7 @@ int main(int argc, char **argv)
         cli_check_commands,  cli_migrate_commands, cli_serve_commands,     cli_service_commands,
         cli_sync_commands,   cli_route_commands,   cli_route_set_commands, cli_evidence_commands,
         cli_audit_commands,  cli_cutover_commands, cli_transfers_commands, cli_reconcile_commands,
-        cli_parked_commands, cli_status_commands,
+        cli_diff_commands,   cli_parked_commands,  cli_status_commands,
     };
     signal(SIGPIPE, SIG_IGN);
     return cli_main(argc, argv, tables, sizeof tables / sizeof tables[0]);

@@ -17,6 +17,7 @@ extern const struct command cli_evidence_commands[];  // route mismatches|ignore
 extern const struct command cli_cutover_commands[];   // cutover, rollback, complete
 extern const struct command cli_transfers_commands[]; // transfers list|show
 extern const struct command cli_reconcile_commands[]; // reconcile, reconcile history|show
+extern const struct command cli_diff_commands[];      // diff
 extern const struct command cli_parked_commands[];    // parked list|show|retry|drop
 extern const struct command cli_status_commands[];    // status, version
 

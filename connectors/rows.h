@@ -5,6 +5,7 @@
 
 #include "base/arena.h"
 #include "base/value.h"
+#include "connectors/odbc/dbms.h"
 
 // Cells are VALUE_SET (raw bytes, not yet canonical) or VALUE_NULL. All memory is the
 // arena's that was given to the call.
@@ -12,6 +13,13 @@ struct rows {
     size_t ncols, nrows;
     struct value *cells; // row-major, nrows * ncols
     long long changed;   // rows that a write found (not "really changed"), -1 unknown
+};
+
+// A column of a result, as the connector describes it.
+struct column_info {
+    struct str name;
+    enum column_kind kind;
+    bool padded; // char(n): blanks at the end say nothing
 };
 
 static inline struct value *rows_at(const struct rows *r, size_t row, size_t col)

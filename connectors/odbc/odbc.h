@@ -25,6 +25,9 @@ int odbc_query(struct odbc_conn *c, struct str sql, const struct value *params, 
 // Streams rows by block fetch with flat memory (the driver's own buffers aside).
 int odbc_each(struct odbc_conn *c, struct str sql, const struct value *params, size_t nparams,
               rows_each_fn *each, void *ctx, struct err *e) FICUS_MUST_CHECK;
+// The columns that a SELECT gives. It is executed: ask for no rows.
+int odbc_describe(struct odbc_conn *c, struct str sql, struct arena *a, struct column_info **out,
+                  size_t *n, struct err *e) FICUS_MUST_CHECK;
 // `*changed` (may be NULL): rows found.
 int odbc_exec(struct odbc_conn *c, struct str sql, const struct value *params, size_t nparams,
               long long *changed, struct err *e) FICUS_MUST_CHECK;

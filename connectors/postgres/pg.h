@@ -24,6 +24,9 @@ int pg_socket(const struct pg_conn *c);
 
 int pg_query(struct pg_conn *c, struct str sql, const struct value *params, size_t nparams,
              struct arena *a, struct rows *out, struct err *e) FICUS_MUST_CHECK;
+// The columns that a SELECT gives. It is executed: ask for no rows.
+int pg_describe(struct pg_conn *c, struct str sql, struct arena *a, struct column_info **out,
+                size_t *n, struct err *e) FICUS_MUST_CHECK;
 int pg_exec(struct pg_conn *c, struct str sql, const struct value *params, size_t nparams,
             long long *changed, struct err *e) FICUS_MUST_CHECK;
 // printf-free convenience: exec with C string parameters (NULL entry: SQL NULL).
