@@ -82,9 +82,8 @@ static int add_pair(struct run *r, const struct column_info *x, const struct col
 {
     if (r->npairs == DIFF_COLUMNS_MAX)
         return err_set(e, ERR_LIMIT, "more than %d columns", DIFF_COLUMNS_MAX);
-    r->pairs[r->npairs++] = (struct pair){.name = {x->name, y->name},
-                                          .kind = {x->kind, y->kind},
-                                          .padded = x->padded || y->padded};
+    r->pairs[r->npairs++] = (struct pair){
+        .name = {x->name, y->name}, .kind = {x->kind, y->kind}, .padded = x->padded || y->padded};
     return 0;
 }
 
@@ -116,8 +115,7 @@ static int make_key(struct run *r, int at, struct str name, struct err *e)
     for (size_t i = r->nkey; i < r->npairs; i++)
         if (str_eq_nocase(r->pairs[i].name[at], name)) {
             struct pair p = r->pairs[i];
-            memmove(&r->pairs[r->nkey + 1], &r->pairs[r->nkey],
-                    (i - r->nkey) * sizeof r->pairs[0]);
+            memmove(&r->pairs[r->nkey + 1], &r->pairs[r->nkey], (i - r->nkey) * sizeof r->pairs[0]);
             p.key = true;
             r->pairs[r->nkey++] = p;
             return 0;
@@ -155,8 +153,9 @@ static int find_key(struct run *r, struct err *e)
                 return -1;
     }
     return r->nkey > 0 ? 0
-                       : err_set(e, ERR_INVALID, "neither side has a primary or unique key that"
-                                                 " could tell its rows apart: name one with --key");
+                       : err_set(e, ERR_INVALID,
+                                 "neither side has a primary or unique key that"
+                                 " could tell its rows apart: name one with --key");
 }
 
 // ---------------------------------------------------------------- reading both
@@ -199,10 +198,9 @@ static int on_row(void *ctx, const struct value *cells, size_t ncols, struct err
     pthread_mutex_lock(&r->lock);
     r->rows[s->at]++;
     r->null_keys += p.null_key;
-    int result = r->stop ? err_set(e, ERR_CANCELLED, "stopped")
-                 : p.null_key
-                     ? 0
-                     : join_add(&r->join, s->at ? SIDE_NEW : SIDE_LEGACY, &p, e);
+    int result = r->stop      ? err_set(e, ERR_CANCELLED, "stopped")
+                 : p.null_key ? 0
+                              : join_add(&r->join, s->at ? SIDE_NEW : SIDE_LEGACY, &p, e);
     pthread_mutex_unlock(&r->lock);
     return result;
 }
@@ -350,18 +348,18 @@ static bool judge(struct run *r, const struct found *x, const struct found *y)
             char name[256];
             count_column(r, &r->pairs[i]);
             if (str_copy(name, sizeof name, r->pairs[i].name[0]) == 0)
-                json_object_set_new(fields, name, json_pack("[o, o]", shown(x->row[i]),
-                                                            shown(y->row[i])));
+                json_object_set_new(fields, name,
+                                    json_pack("[o, o]", shown(x->row[i]), shown(y->row[i])));
         }
-    bool agree = !doubled && ((!x->row && !y->row) ||
-                              (x->row && y->row && json_object_size(fields) == 0));
+    bool agree = !doubled &&
+                 ((!x->row && !y->row) || (x->row && y->row && json_object_size(fields) == 0));
     if (!agree) {
         r->doubled += doubled;
         r->found[doubled || (x->row && y->row) ? 2 : x->row ? 0 : 1]++;
         if (json_array_size(r->samples) < SAMPLES)
-            json_array_append_new(r->samples, json_pack("{s:o, s:s, s:O}", "key",
-                                                        shown(value_set(x->key)), "kind", kind,
-                                                        "fields", fields));
+            json_array_append_new(r->samples,
+                                  json_pack("{s:o, s:s, s:O}", "key", shown(value_set(x->key)),
+                                            "kind", kind, "fields", fields));
     }
     json_decref(fields);
     return agree;
@@ -442,13 +440,12 @@ static json_t *result_json(const struct run *r, bool equal, uint64_t ms)
         json_array_append_new(i < r->nkey ? key : columns,
                               json_stringn(r->pairs[i].name[0].data, r->pairs[i].name[0].len));
     long long all = r->found[0] + r->found[1] + r->found[2];
-    json_t *j = json_pack("{s:b, s:[I, I], s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "equal", (int)equal,
-                          "rows", (json_int_t)r->rows[0], (json_int_t)r->rows[1], "differences",
-                          (json_int_t)all, "only_in_first", (json_int_t)r->found[0],
-                          "only_in_second", (json_int_t)r->found[1], "changed",
-                          (json_int_t)(r->found[2] - r->doubled), "duplicates",
-                          (json_int_t)r->doubled, "null_keys", (json_int_t)r->null_keys,
-                          "beyond_limit", (json_int_t)r->unlooked);
+    json_t *j = json_pack(
+        "{s:b, s:[I, I], s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "equal", (int)equal, "rows",
+        (json_int_t)r->rows[0], (json_int_t)r->rows[1], "differences", (json_int_t)all,
+        "only_in_first", (json_int_t)r->found[0], "only_in_second", (json_int_t)r->found[1],
+        "changed", (json_int_t)(r->found[2] - r->doubled), "duplicates", (json_int_t)r->doubled,
+        "null_keys", (json_int_t)r->null_keys, "beyond_limit", (json_int_t)r->unlooked);
     json_object_set_new(j, "ms", json_integer((json_int_t)ms));
     json_object_set_new(j, "key", key);
     json_object_set_new(j, "columns", columns);

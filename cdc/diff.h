@@ -24,7 +24,7 @@ struct diff_options {
     void (*progress)(void *ctx, long long first, long long second); // NULL: none
     void *ctx;
 };
-// The result as JSON (docs/schema/diff.json), owned. *equal: not one row differs, and both have the
+// The result as JSON, owned. *equal: not one row differs, and both have the
 // same columns or those to compare were named.
 json_t *diff_run(const struct diff_options *o, bool *equal, struct err *e);
 

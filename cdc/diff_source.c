@@ -112,8 +112,8 @@ int source_key(struct source *s, struct arena *a, struct str *out, size_t *n, st
         return err_prefix(e, "indexes of %s", s->what);
     for (size_t from = 0, to; from < rows.nrows; from = to) {
         bool good = true;
-        for (to = from; to < rows.nrows && value_eq(*rows_at(&rows, to, 0), *rows_at(&rows, from, 0));
-             to++)
+        for (to = from;
+             to < rows.nrows && value_eq(*rows_at(&rows, to, 0), *rows_at(&rows, from, 0)); to++)
             good &= str_eqz(value_str(*rows_at(&rows, to, 1)), "1") &&
                     str_eqz(value_str(*rows_at(&rows, to, 3)), "1");
         if (!good || to - from > DIFF_KEYS_MAX || (*n > 0 && to - from >= *n))

@@ -54,7 +54,8 @@ static void print_text(const json_t *j, bool equal)
     if (figure(j, "null_keys"))
         printf("  %lld rows have no key (NULL): not compared\n", figure(j, "null_keys"));
     if (figure(j, "beyond_limit"))
-        printf("  %lld more keys differ or are missing: beyond --limit\n", figure(j, "beyond_limit"));
+        printf("  %lld more keys differ or are missing: beyond --limit\n",
+               figure(j, "beyond_limit"));
     for (size_t i = 0; i < json_array_size(samples) && i < TEXT_SAMPLES; i++)
         print_sample(json_array_get(samples, i));
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A reconciliation as JSON: what docs/schema/reconcile-report.json describes.
+// A reconciliation as JSON: what docs/schema/reconcile-report.schema.json describes.
 #include "cli/reconcile_report.h"
 
 #include <stdlib.h>

@@ -30,7 +30,11 @@ static const char style[] =
     "vertical-align:top;overflow-wrap:anywhere}td.n,th.n{text-align:right;"
     "font-variant-numeric:tabular-nums;overflow-wrap:normal}"
     "svg{max-width:100%;height:auto}svg text{fill:var(--ink);font-size:13px}"
-    "svg rect{fill:var(--bar)}summary{cursor:pointer;font-weight:600}"
+    "svg rect{fill:var(--bar)}rect.good{fill:var(--good)}rect.unsure{fill:var(--soft)}"
+    "dl{display:grid;grid-template-columns:max-content 1fr;gap:.1rem 1rem;margin:.6rem 0}"
+    "dt{color:var(--soft)}dd{margin:0;overflow-wrap:anywhere}details{margin:.6rem 0}"
+    "@media(max-width:30rem){body{padding:.5rem}dl{grid-template-columns:1fr}}"
+    "summary{cursor:pointer;font-weight:600}"
     "@media print{body{max-width:none;font-size:11px}details{break-inside:avoid}}";
 
 // Text as both HTML and XML take it; what XML 1.0 cannot hold becomes U+FFFD.
@@ -117,13 +121,14 @@ static void chart_entities(struct buf *out, const struct reconcile_report *r)
     free(bars);
 }
 
-static void count_field(struct bar *bars, size_t *n, const char *entity, const struct difference *d)
+static void count_bar(struct bar *bars, size_t *n, const char *entity, const char *label,
+                      long long rows)
 {
-    struct bar b = {.n = 1};
-    snprintf(b.label, sizeof b.label, "%s.%s", entity, d->field[0] ? d->field : d->kind);
+    struct bar b = {.n = rows};
+    snprintf(b.label, sizeof b.label, "%s%s%s", entity, entity[0] ? "." : "", label);
     for (size_t i = 0; i < *n; i++)
         if (strcmp(bars[i].label, b.label) == 0) {
-            bars[i].n++;
+            bars[i].n += rows;
             return;
         }
     if (*n < FIELDS_MAX)
@@ -136,30 +141,154 @@ static void chart_fields(struct buf *out, const struct reconcile_report *r)
     struct bar bars[FIELDS_MAX];
     size_t n = 0;
     for (size_t i = 0; i < r->nentities; i++)
-        for (size_t k = 0; k < r->entities[i].nsamples; k++)
-            count_field(bars, &n, r->entities[i].entity->name, &r->entities[i].samples[k]);
-    add_chart(out, "What differs, by field (of the samples)", bars, n);
+        for (size_t k = 0; k < r->entities[i].nfindings; k++) {
+            const struct finding *f = &r->entities[i].findings[k];
+            count_bar(bars, &n, r->entities[i].entity->name, f->field[0] ? f->field : f->kind,
+                      f->rows);
+        }
+    add_chart(out, "What differs, by field", bars, n);
+}
+
+static void chart_causes(struct buf *out, const struct reconcile_report *r)
+{
+    struct bar bars[FIELDS_MAX];
+    size_t n = 0;
+    for (size_t i = 0; i < r->nentities; i++)
+        for (size_t k = 0; k < r->entities[i].nfindings; k++)
+            count_bar(bars, &n, "", cause_name(r->entities[i].findings[k].cause),
+                      r->entities[i].findings[k].rows);
+    add_chart(out, "Why, by cause", bars, n);
+}
+
+static long long number_of(struct value v)
+{
+    long long n = 0;
+    return str_to_int(value_str(v), 0, INT64_MAX, &n) ? n : 0;
+}
+
+// Columns from the oldest run to the newest. Without the control store the page is whole but
+// for this.
+static void chart_history(struct buf *out, struct control *c)
+{
+    enum { STEP = 22, HEIGHT = 120 };
+    struct err ignored = {0};
+    struct rows rows;
+    long long most = 1;
+    struct arena *a = arena_create(0);
+    struct pg_conn *pg = a ? control_pg(c, &ignored) : NULL;
+    if (!pg ||
+        pg_query(pg,
+                 STR("SELECT id, n, complete FROM (SELECT r.id, coalesce(sum(e.differences),"
+                     " 0)::bigint AS n, r.complete::int AS complete FROM ficus.reconcile_run r"
+                     " LEFT JOIN ficus.reconcile_entity e ON e.run = r.id"
+                     " WHERE r.finished_at IS NOT NULL GROUP BY r.id ORDER BY r.id DESC"
+                     " LIMIT 30) AS x ORDER BY id"),
+                 NULL, 0, a, &rows, &ignored) ||
+        rows.nrows == 0) {
+        arena_destroy(a);
+        return;
+    }
+    for (size_t i = 0; i < rows.nrows; i++)
+        if (number_of(*rows_at(&rows, i, 1)) > most)
+            most = number_of(*rows_at(&rows, i, 1));
+    buf_printf(out,
+               "<h2>Differences over time, run by run</h2><div class=wide><svg role=img"
+               " aria-label=\"Differences of the last %zu runs\" width=%zu height=%d"
+               " viewBox=\"0 0 %zu %d\">",
+               rows.nrows, rows.nrows * STEP + 10, HEIGHT + 30, rows.nrows * STEP + 10,
+               HEIGHT + 30);
+    for (size_t i = 0; i < rows.nrows; i++) {
+        long long n = number_of(*rows_at(&rows, i, 1)), h = n * HEIGHT / most;
+        bool whole = number_of(*rows_at(&rows, i, 2)) == 1;
+        h = h < 2 ? 2 : h;
+        buf_printf(out,
+                   "<rect class=%s x=%zu y=%lld width=%d height=%lld><title>run %lld: %lld rows"
+                   " differ%s</title></rect>",
+                   !whole ? "unsure"
+                   : n    ? "bad"
+                          : "good",
+                   i * STEP + 4, HEIGHT - h + 4, STEP - 6, h, number_of(*rows_at(&rows, i, 0)), n,
+                   whole ? "" : ", incomplete");
+        if (i == 0 || i + 1 == rows.nrows)
+            buf_printf(out, "<text x=%zu y=%d text-anchor=middle>%lld</text>", i * STEP + STEP / 2,
+                       HEIGHT + 20, number_of(*rows_at(&rows, i, 0)));
+    }
+    buf_addz(out, "</svg></div>\n");
+    arena_destroy(a);
 }
 
 // ---------------------------------------------------------------- the page
 
-static void add_head(struct buf *out, const struct reconcile_report *r, const char *who)
+static void add_verdict(struct buf *out, const struct reconcile_report *r)
 {
-    char now[20];
     bool good = r->equal && r->complete;
-    clock_utc_seconds(clock_wall_ms(), now);
+    long long differ = 0, rows = 0;
+    for (size_t i = 0; i < r->nentities; i++) {
+        differ += r->entities[i].differences;
+        rows += r->entities[i].rows_legacy;
+    }
+    buf_printf(out, "<p class=\"verdict %s\" id=verdict>", good ? "equal" : "differs");
+    if (!r->complete)
+        buf_addz(out, "Incomplete: not every row could be proven.");
+    else if (!good)
+        buf_printf(out, "Not equal: <span id=differences>%lld</span> rows differ.", differ);
+    else
+        buf_addz(out, r->full ? "Equal: every row was compared, nothing differs."
+                              : "Equal in the part that was compared; the rest was not looked at.");
+    buf_printf(out, "</p>\n<p>%zu entities, <span id=rows>%lld</span> legacy rows.</p>\n",
+               r->nentities, rows);
+}
+
+static void add_fact(struct buf *out, const char *name, struct str value)
+{
+    buf_printf(out, "<dt>%s</dt><dd>", name);
+    add_text(out, value);
+    buf_addz(out, "</dd>");
+}
+
+static void add_json_fact(struct buf *out, const char *name, const json_t *j)
+{
+    char *text = json_dumps(j, JSON_COMPACT | JSON_SORT_KEYS | JSON_ENCODE_ANY);
+    add_fact(out, name, str_of(text ? text : ""));
+    free(text);
+}
+
+static void add_facts(struct buf *out, const struct reconcile_report *r, const char *who)
+{
+    char text[160];
+    buf_addz(out, "<dl>");
+    snprintf(text, sizeof text, "%.*s UTC, %.1f s", (int)r->started.len, r->started.data,
+             (double)r->ms / 1000);
+    add_fact(out, "When", str_of(text));
+    add_fact(out, "Who", str_of(who));
+    add_fact(out, "Coverage",
+             str_of(!r->complete ? "incomplete"
+                    : r->full    ? "every row of these entities"
+                                 : "a slice, as asked for"));
+    snprintf(text, sizeof text, "%lld", r->version);
+    add_fact(out, "Route table version", str_of(text));
+    add_json_fact(out, "Owners and epochs", r->epochs);
+    json_t *receipt = r->receipt.len ? json_loadb(r->receipt.data, r->receipt.len, 0, NULL) : NULL;
+    const char *hash = json_string_value(json_object_get(receipt, "hash"));
+    const char *signature = json_string_value(json_object_get(receipt, "signature"));
+    snprintf(text, sizeof text, "%s, %s", hash ? hash : "none",
+             signature && signature[0] ? "signed" : "not signed");
+    add_fact(out, "Receipt", str_of(text));
+    buf_addz(out, "</dl>\n<details><summary>Positions of both streams when it began</summary><dl>");
+    add_json_fact(out, "Positions", r->positions);
+    buf_addz(out, "</dl></details>\n");
+    json_decref(receipt);
+}
+
+static void add_head(struct buf *out, const struct reconcile_report *r)
+{
     buf_printf(out,
                "<!doctype html>\n<html lang=en><head><meta charset=utf-8><meta name=viewport"
-               " content=\"width=device-width,initial-scale=1\"><title>Ficus reconciliation run"
-               " %lld</title><style>%s</style></head><body>\n<h1>Reconciliation run %lld</h1>\n"
-               "<p class=\"verdict %s\">%s</p>\n<p class=soft>%s UTC, by ",
-               r->run, style, r->run, good ? "equal" : "differs",
-               good          ? "Equal: every row was compared, nothing differs."
-               : r->complete ? "Not equal: see below."
-                             : "Incomplete: not every row could be proven.",
-               now);
-    add_text(out, str_of(who));
-    buf_printf(out, ", %.1f s</p>\n", (double)r->ms / 1000);
+               " content=\"width=device-width,initial-scale=1\"><meta name=color-scheme"
+               " content=\"light dark\"><link rel=icon href=\"data:,\"><title>Ficus reconciliation"
+               " run %lld</title><style>%s</style></head><body>\n<h1>Reconciliation run"
+               " %lld</h1>\n",
+               r->run, style, r->run);
 }
 
 static void add_entities(struct buf *out, const struct reconcile_report *r)
@@ -190,21 +319,26 @@ static void add_samples(struct buf *out, const struct entity_report *x)
     add_text(out, str_of(x->entity->name));
     buf_printf(out,
                ": %lld rows differ</summary><div class=wide><table><tr><th>Key<th>What"
-               "<th>Field<th>Legacy<th>New</tr>\n",
+               "<th>Field<th>Legacy<th>New<th>Cause<th>Last events</tr>\n",
                x->differences);
     for (size_t i = 0; i < x->nsamples && i < SAMPLES_MAX; i++) {
         const struct difference *d = &x->samples[i];
         buf_addz(out, "<tr><td>");
         add_text(out, d->key);
         buf_printf(out, "</td><td>%s</td><td>",
-                   strcmp(d->kind, "missing_new") == 0      ? "missing in new"
+                   strcmp(d->kind, "duplicate") == 0        ? "several rows of one key"
+                   : strcmp(d->kind, "missing_new") == 0    ? "missing in new"
                    : strcmp(d->kind, "missing_legacy") == 0 ? "missing in legacy"
                                                             : "field");
         add_text(out, str_of(d->field));
         buf_addz(out, "</td>");
         add_value(out, d, d->legacy);
         add_value(out, d, d->new_);
-        buf_addz(out, "</tr>\n");
+        buf_printf(out, "<td>%s</td><td>", cause_name(d->cause));
+        for (int side = 0; side < 2; side++)
+            if (d->event[side][0])
+                buf_printf(out, "%s: %s<br>", side_name(side), d->event[side]);
+        buf_addz(out, "</td></tr>\n");
     }
     buf_addz(out, "</table></div>");
     if (x->nsamples > SAMPLES_MAX || x->samples_cut)
@@ -245,12 +379,15 @@ int reconcile_put(struct buf *text, const char *file, struct err *e)
 int reconcile_write_html(const struct reconcile_report *r, struct control *c, const char *who,
                          const char *file, struct err *e)
 {
-    (void)c;
     struct buf page = BUF_INIT;
-    add_head(&page, r, who);
+    add_head(&page, r);
+    add_verdict(&page, r);
+    add_facts(&page, r, who);
     add_entities(&page, r);
     chart_entities(&page, r);
     chart_fields(&page, r);
+    chart_causes(&page, r);
+    chart_history(&page, c);
     for (size_t i = 0; i < r->nentities; i++)
         add_samples(&page, &r->entities[i]);
     buf_addz(&page, "</body></html>\n");

@@ -17,7 +17,7 @@ int reconcile_write_junit(const struct reconcile_report *r, const char *file,
 
 int reconcile_write_json(const struct reconcile_report *r, const char *who, const char *file,
                          struct err *e) FICUS_MUST_CHECK;
-// docs/schema/reconcile-report.json. Owned.
+// docs/schema/reconcile-report.schema.json. Owned.
 json_t *reconcile_json(const struct reconcile_report *r, const char *who);
 // Shared by the report's files: puts a text under a name, or nothing.
 int reconcile_put(struct buf *text, const char *file, struct err *e) FICUS_MUST_CHECK;

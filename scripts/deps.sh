@@ -15,7 +15,7 @@ odbc-mariadb odbc-postgresql libjansson-dev librdkafka-dev libssl-dev libcrypt-d
 uthash-dev libxxhash-dev libcmocka-dev clang clang-14 libclang-rt-14-dev clang-format
 clang-tidy cppcheck mariadb-server postgresql-15 sqlite3 python3-pytest python3-venv
 python3-requests python3-psycopg2 python3-pymysql python3-bcrypt python3-jsonschema
-python3-confluent-kafka kcat libfaketime nginx-light"
+python3-confluent-kafka kcat libfaketime nginx-light chromium"
 # `deps.sh bench` also installs the peers that are measured against, `deps.sh model` the checker.
 if [ "${1:-}" = model ]; then PACKAGES="$PACKAGES spin"; fi
 if [ "${1:-}" = bench ]; then PACKAGES="$PACKAGES pgloader"; fi

@@ -49,7 +49,7 @@ def wanted():
     files = {"docs/configuration.md": note + ficus("check", "options"), "docs/commands.md": commands_page(),
              "docs/compatibility-v4_1.md": compat.page(), "docs/types.md": types_page.page()}
     for path in sum((glob.glob(f"{folder}/**/*.schema.json", recursive=True)
-                     for folder in ("migrations", "routes", "facade")), []):
+                     for folder in ("migrations", "routes", "facade", "cli")), []):
         with open(path, encoding="utf-8") as f:
             files["docs/schema/" + os.path.basename(path)] = f.read()
     return files

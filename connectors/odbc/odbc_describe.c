@@ -47,8 +47,8 @@ int odbc_describe(struct odbc_conn *c, struct str sql, struct arena *a, struct c
         SQLCHAR name[256];
         SQLSMALLINT len, type, digits, nullable;
         SQLULEN size;
-        if (!SQL_SUCCEEDED(SQLDescribeCol(st->handle, (SQLUSMALLINT)(i + 1), name, sizeof name, &len,
-                                          &type, &size, &digits, &nullable))) {
+        if (!SQL_SUCCEEDED(SQLDescribeCol(st->handle, (SQLUSMALLINT)(i + 1), name, sizeof name,
+                                          &len, &type, &size, &digits, &nullable))) {
             odbc_err(c, SQL_HANDLE_STMT, st->handle, "describing a column", e);
             goto out;
         }
