@@ -108,6 +108,15 @@ const struct conf_option conf_options[] = {
            "Where the last good route table is kept for a start without control store."),
     INT("facade.pool_size", "8", 1, 256, "connections",
         "PostgreSQL connections of one event loop."),
+    INT("facade.session_ms", "86400000", 1000, 31536000000, "ms",
+        "How long a session lives after its login, on every instance."),
+    INT("facade.login_failures", "20", 0, 1000000, "failures",
+        "Failed logins of one user name within the window; then it is locked out until the window"
+        " ends. 0: no bound."),
+    INT("facade.login_failures_address", "200", 0, 1000000, "failures",
+        "The same of one client address, whatever the names."),
+    INT("facade.login_window_ms", "60000", 100, 86400000, "ms",
+        "From the first failed login on; see above. Each process counts for itself."),
     INT("facade.access_fresh_ms", "500", 0, 60000, "ms",
         "How long a user's standing (disabled, administrator) may be remembered before it is read"
         " again."),

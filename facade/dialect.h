@@ -8,7 +8,8 @@
 #include "facade/dispatch.h"
 #include "facade/http/http.h"
 
-struct sessions; // facade/sessions.h
+struct sessions;    // facade/sessions.h
+struct login_guard; // facade/login_guard.h
 struct pg_pool;  // connectors/postgres/pg_pool.h
 
 // What a dialect may use; one per loop, borrowed.
@@ -16,6 +17,7 @@ struct dialect_env {
     struct dispatcher *dispatcher;
     struct worker_pool *workers; // for password hashes
     struct sessions *sessions;
+    struct login_guard *logins; // NULL: logins are not bounded
     const struct entity_set *entities;
     const struct conf *conf;
     struct pg_pool *control; // the control store (in a service: its own)

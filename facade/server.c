@@ -111,6 +111,12 @@ static int start_shared(struct server *s, struct err *e)
     struct route_table *t = live_table(s->live);
     int lacking = check_needs(s, t, e);
     route_table_unref(t);
+    struct login_guard_options guard = {
+        .name_max = (unsigned)conf_int(conf, "facade.login_failures"),
+        .address_max = (unsigned)conf_int(conf, "facade.login_failures_address"),
+        .window_ms = (unsigned)conf_int(conf, "facade.login_window_ms")};
+    if (!(s->logins = login_guard_create(&guard)))
+        return err_memory(e);
     if (lacking || !(s->hashers = worker_pool_create(&hashers, e)))
         return -1;
     if (s->o.service || s->through_only)
@@ -259,6 +265,7 @@ void server_stop(struct server *s)
     odbc_workers_destroy(s->workers, 2000);
     for (unsigned i = 0; i < s->nloops; i++)
         server_loop_destroy(&s->loops[i]);
+    login_guard_destroy(s->logins);
     server_wire_close(s);
     pins_destroy(s->pins);
     evidence_destroy(s->evidence);

@@ -11,6 +11,7 @@
 #include "facade/dialect.h"
 #include "facade/dispatcher.h"
 #include "facade/http/listener.h"
+#include "facade/login_guard.h"
 #include "facade/ledger.h"
 #include "facade/pass/pass.h"
 #include "facade/policy/access.h"
@@ -78,6 +79,7 @@ struct server {
     struct live *live;
     struct odbc_workers *workers;
     struct worker_pool *hashers; // bcrypt
+    struct login_guard *logins;
     struct people people;        // of admin.tokens
     struct pins *pins;
     struct evidence *evidence;

@@ -11,7 +11,6 @@
 
 #include <stdlib.h>
 
-#define SESSION_MS       (24u * 3600 * 1000)
 #define SHADOW_IN_FLIGHT 64
 #define SHADOW_MS        2000
 
@@ -85,8 +84,9 @@ static int create_dispatch(struct server_loop *sl, struct err *e)
         }
         dispatcher_set_access(sl->dispatcher, sl->access);
     }
-    sl->sessions = sl->dispatcher && !s->through_only ? sessions_open(sl->pool, SESSION_MS, e)
-                                                      : NULL;
+    sl->sessions = sl->dispatcher && !s->through_only
+                       ? sessions_open(sl->pool, (uint64_t)conf_int(conf, "facade.session_ms"), e)
+                       : NULL;
     if (!(sl->access_log = access_log_create(conf, e))) {
         route_table_unref(t);
         return -1;
@@ -94,6 +94,7 @@ static int create_dispatch(struct server_loop *sl, struct err *e)
     sl->env = (struct dialect_env){.dispatcher = sl->dispatcher,
                                    .workers = s->hashers,
                                    .sessions = sl->sessions,
+                                   .logins = s->logins,
                                    .entities = s->o.entities,
                                    .conf = conf,
                                    .control = sl->pool};

@@ -33,7 +33,7 @@ static atomic_uint endings; // sessions that ended, on any loop
 
 struct sessions {
     struct pg_pool *pool;
-    unsigned life_ms;
+    uint64_t life_ms;
     struct entry *cache; // in order of insertion
 };
 
@@ -263,7 +263,7 @@ int sessions_create(struct sessions *s, const struct principal *p, char id_out[3
     x->params[1] = text_of(x->arena, p->user_id);
     x->params[2] = text_of(x->arena, p->user_name);
     x->params[3] = value_set(p->is_admin ? STR("true") : STR("false"));
-    x->params[4] = value_set(arena_printf(x->arena, "%u", s->life_ms));
+    x->params[4] = value_set(arena_printf(x->arena, "%llu", (unsigned long long)s->life_ms));
     x->params[5] = text_of(x->arena, p->levels);
     if (errand_send(x,
                     STR("INSERT INTO ficus.session (id, user_id, user_name, is_admin,"
@@ -298,7 +298,7 @@ void sessions_end(struct sessions *s, struct str id, session_settled_fn *ended, 
     ended(ctx);
 }
 
-struct sessions *sessions_open(struct pg_pool *pool, unsigned life_ms, struct err *e)
+struct sessions *sessions_open(struct pg_pool *pool, uint64_t life_ms, struct err *e)
 {
     struct sessions *s = calloc(1, sizeof *s);
     if (!s) {

@@ -8,7 +8,7 @@
 struct pg_pool;
 
 // Borrows the pool (of the control store). One a loop.
-struct sessions *sessions_open(struct pg_pool *pool, unsigned life_ms, struct err *e);
+struct sessions *sessions_open(struct pg_pool *pool, uint64_t life_ms, struct err *e);
 void sessions_close(struct sessions *s);
 
 #endif

@@ -209,6 +209,7 @@ static int start(struct rest_request *q, struct rest_expand *x, struct value *ke
     n->op = (struct operation){.kind = OPERATION_LIST,
                                .entity = en,
                                .principal = &q->principal,
+                               .access = ACCESS_LINKED,
                                .query = {.entity = en,
                                          .fields = en->keys,
                                          .nfields = 1,

@@ -120,7 +120,9 @@ void rest_problem_result(struct rest_request *q)
     const struct result *r = &q->dispatch.result;
     // A store's own words may name tables: only what is the client's to mend is told.
     bool tell = r->status == RESULT_INVALID || r->status == RESULT_BUSY;
-    rest_problem(q, map[r->status], tell ? r->err.msg : "");
+    // What a strict policy hides is not there.
+    bool hidden = r->status == RESULT_DENIED && q->dispatch.hidden;
+    rest_problem(q, hidden ? REST_NOT_FOUND : map[r->status], tell ? r->err.msg : "");
 }
 
 int rest_mistake(struct rest_request *q, struct err *e, bool parameter, struct str where,

@@ -186,6 +186,8 @@ static struct dialect_mount *mount(const struct dialect_env *env, const struct m
     m->logins = metrics_counter("ficus_v4_1_logins_total", "Logins by outcome.", "result=\"ok\"");
     m->refused = metrics_counter("ficus_v4_1_logins_total", "Logins by outcome.",
                                  "result=\"refused\"");
+    m->locked = metrics_counter("ficus_v4_1_logins_total", "Logins by outcome.",
+                                "result=\"locked\"");
     m->queries_refused = metrics_counter(
         "ficus_v4_1_queries_refused_total",
         "Values of query and order_by outside of the allow-list, answered with error 40.", "");
@@ -378,6 +380,7 @@ static void on_request(struct dialect_mount *m, struct http_request *r)
     }
     c->mount = m;
     c->exchange = r->exchange;
+    c->peer = r->peer;
     c->arena = r->arena;
     c->callback = callback_of(r);
     c->cookie = cookie_of(r);

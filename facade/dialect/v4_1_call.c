@@ -27,6 +27,9 @@ static const struct fault {
     [V4_1_INVALID_DATA] = {"Invalid data sent", "1001",
                            "The data sent for this function is invalid. Please look at WSDL file "
                            "for details"},
+    [V4_1_LOCKED_OUT] = {"Password Expired", "1009",
+                         "You have been locked out of the Sugar application and cannot log in "
+                         "using existing password. Please contact your Administrator."},
     [V4_1_UNKNOWN_METHOD] = {"An Undefined Error - invalid_call occurred", "\"-1\"",
                              "There is no error definition for invalid_call"},
 };
@@ -178,7 +181,7 @@ int v4_1_reply_broken(struct v4_1_call *c, unsigned status, const char *text)
                               .content_type = STR("text/html; charset=UTF-8"),
                               .body = str_of(text),
                               .headers = &retry,
-                              .nheaders = status == 503};
+                              .nheaders = status == 503 || status == 429};
 
     return finish(c, &r);
 }

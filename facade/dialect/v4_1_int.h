@@ -82,7 +82,7 @@ struct dialect_mount {
     size_t nmodules;
     struct v4_1_users users; // name NULL: nobody can log in
     const char *flavor, *version, *suitecrm_version;
-    struct metric *logins, *refused, *queries_refused;
+    struct metric *logins, *refused, *locked, *queries_refused;
 };
 
 const struct v4_1_module *v4_1_module(const struct dialect_mount *m, struct str name);
@@ -104,6 +104,7 @@ enum v4_1_fault {
     V4_1_UNSUPPORTED,
     V4_1_DENIED,
     V4_1_INVALID_DATA,
+    V4_1_LOCKED_OUT,
     V4_1_UNKNOWN_METHOD,
 };
 
@@ -130,6 +131,7 @@ struct v4_1_method {
 struct v4_1_call {
     struct dialect_mount *mount;
     struct http_exchange *exchange;
+    struct sockaddr_storage peer;
     struct arena *arena;
     const struct v4_1_method *method;
     struct str callback;               // JSONP; len 0: none

@@ -7,6 +7,7 @@
 //   login   user -> check -> reply
 #include "base/clock.h"
 #include "facade/dialect/v4_1_int.h"
+#include "facade/login_guard.h"
 #include "facade/sessions.h"
 
 #include <crypt.h>
@@ -26,7 +27,8 @@ struct v4_1_login {
     size_t nfields;
     struct str name, password;
     bool plain;
-    struct principal principal; // who it is if the password is right
+    struct login_who who, found; // found: by the user's id, since several names are his
+    struct principal principal;  // who it is if the password is right
     bool right, busy;
 };
 
@@ -157,7 +159,22 @@ static int refuse(struct v4_1_call *c)
 {
     if (c->mount->refused)
         metric_add(c->mount->refused, 1);
+    if (c->mount->env.logins && c->login->who.name)
+        login_guard_failed(c->mount->env.logins, c->login->who, clock_mono_ms());
+    if (c->mount->env.logins && c->login->found.name)
+        login_guard_failed(c->mount->env.logins, c->login->found, clock_mono_ms());
     return v4_1_reply_fault(c, V4_1_INVALID_LOGIN);
+}
+
+// Before any look at the password, and whether the name exists or not.
+static enum login_answer guard(struct v4_1_call *c, struct login_who who)
+{
+    if (!c->mount->env.logins)
+        return LOGIN_MAY_TRY;
+    enum login_answer answer = login_guard_ask(c->mount->env.logins, who, clock_mono_ms());
+    if (answer != LOGIN_MAY_TRY && c->mount->locked)
+        metric_add(c->mount->locked, 1);
+    return answer;
 }
 
 static int welcome(struct v4_1_call *c)
@@ -216,6 +233,10 @@ static int checked(struct v4_1_call *c)
         return v4_1_reply_broken(c, 503, "");
     if (!l->right)
         return refuse(c);
+    if (c->mount->env.logins) {
+        login_guard_passed(c->mount->env.logins, l->who);
+        login_guard_passed(c->mount->env.logins, l->found);
+    }
     if (!access)
         return begin_session(c);
     access_ask(access, l->principal.user_id, c->arena, clock_mono_ns() + 10000000000u, &c->ask);
@@ -289,6 +310,16 @@ static int user_read(struct v4_1_call *c)
     const struct record *user = res->status == RESULT_OK ? find_user(c, res) : NULL;
     if (user)
         take_user(c, user, k);
+    if (user) {
+        l->found = login_who(arena_printf(c->arena, "id %.*s", (int)l->principal.user_id.len,
+                                          l->principal.user_id.data),
+                             NULL);
+        if (guard(c, l->found) == LOGIN_LOCKED) {
+            OPENSSL_cleanse(k->hash, sizeof(k->hash));
+            free(k);
+            return v4_1_reply_fault(c, V4_1_LOCKED_OUT);
+        }
+    }
     if (!k->known)
         memcpy(k->hash, nobodys_hash, sizeof(nobodys_hash));
     k->call = c;
@@ -368,6 +399,12 @@ int v4_1_login(struct v4_1_call *c)
     unsigned max = c->mount->users.name->length;
     if (max > 0 && l->name.len > 4u * max)
         return refuse(c);
+    l->who = login_who(l->name, &c->peer);
+    switch (guard(c, l->who)) {
+    case LOGIN_LOCKED: return v4_1_reply_fault(c, V4_1_LOCKED_OUT);
+    case LOGIN_TOO_MANY: return v4_1_reply_broken(c, 429, "");
+    case LOGIN_MAY_TRY: break;
+    }
     return read_user(c);
 }
 

@@ -152,8 +152,9 @@ void rights_standing(struct rights_ask *q)
     const struct field *fields[STANDING_MAX];
     const struct known *k = rights_known(r, q->user, false);
     q->trouble = NULL;
-    if (k && rights_fresh(r, k, k->standing_ms)) {
-        q->live = k->live;
+    // Who was kept out is asked after again: he may have just logged in.
+    if (k && k->live && rights_fresh(r, k, k->standing_ms)) {
+        q->live = true;
         q->admin = k->admin;
         q->done(q);
         return;

@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import json
+import os
 import urllib.parse
 
 import pytest
@@ -154,6 +155,16 @@ def with_policy(crm, work, **changes):
     work.file("ficus.json", json.dumps(config))
 
 
+def tokens(crm):
+    """A bearer token of the rest dialect for every kind of user, and for one that there is not."""
+    path = os.path.join(os.path.dirname(crm.config), "routes.json")
+    with open(path, encoding="utf-8") as f:
+        table = json.load(f)
+    options = next(m for m in table["mounts"] if m["dialect"] == "rest")["options"]
+    options["tokens"] += [{"token": f"of-{kind}", "user_id": kind, "user_name": kind} for kind in [*KINDS, "nobody"]]
+    crm.work.file("routes.json", json.dumps(table))
+
+
 class World:
     def __init__(self, crm, side, accounts):
         self.crm, self.side, self.accounts = crm, side, accounts
@@ -171,6 +182,7 @@ def world_of(request, postgres, side, dbms, name, **policy):
     with Workdir() as work, legacy_store(dbms, request, name) as legacy:
         crm = Crm(work, dbms, legacy, postgres, name)
         people(crm)
+        tokens(crm)
         if policy:
             with_policy(crm, work, **policy)
         with crm.running():
@@ -391,7 +403,44 @@ def test_holes_are_counted_by_client(world):
     assert world.crm.metric('ficus_access_lenient_total{client="admin",what="count"}') == 0
 
 
+# ---- the rest dialect: the same, in its own words
+
+def rest_lists(w, kind, hidden):
+    def ask(method, path, body=None):
+        return w.crm.api(method, path, body, token=f"of-{kind}")
+    shown, seen = reached(kind, w.accounts)
+    listed = ask("GET", "/accounts?fields=id&limit=1000")
+    if shown is None:
+        assert listed.status == ask("GET", "/accounts/other").status == 403
+    else:
+        assert {r["id"] for r in listed.json()["items"]} == shown
+    for key in (f"mine-{kind}", f"made-{kind}", *SAMPLE):
+        wanted = 200 if key in seen else 403 if shown is None else hidden
+        assert ask("GET", f"/accounts/{key}?fields=id").status == wanted, key
+        assert ask("PATCH", f"/accounts/{key}", {"industry": "Media"}).status in ((204, 200) if wanted == 200 else (wanted,)), key
+        assert ask("GET", f"/accounts/{key}/contacts?fields=id").status == wanted, key
+    if "other" not in seen:
+        assert ask("DELETE", "/accounts/other").status in (403, 404)
+    assert ask("GET", "/accounts/nosuch").status == (403 if shown is None else 404)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_rest(world, kind):
+    rest_lists(world, kind, 403)
+
+
+def test_rest_for_nobody(world):
+    assert world.crm.api("GET", "/accounts", token="of-nobody").status == 403
+    assert world.crm.api("GET", "/accounts", token="none").status == 401
+
+
 # ---- the strict policy
+
+@pytest.mark.parametrize("kind", LIMITED + ("level-98",))
+def test_strict_rest_hides(strict, kind):
+    rest_lists(strict, kind, 404)
+
+
 
 @pytest.mark.parametrize("kind", LIMITED)
 def test_strict_counts_are_filtered(strict, kind):
