@@ -120,6 +120,13 @@ const struct conf_option conf_options[] = {
     INT("facade.access_fresh_ms", "500", 0, 60000, "ms",
         "How long a user's standing (disabled, administrator) may be remembered before it is read"
         " again."),
+    INT("facade.breaker_percent", "50", 0, 100, "%",
+        "So many failures (no answer, or none in time) of all calls to a backend within 5 to 10 s "
+        "open its circuit breaker: it is left alone, its requests are refused at once; 0: never."),
+    INT("facade.breaker_calls", "20", 1, 1000000, "calls",
+        "Fewer calls within that time open nothing."),
+    INT("facade.breaker_open_ms", "1000", 10, 600000, "ms",
+        "How long a backend is left alone before 3 calls try it; all must succeed."),
     INT("facade.drain_ms", "10000", 0, 600000, "ms", "How long requests may finish after SIGTERM."),
 
     INT("ladder.match_bp", "9900", 0, 10000, "1/100 %",

@@ -5,6 +5,7 @@
 #define FICUS_FACADE_BACKEND_H
 
 #include "base/loop.h"
+#include "facade/breaker.h"
 #include "facade/operation.h"
 
 struct backend;
@@ -23,6 +24,10 @@ struct execution {
     struct result result;
     // The arena must outlive `done`; on client disconnect the owner keeps it until then.
     void (*done)(struct execution *x);
+    // backend_execute's: whose breaker learns from it, and who is told then
+    struct breaker *breaker;
+    unsigned ticket;
+    void (*then)(struct execution *x);
 };
 
 struct backend_ops {
@@ -31,14 +36,17 @@ struct backend_ops {
     void (*execute)(struct backend *b, struct execution *x);
     bool (*healthy)(const struct backend *b);
     void (*destroy)(struct backend *b);
+    // The breaker of what the execution will ask; NULL: the backend's own.
+    struct breaker *(*breaker)(struct backend *b, const struct execution *x);
 };
 struct backend {
     const struct backend_ops *ops;
+    struct breaker breaker; // all zero: never opens
 };
 
-static inline void backend_execute(struct backend *b, struct execution *x)
-{
-    b->ops->execute(b, x);
-}
+// Gives the backend its circuit breaker, or one for each system behind it. Before its first call.
+void backend_protect(struct backend *b, const struct breaker_options *o);
+// Ends with RESULT_UNAVAILABLE at once while the breaker is open.
+void backend_execute(struct backend *b, struct execution *x);
 
 #endif

@@ -41,12 +41,19 @@ static int create_backends(struct server_loop *sl, struct err *e)
     if (!(sl->pool = pg_pool_create(sl->loop, &o, e)) ||
         !(sl->backends[BACKEND_POSTGRES] = postgres_backend_create(sl->pool, sl->loop, e)))
         return -1;
+    struct breaker_options breaker = {
+        .percent = (unsigned)conf_int(conf, "facade.breaker_percent"),
+        .calls = (unsigned)conf_int(conf, "facade.breaker_calls"),
+        .open_ms = (unsigned)conf_int(conf, "facade.breaker_open_ms")};
+    backend_protect(sl->backends[BACKEND_POSTGRES], &breaker);
     if (s->o.service)
         return 0;
     if (!(sl->client = http_client_create(&h, e)) ||
         !(sl->backends[BACKEND_HTTP] = http_backend_create(sl->client, sl->loop, e)) ||
         !(sl->backends[BACKEND_ODBC] = odbc_backend_create(s->workers, sl->loop, e)))
         return -1;
+    backend_protect(sl->backends[BACKEND_HTTP], &breaker);
+    backend_protect(sl->backends[BACKEND_ODBC], &breaker);
     struct route_table *t = live_table(s->live);
     int result = http_backend_prepare(sl->backends[BACKEND_HTTP], t, e);
     route_table_unref(t);

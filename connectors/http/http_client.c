@@ -195,6 +195,20 @@ static int resolve(struct http_upstream *u, const char *port, struct err *e)
     return u->naddresses > 0 ? 0 : err_set(e, ERR_UNREACHABLE, "%s has no address", host);
 }
 
+// Every kept connection may turn out to be stale at once: when the upstream restarts.
+static unsigned retry_tenths_max(const struct http_client *c)
+{
+    return (c->o.connections_max + 10) * 10;
+}
+
+bool http_upstream_may_retry(struct http_upstream *u)
+{
+    if (u->retry_tenths < 10)
+        return false;
+    u->retry_tenths -= 10;
+    return true;
+}
+
 int http_client_upstream(struct http_client *c, const char *url, struct http_upstream **out,
                          struct err *e)
 {
@@ -210,6 +224,7 @@ int http_client_upstream(struct http_client *c, const char *url, struct http_ups
     if (!u)
         return err_memory(e);
     u->client = c;
+    u->retry_tenths = retry_tenths_max(c);
     u->url = strdup(url);
     if (!u->url || parse_url(u, port, e) != 0 || resolve(u, port, e) != 0) {
         if (!u->url)
@@ -298,7 +313,8 @@ void client_call_broken(struct http_call *call, bool may_retry, const char *why)
     struct err e;
 
     call->conn = NULL;
-    if (may_retry && (call->idempotent || call->sent == 0) && !call->flow.taken && !call->retried) {
+    if (may_retry && (call->idempotent || call->sent == 0) && !call->flow.taken && !call->retried &&
+        http_upstream_may_retry(u)) {
         call->retried = true;
         call->sent = 0;
         call->flow.deaf = false;
@@ -448,6 +464,8 @@ int client_call_start(struct http_call *call, struct err *e)
     struct http_upstream *u = call->upstream;
     bool started = false;
 
+    if (u->retry_tenths < retry_tenths_max(u->client))
+        u->retry_tenths++;
     // Not past those that wait already.
     if (!u->first && start(u, call, &started, e) != 0)
         return -1;

@@ -63,8 +63,8 @@ struct http_client_request {
 };
 
 // -1: `done` is not called. ERR_BUSY when connections and queue are full, ERR_INVALID when
-// the request is malformed, ERR_UNREACHABLE when connecting failed at once. An idempotent request is sent once more when a kept connection
-// turns out to have been closed before the first byte of a reply.
+// the request is malformed, ERR_UNREACHABLE when connecting failed at once. An idempotent request is sent once more, as far as the
+// budget of retries goes, when a kept connection turns out to have been closed before the first byte of a reply.
 // `*call` (may be NULL) is valid until `done` is called.
 int http_client_send(struct http_client *c, const struct http_client_request *r,
                      struct http_call **call, struct err *e) FICUS_MUST_CHECK;
@@ -75,6 +75,9 @@ struct http_upstream_stats {
     unsigned connections, idle, queued;
     uint64_t opened, sent, retried, failed;
 };
+// Takes one retry from the upstream's budget: one for ten calls; saved up are at most as many
+// as it has connections, and ten.
+bool http_upstream_may_retry(struct http_upstream *u);
 void http_upstream_stats(const struct http_upstream *u, struct http_upstream_stats *out);
 const char *http_upstream_name(const struct http_upstream *u);   // "host:port"
 const char *http_upstream_prefix(const struct http_upstream *u); // "" or "/a"

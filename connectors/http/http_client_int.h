@@ -92,6 +92,7 @@ struct http_upstream {
     struct client_conn *idle;       // newest first
     struct http_call *first, *last; // waiting
     struct http_upstream_stats stats;
+    unsigned retry_tenths; // budget: each call adds one, each retry takes ten
 };
 
 struct http_client {

@@ -21,6 +21,7 @@ struct http_backend {
     struct {
         char url[512];
         struct http_upstream *upstream;
+        struct breaker breaker;
     } upstreams[UPSTREAMS_MAX];
     size_t nupstreams;
     bool down; // the newest call could not reach its service
@@ -48,6 +49,16 @@ static struct http_upstream *upstream_of(const struct http_backend *b, const cha
     for (size_t i = 0; i < b->nupstreams; i++)
         if (strcmp(b->upstreams[i].url, url) == 0)
             return b->upstreams[i].upstream;
+    return NULL;
+}
+
+// Each service has its own: one that is down takes no other with it.
+static struct breaker *breaker_of(struct backend *base, const struct execution *x)
+{
+    struct http_backend *b = (struct http_backend *)base;
+    for (size_t i = 0; i < b->nupstreams; i++)
+        if (strcmp(b->upstreams[i].url, x->route->url[SIDE_NEW]) == 0)
+            return &b->upstreams[i].breaker;
     return NULL;
 }
 
@@ -83,7 +94,8 @@ static void on_reply(void *ctx, struct err *failure, const struct http_client_re
     if (failure) {
         bool read = operation_is_read(c->execution->operation->kind);
         c->backend->down = failure->code == ERR_UNREACHABLE;
-        if (read && failure->code == ERR_UNKNOWN_OUTCOME && !c->again) {
+        if (read && failure->code == ERR_UNKNOWN_OUTCOME && !c->again &&
+            http_upstream_may_retry(upstream_of(c->backend, c->execution->route->url[SIDE_NEW]))) {
             c->again = true;
             send_call(c);
             return;
@@ -177,6 +189,8 @@ int http_backend_prepare(struct backend *base, const struct route_table *t, stru
             return err_set(e, ERR_LIMIT, "route %s: too many or too long service URLs", r->name);
         if (http_client_upstream(b->client, url, &b->upstreams[b->nupstreams].upstream, e))
             return err_prefix(e, "route %s", r->name);
+        breaker_init(&b->upstreams[b->nupstreams].breaker, &b->base.breaker.o,
+                     http_upstream_name(b->upstreams[b->nupstreams].upstream));
         b->nupstreams++;
     }
     return 0;
@@ -184,7 +198,7 @@ int http_backend_prepare(struct backend *base, const struct route_table *t, stru
 
 struct backend *http_backend_create(struct http_client *client, struct loop *loop, struct err *e)
 {
-    static const struct backend_ops ops = {"http", execute, healthy, destroy};
+    static const struct backend_ops ops = {"http", execute, healthy, destroy, breaker_of};
     struct http_backend *b = calloc(1, sizeof *b);
     if (!b) {
         err_memory(e);

@@ -484,7 +484,7 @@ static void destroy(struct backend *base)
 
 struct backend *odbc_backend_create(struct odbc_workers *w, struct loop *loop, struct err *e)
 {
-    static const struct backend_ops ops = {"odbc", execute, healthy, destroy};
+    static const struct backend_ops ops = {"odbc", execute, healthy, destroy, NULL};
     struct timeval tick = {0, TICK_US};
     struct odbc_backend *b = calloc(1, sizeof *b);
     if (!b || !(b->tick = event_new(loop_base(loop), -1, EV_PERSIST, on_tick, b)) ||

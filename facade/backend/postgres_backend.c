@@ -358,7 +358,7 @@ static void destroy(struct backend *base)
 
 struct backend *postgres_backend_create(struct pg_pool *pool, struct loop *loop, struct err *e)
 {
-    static const struct backend_ops ops = {"postgres", execute, healthy, destroy};
+    static const struct backend_ops ops = {"postgres", execute, healthy, destroy, NULL};
     struct postgres_backend *b = calloc(1, sizeof *b);
     if (!b) {
         err_memory(e);

@@ -96,3 +96,20 @@ def test_spares_are_bounded_and_the_alarm_is_raised(hanging):
     hanging.order()  # and all is well again when the driver comes back
     wait_for(lambda: hanging.call("accounts")[0].status == 200, "the workers to serve again")
     wait_for(lambda: hanging.gauge("workers_stuck") == 0, "the spares to come back")
+
+
+def test_a_database_that_never_answers_is_left_alone(hanging):
+    """The breaker opens, requests are answered at once, and it closes when the database is back."""
+    counter = 'ficus_breaker_transitions_total{backend="odbc",to="%s"}'
+    opened, closed = (hanging.crm.metric(counter % to) for to in ("open", "closed"))
+    hanging.order("hang contacts", "hang accounts")
+    with concurrent.futures.ThreadPoolExecutor(32) as pool:
+        wait_for(lambda: [r.status for r, _ in pool.map(hanging.call, ["contacts"] * 32)]
+                 and hanging.crm.metric(counter % "open") > opened, "the breaker to open")
+        replies = [r for r, _ in pool.map(hanging.call, ["accounts"] * 32)]
+    refused = hanging.crm.metric('ficus_breaker_refused_total{backend="odbc"}')
+    assert refused > 0 and all(r.status in (503, 504) for r in replies)
+    assert all(r.headers["Retry-After"] for r in replies if r.status == 503)
+    hanging.order()
+    wait_for(lambda: hanging.call("accounts")[0].status == 200 and hanging.crm.metric(counter % "closed") > closed,
+             "the breaker to close")

@@ -82,7 +82,8 @@ static void fake_destroy(struct backend *b)
     (void)b;
 }
 
-static const struct backend_ops fake_ops = {"fake", fake_execute, fake_healthy, fake_destroy};
+static const struct backend_ops fake_ops = {
+    .name = "fake", .execute = fake_execute, .healthy = fake_healthy, .destroy = fake_destroy};
 
 static void load_definitions(void)
 {
