@@ -48,3 +48,24 @@ bool explain_asked_side(const struct dispatch *d, enum side *out)
     *out = str_eqz(side, "new") ? SIDE_NEW : SIDE_LEGACY;
     return str_eqz(side, "new") || str_eqz(side, "legacy");
 }
+
+json_t *explain_route(const struct route_table *t, const struct route *r, struct str key, bool read)
+{
+    enum route_why why;
+    enum side side = route_choose_read(r, key, &why);
+    enum side owner = r->group ? r->group->owner : SIDE_LEGACY;
+    if (!read && r->stage != STAGE_RETIRED) {
+        why = WHY_WRITE;
+        side = owner;
+    }
+    json_t *j = json_pack("{s:s, s:s, s:s, s:f, s:s%, s:i, s:s, s:s, s:s, s:s?, s:s, s:I, s:I}",
+                          "route", r->name, "entity", r->entity->name, "stage",
+                          stage_name(r->stage), "canary_percent", r->canary_bp / 100.0, "key",
+                          key.data ? key.data : "", key.len, "bucket", (int)route_bucket(r, key),
+                          "side", why == WHY_RETIRED ? "none" : side_name(side), "backend",
+                          backend_name(r->backend[side]), "why", route_why_text(why), "group",
+                          r->group ? r->group->name : NULL, "owner", side_name(owner), "epoch",
+                          (json_int_t)(r->group ? r->group->epoch : 0), "table_version",
+                          (json_int_t)route_table_version(t));
+    return j;
+}

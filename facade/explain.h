@@ -12,4 +12,9 @@ void explain_note(const struct dispatch *d, const char *route, uint64_t took_ns)
 // the route is at shadow or canary.
 bool explain_asked_side(const struct dispatch *d, enum side *out);
 
+// Who answers for a record (key "": a list) by the table, and why, as JSON. What only a running
+// facade knows (a change that has not arrived) is left out. `read` false: a write.
+json_t *explain_route(const struct route_table *t, const struct route *r, struct str key,
+                      bool read);
+
 #endif

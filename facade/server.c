@@ -12,8 +12,9 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define HASHERS    2
-#define HASH_QUEUE 64
+#define HASHERS     2
+#define HASH_QUEUE  64
+#define ADMIN_QUEUE 16
 
 #define LOOPS_WAIT_MS 1000
 
@@ -117,7 +118,9 @@ static int start_shared(struct server *s, struct err *e)
         .window_ms = (unsigned)conf_int(conf, "facade.login_window_ms")};
     if (!(s->logins = login_guard_create(&guard)))
         return err_memory(e);
-    if (lacking || !(s->hashers = worker_pool_create(&hashers, e)))
+    struct worker_options admin = {.name = "admin", .threads = 1, .queue_max = ADMIN_QUEUE};
+    if (lacking || !(s->hashers = worker_pool_create(&hashers, e)) ||
+        (!s->through_only && !(s->admin_workers = worker_pool_create(&admin, e))))
         return -1;
     if (s->o.service || s->through_only)
         return 0;
@@ -262,7 +265,14 @@ void server_stop(struct server *s)
     live_stop(s->live);
     if (s->hashers)
         worker_pool_destroy(s->hashers, 2000);
+    if (s->admin_workers)
+        worker_pool_destroy(s->admin_workers, 2000);
     odbc_workers_destroy(s->workers, 2000);
+    // Calls of the admin API that are on their way through the loops end where they began.
+    for (unsigned round = 0; round <= s->nloops; round++)
+        for (unsigned i = 0; i < s->nloops; i++)
+            if (s->loops[i].loop)
+                loop_deliver(s->loops[i].loop);
     for (unsigned i = 0; i < s->nloops; i++)
         server_loop_destroy(&s->loops[i]);
     login_guard_destroy(s->logins);

@@ -80,6 +80,7 @@ struct server {
     struct odbc_workers *workers;
     struct worker_pool *hashers; // bcrypt
     struct login_guard *logins;
+    struct worker_pool *admin_workers; // NULL: no control store
     struct people people;        // of admin.tokens
     struct pins *pins;
     struct evidence *evidence;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What one loop owns: listener, dispatcher, backends, sessions, mounted dialects. Built before
 // the loop's thread starts and torn down after it ended, so that nothing in here is shared.
+#include "facade/admin/admin.h"
 #include "facade/backend/http_backend.h"
 #include "facade/backend/postgres_backend.h"
 #include "facade/http/activation.h"
@@ -23,7 +24,7 @@ static void on_access(void *ctx, const struct http_access *a)
 static void on_admin(void *ctx, struct http_request *r)
 {
     struct server_loop *sl = ctx;
-    if (!server_admin(sl->server, r))
+    if (!server_admin(sl->server, r) && !admin_request(sl, r))
         server_not_found(r);
 }
 

@@ -19,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
+#include <xxhash.h>
 
 #define HEARTBEAT_MS 1000
 #define THROUGH_MS   100
@@ -36,17 +37,48 @@ struct live {
     struct control *control;
     atomic_bool stop, connected, wanted, reload;
     uint64_t heartbeat_ms, refresh_ms, through_ms;
+    long long load; // the number of `ficus route load` that was followed last; -1: none yet
+    char load_error[512];
 };
 
 static const struct log_ctx log_ctx = {"live", NULL, NULL};
 
 // ---------------------------------------------------------------- the file of the last table
 
-static void save_state(const struct live *l, const json_t *state)
+// Over everything but itself, so that a file that was cut or edited is known.
+static void checksum(const json_t *state, char out[17])
 {
+    json_t *rest = json_copy((json_t *)state);
+    json_object_del(rest, "checksum");
+    char *text = json_dumps(rest, JSON_COMPACT | JSON_SORT_KEYS);
+    snprintf(out, 17, "%016llx", text ? (unsigned long long)XXH3_64bits(text, strlen(text)) : 0ULL);
+    free(text);
+    json_decref(rest);
+}
+
+// The name of the new file is durable only once its folder is.
+static void sync_folder(const char *path)
+{
+    char folder[4096];
+    const char *slash = strrchr(path, '/');
+    snprintf(folder, sizeof folder, "%.*s", slash ? (int)(slash - path) + 1 : 1,
+             slash ? path : ".");
+    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return;
+    if (fsync(fd))
+        log_debug(&log_ctx, "fsync of %s: errno %d", folder, errno);
+    close(fd);
+}
+
+static void save_state(const struct live *l, json_t *state)
+{
+    char sum[17];
     char temporary[4096];
     if (!l->o.state_path || !*l->o.state_path)
         return;
+    checksum(state, sum);
+    json_object_set_new(state, "checksum", json_string(sum));
     int n = snprintf(temporary, sizeof temporary, "%s.new", l->o.state_path);
     int fd = n > 0 && (size_t)n < sizeof temporary
                  ? open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600)
@@ -58,6 +90,8 @@ static void save_state(const struct live *l, const json_t *state)
     if (!good || rename(temporary, l->o.state_path))
         log_warn(&log_ctx, "the last good table cannot be saved in %s: errno %d", l->o.state_path,
                  errno);
+    else
+        sync_folder(l->o.state_path);
 }
 
 static json_t *load_state(const struct live *l)
@@ -68,6 +102,14 @@ static json_t *load_state(const struct live *l)
     json_t *state = json_load_file(l->o.state_path, JSON_REJECT_DUPLICATES, &e);
     if (!state && access(l->o.state_path, F_OK) == 0)
         log_warn(&log_ctx, "%s is not used: line %d: %s", l->o.state_path, e.line, e.text);
+    const char *said = json_string_value(json_object_get(state, "checksum"));
+    char sum[17];
+    checksum(state, sum);
+    if (state && (!said || strcmp(said, sum) != 0)) {
+        log_warn(&log_ctx, "%s is not used: its checksum does not fit", l->o.state_path);
+        json_decref(state);
+        return NULL;
+    }
     return state;
 }
 
@@ -112,6 +154,10 @@ static int beat(struct live *l, struct err *e)
     i.table_version = route_table_version(t);
     route_table_unref(t);
     i.detail = l->o.on_heartbeat ? l->o.on_heartbeat(l->o.ctx) : NULL;
+    if (!i.detail)
+        i.detail = json_object();
+    json_object_set_new(i.detail, "load", json_integer(l->load));
+    json_object_set_new(i.detail, "load_error", json_string(l->load_error));
     snprintf(i.id, sizeof i.id, "%s", l->id);
     snprintf(i.kind, sizeof i.kind, "%s", l->o.kind);
     snprintf(i.host, sizeof i.host, "%s", l->host);
@@ -123,11 +169,28 @@ static int beat(struct live *l, struct err *e)
     return result;
 }
 
+// Someone said `ficus route load`. A mistake in the file changes nothing; the heartbeat tells.
+static void follow_load(struct live *l, long long load)
+{
+    struct err e = {0};
+    if (load == l->load)
+        return;
+    if (l->load >= 0 && live_reload(l, &e)) {
+        snprintf(l->load_error, sizeof l->load_error, "%s", e.msg);
+        log_error(&log_ctx, "load %lld refused, the running definitions stay: %s", load, e.msg);
+    } else if (l->load >= 0) {
+        l->load_error[0] = 0;
+        log_info(&log_ctx, "definitions reloaded (load %lld)", load);
+    }
+    l->load = load;
+}
+
 static int refresh(struct live *l, struct err *e)
 {
     json_t *state = control_state(l->control, e);
     if (!state)
         return -1;
+    follow_load(l, json_integer_value(json_object_get(state, "load")));
     int result = 0;
     long long version = json_integer_value(json_object_get(state, "version"));
     struct route_table *now = live_table(l);
@@ -287,6 +350,7 @@ struct live *live_start(const struct live_options *o, struct err *e)
         return NULL;
     }
     l->o = *o;
+    l->load = -1;
     for (size_t i = 0; i <= entity_count(o->entities); i++)
         l->through[i] = -1;
     pthread_mutex_init(&l->lock, NULL);

@@ -424,3 +424,19 @@ void http_listener_destroy(struct http_listener *l)
     l->destroyed = true;
     listener_leave(l);
 }
+
+void http_listener_each(const struct http_listener *l,
+                        void (*each)(void *ctx, const struct http_request *r,
+                                     const struct http_facts *f, uint64_t age_ns),
+                        void *arg, unsigned max)
+{
+    static const enum conn_state busy[] = {CONN_HANDLING, CONN_STREAM};
+
+    for (unsigned i = 0; i < sizeof(busy) / sizeof(busy[0]); i++)
+        for (struct conn *c = l->lists[busy[i]].first; c && max; c = c->next)
+            if (c->exchange) {
+                each(arg, &c->exchange->request, &c->exchange->facts,
+                     http_exchange_age_ns(c->exchange));
+                max--;
+            }
+}

@@ -70,6 +70,11 @@ struct http_listener_stats {
 // Thread: the loop, or before the loop runs.
 struct http_listener *http_listener_create(const struct http_listener_options *o, struct err *e);
 unsigned http_listener_port(const struct http_listener *l);
+// Requests without a reply yet, at most `max`. Thread: the loop.
+void http_listener_each(const struct http_listener *l,
+                        void (*each)(void *ctx, const struct http_request *r,
+                                     const struct http_facts *f, uint64_t age_ns),
+                        void *ctx, unsigned max);
 void http_listener_stats(const struct http_listener *l, struct http_listener_stats *out);
 
 // Stops accepting; idle connections close now, busy ones after their reply ("Connection:

@@ -2,11 +2,12 @@
 """The ladder: a promotion needs evidence, force needs an approver, two persons, the way back by
 itself, retirement, and the audit that keeps it all. One facade on SQLite and PostgreSQL."""
 import json
+import threading
 
 import pytest
 
 from crm import TOKEN, Crm, call
-from harness import Sqlite, Workdir, wait_for
+from harness import Daemon, Sqlite, Workdir, free_port, wait_for
 from harness.daemon import ficus
 
 ANNA, BEN, VERA = "anna-token", "ben-token", "vera-token"
@@ -229,3 +230,117 @@ def test_the_audit_is_a_chain(crm):
 def test_metrics_show_the_way_back(crm):
     text = call("GET", crm.admin + "/metrics").body.decode()
     assert 'ficus_rollbacks_total{route="account"} 1' in text
+
+
+# ---- the admin API, on the facade's second address
+
+def admin(crm, method, path, token=VERA, body=None):
+    return call(method, crm.admin + path, body, {"Authorization": f"Bearer {token}"} if token else {})
+
+
+def test_the_admin_api_asks_for_a_token_and_a_role(crm):
+    assert admin(crm, "GET", "/admin/routes", token=None).status == 401
+    assert admin(crm, "GET", "/admin/routes", token="wrong").status == 401
+    assert admin(crm, "GET", "/admin/nothing").status == 404
+    assert admin(crm, "DELETE", "/admin/routes").status == 405
+    table = admin(crm, "GET", "/admin").json()
+    for row in table:  # every endpoint that needs more refuses a viewer
+        if row["role"] != "viewer":
+            assert admin(crm, row["method"], row["path"].replace("*", "1"), body={}).status == 403, row
+    assert call("GET", crm.url.replace("/api", "/admin/routes")).status == 404  # never on the clients' address
+
+
+def test_the_admin_api_shows_the_process(crm):
+    config = admin(crm, "GET", "/admin/config").body.decode()
+    assert ANNA not in config and TOKEN not in config and "ladder" in config
+    routes = {r["route"]: r for r in admin(crm, "GET", "/admin/routes").json()}
+    assert routes["account"]["hits"] > 30
+    one = admin(crm, "GET", "/admin/routes/contact").json()
+    assert one["stage"] == "canary" and one["evidence"]["enough"] is False
+    assert admin(crm, "GET", "/admin/routes/nobody").status == 404
+    assert admin(crm, "GET", "/admin/table").json()["routes"]["contact"]["stage"] == "canary"
+    pools = admin(crm, "GET", "/admin/pools").json()
+    assert len(pools) == 1 and pools[0]["legacy_workers"]["threads"] == 4
+    assert admin(crm, "GET", "/admin/sessions").json()[0]["open"] == 0
+    assert len(admin(crm, "GET", "/admin/instances").json()) == 1
+    told = admin(crm, "POST", "/admin/explain", body={"route": "account", "key": "a1"}).json()
+    assert told["owner"] == "legacy" and told["why"] == "stage" and 0 <= told["bucket"] < 10000
+
+
+def test_requests_in_flight_have_an_age(crm):
+    lock = crm.legacy.connect()
+    lock.execute("BEGIN EXCLUSIVE")
+    threads = [threading.Thread(target=crm.api, args=("POST", "/accounts", {"name": "waits"})) for _ in range(2)]
+    try:
+        for thread in threads:
+            thread.start()
+        found = wait_for(lambda: admin(crm, "GET", "/admin/requests").json()[0]["requests"], "a request to be seen")
+        assert found[0]["method"] == "POST" and found[0]["path"] == "/api/accounts" and found[0]["age_ms"] >= 0
+    finally:
+        lock.execute("ROLLBACK")
+        lock.close()
+        for thread in threads:
+            thread.join()
+
+
+def test_the_admin_api_changes_state_and_records_it(crm):
+    body = {"routes": ["contact"], "stage": "canary", "percent": 2.5}
+    assert admin(crm, "POST", "/admin/routes", BEN, body).status == 400  # no why
+    refused = admin(crm, "POST", "/admin/routes", BEN, {**body, "why": "more"})
+    assert refused.status == 403 and "compared" in refused.json()["error"]
+    assert admin(crm, "POST", "/admin/routes", BEN, {**body, "why": "more", "force": True}).status == 403
+    assert admin(crm, "POST", "/admin/routes", ANNA, {**body, "why": "more", "force": True}).status == 200
+    assert crm.stage_of("contact") == ("canary", 250)
+    asked = admin(crm, "POST", "/admin/routes", ANNA, {"routes": ["lead"], "stage": "shadow", "why": "two"})
+    assert asked.status == 202
+    number = asked.json()["proposal"]
+    assert admin(crm, "POST", f"/admin/proposals/{number}", ANNA).status == 403
+    assert admin(crm, "POST", f"/admin/proposals/{number}", "carl-token").status == 200
+    assert crm.stage_of("lead") == ("shadow", 0)
+    assert admin(crm, "PUT", "/admin/log", BEN, {"level": "loud"}).status == 400
+    assert admin(crm, "PUT", "/admin/log", BEN, {"level": "debug"}).json() == {"level": "debug"}
+    assert admin(crm, "GET", "/admin/log").json() == {"level": "debug"}
+    admin(crm, "PUT", "/admin/log", BEN, {"level": "info"})
+    assert {"log level", "route set", "route propose", "route approve"} <= {
+        row["action"] for row in admin(crm, "GET", "/admin/audit").json()}
+    assert crm.ficus("audit", "verify").returncode == 0
+
+
+# ---- definitions and the file of the last table
+
+def test_load_reaches_every_instance_or_says_who_refused(crm):
+    path = crm.work.file("routes.json")
+    with open(path, encoding="utf-8") as f:
+        good = f.read()
+    changed = json.loads(good)
+    changed["routes"]["account"]["lists"] = "new"
+    crm.work.file("routes.json", json.dumps(changed))
+    done = crm.as_(BEN, "route", "load", "--why", "lists", "--json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert [row["outcome"] for row in json.loads(done.stdout)] == ["taken"]
+    crm.work.file("routes.json", good.replace('"account"', '"nobody"', 1))
+    refused = crm.as_(BEN, "route", "load")
+    assert refused.returncode == 3 and "no entity map 'nobody'" in refused.stderr
+    read(crm, "/accounts?fields=id", 1)
+    crm.work.file("routes.json", good)
+    assert crm.as_(BEN, "route", "load").returncode == 0
+
+
+def test_the_last_table_is_whole_or_not_used(crm):
+    crm.followed()
+    path = crm.work.file("state.json")
+    with open(path, encoding="utf-8") as f:
+        text = f.read()
+    state = json.loads(text)
+    assert len(state["checksum"]) == 16 and state["routes"]["contact"]["stage"] == "canary"
+    crm.work.file("edited.json", text.replace('"canary"', '"retired"'))
+    crm.work.file("cut.json", text[:-20])
+    config = json.loads(open(crm.config, encoding="utf-8").read())
+    for name, says in (("edited.json", "checksum does not fit"), ("cut.json", "is not used")):
+        config["facade"].update(state_path=name, listen=f"127.0.0.1:{free_port()}",
+                                admin_listen=f"127.0.0.1:{free_port()}")
+        config["control"]["conninfo"] = "host=127.0.0.1 port=1"
+        other = crm.work.file("other.json", json.dumps(config))
+        with Daemon(crm.work, "serve", other, ready=f"http://{config['facade']['admin_listen']}/healthz", env=crm.env,
+                    allow=["away", "is not used"], name=name) as daemon:
+            daemon.wait_log(says)
