@@ -7,8 +7,8 @@
 
 static int run_mismatches(const struct cli *c)
 {
-    static const char *const headers[] = {"ROUTE", "FIELD",  "TIMES", "LAST",
-                                          "KEY",   "LEGACY", "NEW",   "REQUEST"};
+    static const char *const headers[] = {"ROUTE", "FIELD", "TIMES",  "LAST", "ID",
+                                          "KIND",  "KEY",   "LEGACY", "NEW",  "REQUEST"};
     struct cli_env env;
     int status;
     if (cli_env_open(c, NEED_CONTROL, &env, &status))
@@ -18,7 +18,8 @@ static int run_mismatches(const struct cli *c)
     status = listing_print(
         env.control,
         "SELECT m.route, m.field, count(*) AS times, to_char(max(m.at) AT TIME ZONE 'UTC',"
-        " 'YYYY-MM-DD HH24:MI:SS') AS last, (array_agg(m.k ORDER BY m.id DESC))[1] AS key,"
+        " 'YYYY-MM-DD HH24:MI:SS') AS last, max(m.id) AS id,"
+        " (array_agg(m.kind ORDER BY m.id DESC))[1] AS kind, (array_agg(m.k ORDER BY m.id DESC))[1] AS key,"
         " (array_agg(m.legacy_value ORDER BY m.id DESC))[1] AS legacy,"
         " (array_agg(m.new_value ORDER BY m.id DESC))[1] AS new,"
         " (array_agg(m.request ORDER BY m.id DESC))[1] AS request"

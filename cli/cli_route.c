@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// ficus route list|show|explain|history
+// ficus route list|show|history
 #include "cli/listing.h"
+#include "cli/route_print.h"
 #include "cli/tables.h"
+#include "routes/control_ladder.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -79,25 +81,46 @@ static json_t *route_json(const struct route *r)
                      (json_int_t)(r->group ? r->group->epoch : 0));
 }
 
-static void print_json(json_t *j)
-{
-    char *text = json_dumps(j, JSON_INDENT(2));
-    puts(text ? text : "{}");
-    free(text);
-    json_decref(j);
-}
-
-static void print_pairs(json_t *j)
+void route_print(const struct cli *c, json_t *j)
 {
     const char *key;
     json_t *v;
+    if (c->json) {
+        char *text = json_dumps(j, JSON_INDENT(2));
+        puts(text ? text : "{}");
+        free(text);
+    }
     json_object_foreach(j, key, v)
     {
-        char *text = json_dumps(v, JSON_ENCODE_ANY | JSON_REAL_PRECISION(6));
-        printf("%-16s %s\n", key, json_is_string(v) ? json_string_value(v) : text ? text : "-");
+        char *text = c->json ? NULL : json_dumps(v, JSON_ENCODE_ANY | JSON_REAL_PRECISION(6));
+        if (!c->json)
+            printf("%-16s %s\n", key, json_is_string(v) ? json_string_value(v) : text ? text : "-");
         free(text);
     }
     json_decref(j);
+}
+
+static json_t *arm_json(const struct arm *a)
+{
+    return json_pack("{s:I, s:I, s:f, s:f, s:f}", "answers", (json_int_t)a->requests, "errors",
+                     (json_int_t)a->errors, "p50_ms", arm_quantile_ms(a, 0.5), "p95_ms",
+                     arm_quantile_ms(a, 0.95), "p99_ms", arm_quantile_ms(a, 0.99));
+}
+
+// The evidence for the next rung, and both arms of the last hour of the present stay.
+static int add_evidence(const struct cli_env *env, const struct route *r, json_t *j, struct err *e)
+{
+    struct ladder limits = ladder_resolve(&r->ladder, env->conf);
+    struct ladder_evidence v;
+    struct arm arms[2];
+    if (control_evidence(env->control, r->name, false, &v, e) ||
+        control_arm(env->control, r->name, SIDE_LEGACY, 3600, &arms[SIDE_LEGACY], e) ||
+        control_arm(env->control, r->name, SIDE_NEW, 3600, &arms[SIDE_NEW], e))
+        return -1;
+    json_object_set_new(j, "evidence", ladder_evidence_json(&limits, &v));
+    json_object_set_new(j, "legacy_arm", arm_json(&arms[SIDE_LEGACY]));
+    json_object_set_new(j, "new_arm", arm_json(&arms[SIDE_NEW]));
+    return 0;
 }
 
 static int run_show(const struct cli *c)
@@ -111,41 +134,16 @@ static int run_show(const struct cli *c)
         fprintf(stderr, "ficus route show: no route '%s'; ficus route list shows them\n",
                 c->args[0]);
         status = EXIT_USAGE;
-    } else if (c->json) {
-        print_json(route_json(r));
     } else {
-        print_pairs(route_json(r));
+        json_t *j = route_json(r);
+        struct err e = {0};
+        if (add_evidence(&env, r, j, &e)) {
+            json_decref(j);
+            status = cli_fail(&e);
+        } else {
+            route_print(c, j);
+        }
     }
-    cli_env_close(&env);
-    return status;
-}
-
-static int run_explain(const struct cli *c)
-{
-    struct cli_env env;
-    int status;
-    if (cli_env_open(c, NEED_STATE, &env, &status))
-        return status;
-    const struct route *r = route_find(env.table, str_of(c->args[0]));
-    if (!r) {
-        fprintf(stderr, "ficus route explain: no route '%s'; ficus route list shows them\n",
-                c->args[0]);
-        cli_env_close(&env);
-        return EXIT_USAGE;
-    }
-    struct str key = str_of(c->args[1]);
-    enum side read = r->group && r->group->owner == SIDE_NEW ? SIDE_NEW : route_read_side(r, key);
-    json_t *j = route_json(r);
-    json_object_set_new(j, "key", json_string(c->args[1]));
-    json_object_set_new(j, "bucket", json_integer(route_bucket(r, key)));
-    json_object_set_new(j, "read_by", json_string(side_name(read)));
-    json_object_set_new(j, "write_by",
-                        json_string(side_name(r->group ? r->group->owner : SIDE_LEGACY)));
-    json_object_set_new(j, "table_version", json_integer(route_table_version(env.table)));
-    if (c->json)
-        print_json(j);
-    else
-        print_pairs(j);
     cli_env_close(&env);
     return status;
 }
@@ -162,12 +160,9 @@ const struct command cli_route_commands[] = {
      "be retired.",
      list_options, 0, 0, run_list},
     {"route show", "ROUTE", "Show one route",
-     "Shows a route's definition and state: backends, stage, group, owner and epoch.", NULL, 1, 1,
-     run_show},
-    {"route explain", "ROUTE KEY", "Say who answers for a record",
-     "Says which side reads and writes the record with this key now, its canary bucket\n"
-     "(0 to 9999), owner, epoch and table version.",
-     NULL, 2, 2, run_explain},
+     "Shows a route's definition and state, the evidence for the next rung and what is missing of\n"
+     "it, and for the last hour answers, errors and durations of both arms.",
+     NULL, 1, 1, run_show},
     {"route history", "[ROUTE]", "Show who moved which route, when and why",
      "Shows every change of stage, oldest first.", NULL, 0, 1, run_history},
     {NULL, NULL, NULL, NULL, NULL, 0, 0, NULL},

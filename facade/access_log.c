@@ -189,6 +189,7 @@ static void add_facts(const struct access_log *a, struct line *l, const struct h
     addz(l, "route", f->route);
     addz(l, "stage", f->stage);
     addz(l, "side", f->side);
+    addz(l, "operation", f->operation);
     if (f->bucket >= 0)
         add_count(l, "bucket", (unsigned)f->bucket);
     if (f->operations) {

@@ -9,6 +9,7 @@ struct mismatch {
     const struct field *field; // NULL: a row, a count or the status as a whole
     struct str key;            // of the record; "" for the whole
     struct value legacy, new_;
+    const char *whole; // of a whole: "status", "rows", "order", ..; NULL for a field
 };
 #define MISMATCHES_MAX 16
 
@@ -19,5 +20,9 @@ unsigned result_compare(const struct operation *op, const struct result *legacy,
                         const struct result *new_, struct arena *a, struct mismatch *out);
 // The new side holds exactly what the field's policy makes of the legacy's value.
 bool mismatch_is_policy(const struct mismatch *m);
+
+// In which way the two values differ: absent, null, policy, padding, scale, zone, case, order,
+// status, rows, related, value. Only a word: every difference that a client would see counts.
+const char *mismatch_kind(const struct mismatch *m);
 
 #endif

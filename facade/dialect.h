@@ -23,6 +23,14 @@ struct dialect_env {
     struct pg_pool *control; // the control store (in a service: its own)
 };
 
+// What a request to a dialect would be, as far as that can be told without doing it.
+struct dialect_call {
+    struct str method, module;   // the dialect's own words; "" when it has none
+    const struct entity *entity; // NULL: none, or not known
+    bool read;
+    struct str key; // "" for lists and creates
+};
+
 struct dialect {
     const char *name; // "v4_1", "rest"
     // `options` is the mount's JSON. Returns per-mount state (or NULL with `e` set).
@@ -31,6 +39,10 @@ struct dialect {
     // Must end with exactly one http_reply. Thread: the loop.
     void (*on_request)(struct dialect_mount *m, struct http_request *r);
     void (*unmount)(struct dialect_mount *m);
+    // May be NULL. `r` has what a request has but for its exchange; results live in its arena
+    // or borrow from it. ERR_* says why the dialect would refuse it. Pure; any thread.
+    int (*describe)(const struct entity_set *set, const struct mount *m,
+                    const struct http_request *r, struct dialect_call *out, struct err *e);
 };
 
 extern const struct dialect dialect_v4_1, dialect_rest, dialect_template;

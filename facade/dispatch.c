@@ -258,10 +258,10 @@ static enum side read_side(struct dispatcher *p, struct dispatch *d)
     const struct route *r = d->route;
     struct str key = {NULL, 0};
     enum side asked;
-    if (op->kind == OPERATION_GET && op->query.key && r->stage == STAGE_CANARY)
+    if (op->kind == OPERATION_GET && op->query.key)
         key = entity_key_text(op->query.key, op->entity->nkeys, op->arena);
     enum side s = route_choose_read(r, key, &d->why);
-    if (d->why == WHY_BUCKET)
+    if (key.len || d->why == WHY_BUCKET)
         d->bucket = (int)route_bucket(r, key);
     if (d->why == WHY_OWNER)
         return s;

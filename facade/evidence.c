@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/metrics.h"
+#include "facade/canonical.h"
 #include "routes/control.h"
 
 #include <pthread.h>
@@ -12,13 +13,23 @@
 #include <stdlib.h>
 #include <uthash.h>
 
-#define SAMPLES_MAX 1024
-#define TEXT_MAX    256
+#define SAMPLES_MAX   1024
+#define TEXT_MAX      256
+#define OPERATION_MAX 8192 // bytes of a request that is kept
+#define NOISES_MAX    256
 
 struct sample {
     char route[64], entity[64], key[160], field[64], legacy[TEXT_MAX], new_[TEXT_MAX],
-        request[TEXT_MAX];
-    uint64_t at_us; // wall clock
+        request[TEXT_MAX], unkept[64];
+    const char *kind;
+    char *operation; // owned; NULL: not kept
+    uint64_t at_us;  // wall clock
+};
+
+// A field of a route that differed between two reads of the legacy; field "": pairs of reads.
+struct noise {
+    char route[64], field[64], key[160];
+    unsigned long long n;
 };
 
 // Of one stay of a route at a stage.
@@ -36,9 +47,11 @@ struct stay {
 
 struct evidence {
     pthread_mutex_t lock;
-    struct stay *stays;     // under lock
-    struct sample *samples; // under lock
-    size_t nsamples;        // under lock
+    struct stay *stays;              // under lock
+    struct sample *samples;          // under lock
+    size_t nsamples;                 // under lock
+    struct noise noises[NOISES_MAX]; // under lock; since the last flush
+    size_t nnoises;                  // under lock
 };
 
 static const char *const outcome_names[] = {"match", "ignored", "mismatch", "stale", "dropped"};
@@ -65,6 +78,8 @@ void evidence_destroy(struct evidence *v)
         HASH_DEL(v->stays, t);
         free(t);
     }
+    for (size_t i = 0; i < v->nsamples; i++)
+        free(v->samples[i].operation);
     pthread_mutex_destroy(&v->lock);
     free(v->samples);
     free(v);
@@ -104,10 +119,10 @@ void evidence_count(struct evidence *v, const struct route *r, enum evidence_out
     pthread_mutex_unlock(&v->lock);
 }
 
-static void show(char *out, size_t size, const struct field *f, struct value v)
+void evidence_show(char *out, size_t size, const struct field *f, struct value v)
 {
     if (v.state == VALUE_NULL || v.state == VALUE_ABSENT)
-        snprintf(out, size, "NULL");
+        snprintf(out, size, "%s", v.state == VALUE_NULL ? "NULL" : "(absent)");
     else if (f && (f->personal || f->secret))
         snprintf(out, size, "(%u bytes)", v.len);
     else
@@ -115,22 +130,91 @@ static void show(char *out, size_t size, const struct field *f, struct value v)
                  v.data ? v.data : "");
 }
 
+static bool names_personal(const struct filter *f)
+{
+    bool found = f->field && (f->field->personal || f->field->secret) && f->nvalues;
+    for (size_t i = 0; i < f->nchildren && !found; i++)
+        found = names_personal(f->children[i]);
+    return found;
+}
+
+// The request as canonical JSON, to be asked again; NULL with the reason in `unkept`. Owned.
+static char *keep_operation(const struct operation *op, char unkept[64])
+{
+    struct buf out = {.limit = OPERATION_MAX};
+    if (op->query.filter && names_personal(op->query.filter)) {
+        snprintf(unkept, 64, "it names a personal value");
+        return NULL;
+    }
+    canonical_write_operation(op, &out);
+    buf_addc(&out, 0);
+    if (!out.failed)
+        return out.data; // the caller's now
+    snprintf(unkept, 64, "it is too large");
+    buf_free(&out);
+    return NULL;
+}
+
+static void fill_sample(struct sample *s, const struct route *r, const struct operation *op,
+                        const struct mismatch *m)
+{
+    s->at_us = clock_wall_us();
+    s->kind = mismatch_kind(m);
+    snprintf(s->route, sizeof s->route, "%s", r->name);
+    snprintf(s->entity, sizeof s->entity, "%s", op->entity->name);
+    snprintf(s->key, sizeof s->key, "%.*s", (int)(m->key.len < 150 ? m->key.len : 150),
+             m->key.data ? m->key.data : "");
+    snprintf(s->field, sizeof s->field, "%s", m->field ? m->field->name : "");
+    evidence_show(s->legacy, sizeof s->legacy, m->field, m->legacy);
+    evidence_show(s->new_, sizeof s->new_, m->field, m->new_);
+    snprintf(s->request, sizeof s->request, "%s", op->request_line ? op->request_line : "");
+}
+
 void evidence_sample(struct evidence *v, const struct route *r, const struct operation *op,
                      const struct mismatch *m)
 {
+    char unkept[64] = "";
+    char *operation = keep_operation(op, unkept);
     pthread_mutex_lock(&v->lock);
     if (v->nsamples < SAMPLES_MAX) {
         struct sample *s = &v->samples[v->nsamples++];
-        s->at_us = clock_wall_us();
-        snprintf(s->route, sizeof s->route, "%s", r->name);
-        snprintf(s->entity, sizeof s->entity, "%s", op->entity->name);
-        snprintf(s->key, sizeof s->key, "%.*s", (int)(m->key.len < 150 ? m->key.len : 150),
-                 m->key.data ? m->key.data : "");
-        snprintf(s->field, sizeof s->field, "%s", m->field ? m->field->name : "");
-        show(s->legacy, sizeof s->legacy, m->field, m->legacy);
-        show(s->new_, sizeof s->new_, m->field, m->new_);
-        snprintf(s->request, sizeof s->request, "%s", op->request_line ? op->request_line : "");
+        fill_sample(s, r, op, m);
+        s->operation = operation;
+        snprintf(s->unkept, sizeof s->unkept, "%s", unkept);
+        operation = NULL;
     }
+    pthread_mutex_unlock(&v->lock);
+    free(operation);
+}
+
+// Under lock.
+static void add_noise(struct evidence *v, const char *route, const char *field, struct str key)
+{
+    size_t i = 0;
+    while (i < v->nnoises &&
+           (strcmp(v->noises[i].route, route) != 0 || strcmp(v->noises[i].field, field) != 0))
+        i++;
+    if (i == NOISES_MAX)
+        return;
+    struct noise *n = &v->noises[i];
+    if (i == v->nnoises) {
+        v->nnoises++;
+        *n = (struct noise){.n = 0};
+        snprintf(n->route, sizeof n->route, "%s", route);
+        snprintf(n->field, sizeof n->field, "%s", field);
+    }
+    n->n++;
+    snprintf(n->key, sizeof n->key, "%.*s", (int)(key.len < 150 ? key.len : 150),
+             key.data ? key.data : "");
+}
+
+void evidence_noise(struct evidence *v, const struct route *r, const struct mismatch *m, unsigned n)
+{
+    pthread_mutex_lock(&v->lock);
+    add_noise(v, r->name, "", STR(""));
+    for (unsigned i = 0; i < n && i < MISMATCHES_MAX; i++)
+        if (m[i].field)
+            add_noise(v, r->name, m[i].field->name, m[i].key);
     pthread_mutex_unlock(&v->lock);
 }
 
@@ -239,12 +323,41 @@ static int flush_sample(const struct sample *s, struct pg_conn *pg, struct err *
 {
     char at[24];
     snprintf(at, sizeof at, "%llu", (unsigned long long)s->at_us);
-    const char *p[] = {s->route, s->entity, s->key, s->field, s->legacy, s->new_, s->request, at};
-    return pg_execz(pg,
-                    "INSERT INTO ficus.mismatch (route, entity, k, field, legacy_value,"
-                    " new_value, request, at) VALUES ($1,$2,$3,$4,$5,$6,$7, timestamptz 'epoch'"
-                    " + $8::bigint * interval '1 microsecond')",
-                    p, 8, NULL, e);
+    const char *p[] = {s->route,   s->entity, s->key,  s->field,     s->legacy, s->new_,
+                       s->request, at,        s->kind, s->operation, s->unkept};
+    return pg_execz(
+        pg,
+        "INSERT INTO ficus.mismatch (route, entity, k, field, legacy_value,"
+        " new_value, request, at, kind, operation, unkept) VALUES ($1,$2,$3,$4,$5,$6,$7,"
+        " timestamptz 'epoch' + $8::bigint * interval '1 microsecond', $9,"
+        " $10::jsonb, $11)",
+        p, 11, NULL, e);
+}
+
+// Only told: what cannot be written now is let go.
+static void flush_noise(struct evidence *v, struct pg_conn *pg)
+{
+    struct err e = {0};
+    pthread_mutex_lock(&v->lock);
+    size_t n = v->nnoises;
+    struct noise *copy = n ? calloc(n, sizeof *copy) : NULL;
+    if (copy) {
+        memcpy(copy, v->noises, n * sizeof *copy);
+        v->nnoises = 0;
+    }
+    pthread_mutex_unlock(&v->lock);
+    for (size_t i = 0; copy && i < n; i++) {
+        char count[24];
+        snprintf(count, sizeof count, "%llu", copy[i].n);
+        const char *p[] = {copy[i].route, copy[i].field, count, copy[i].key};
+        if (pg_execz(pg,
+                     "INSERT INTO ficus.noise (route, field, n, last_key) VALUES ($1, $2,"
+                     " $3::bigint, $4) ON CONFLICT (route, field) DO UPDATE SET n = noise.n +"
+                     " excluded.n, last_key = excluded.last_key, last_at = now()",
+                     p, 4, NULL, &e))
+            break;
+    }
+    free(copy);
 }
 
 int evidence_flush(struct evidence *v, struct control *c, const char *instance, struct err *e)
@@ -271,6 +384,10 @@ int evidence_flush(struct evidence *v, struct control *c, const char *instance, 
             result = -1;
         }
     }
+    for (size_t i = 0; copy && i < n; i++)
+        free(copy[i].operation);
     free(copy);
+    if (result == 0)
+        flush_noise(v, pg);
     return result;
 }

@@ -27,6 +27,11 @@ void evidence_count(struct evidence *v, const struct route *r, enum evidence_out
                     const struct operation *op, enum result_status told);
 void evidence_sample(struct evidence *v, const struct route *r, const struct operation *op,
                      const struct mismatch *m);
+// Two reads of the legacy in a row: how many pairs, and each field that differed (`m` of `n`).
+void evidence_noise(struct evidence *v, const struct route *r, const struct mismatch *m,
+                    unsigned n);
+// A value as people may see it: personal and secret ones by length only.
+void evidence_show(char *out, size_t size, const struct field *f, struct value v);
 // Writes what has gathered since the last call. Blocking: not on a loop.
 int evidence_flush(struct evidence *v, struct control *c, const char *instance,
                    struct err *e) FICUS_MUST_CHECK;

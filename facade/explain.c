@@ -25,6 +25,7 @@ void explain_note(const struct dispatch *d, const char *route, uint64_t took_ns)
     f->backend = backend_name(r->backend[side]);
     f->owner = r->group ? side_name(r->group->owner) : NULL;
     f->epoch = r->group ? r->group->epoch : 0;
+    f->operation = operation_name(d->operation->kind);
     f->bucket = d->bucket;
     f->why = route_why_text(d->why);
 }

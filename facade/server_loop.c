@@ -69,7 +69,8 @@ static int create_dispatch(struct server_loop *sl, struct err *e)
                                 .evidence = s->evidence,
                                 .pins = s->pins,
                                 .in_flight_max = SHADOW_IN_FLIGHT,
-                                .deadline_ms = SHADOW_MS};
+                                .deadline_ms = SHADOW_MS,
+                                .noise_every = (unsigned)conf_int(conf, "ladder.noise_every")};
     memcpy(sh.backends, sl->backends, sizeof sh.backends);
     if (!s->o.service && !s->through_only && !(sl->shadow = shadow_create(&sh, e)))
         return -1;

@@ -9,6 +9,8 @@
 //      |equal              |a change                      |equal        changed|   |unchanged
 //    match               stale                          stale            stale    mismatch,
 //                                                                                 or ignored
+// Now and then the legacy is read once more before all that (NOISE): what differs between its two
+// answers is reported as noise.
 // So staleness is proven by versions, not by time. A route without a group (no stream follows
 // it), or whose legacy side is not asked by ODBC, skips TAIL. Each comparison has an arena of
 // its own.
@@ -24,12 +26,13 @@
 
 #define ARENA_MAX (64u << 20)
 
-enum shadow_state { NEW_SIDE, TAIL, NEW_AGAIN, LEGACY_AGAIN };
+enum shadow_state { NOISE, NEW_SIDE, TAIL, NEW_AGAIN, LEGACY_AGAIN };
 
 struct shadow {
     struct shadow_options o;
     unsigned in_flight;
     bool closed;
+    unsigned count; // for noise_every
 };
 
 struct comparison {
@@ -125,7 +128,12 @@ static void on_answer(struct execution *x)
 {
     struct comparison *c = (struct comparison *)x; // first member
     struct mismatch m[MISMATCHES_MAX];
-    if (c->state == TAIL && x->result.status == RESULT_CURRENT) {
+    if (c->state == NOISE) {
+        if (answered(&x->result) && c->shadow->o.evidence)
+            evidence_noise(c->shadow->o.evidence, c->route, m,
+                           result_compare(&c->op, &c->legacy, &x->result, c->arena, m));
+        ask(c, NEW_SIDE, SIDE_NEW, false);
+    } else if (c->state == TAIL && x->result.status == RESULT_CURRENT) {
         ask(c, NEW_AGAIN, SIDE_NEW, false);
     } else if (!answered(&x->result)) {
         // A side that could not answer is not a mismatch of data; it is counted as dropped.
@@ -180,7 +188,10 @@ void shadow_compare(struct shadow *s, const struct route *r, struct route_table 
     c->route = r;
     c->table = table;
     route_table_ref(table);
-    ask(c, NEW_SIDE, SIDE_NEW, false);
+    if (s->o.noise_every && ++s->count % s->o.noise_every == 0)
+        ask(c, NOISE, SIDE_LEGACY, false);
+    else
+        ask(c, NEW_SIDE, SIDE_NEW, false);
 }
 
 struct shadow *shadow_create(const struct shadow_options *o, struct err *e)

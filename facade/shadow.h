@@ -19,6 +19,7 @@ struct shadow_options {
                                  // is known, a difference that stays is a mismatch
     unsigned in_flight_max;
     unsigned deadline_ms;
+    unsigned noise_every; // each so many comparisons the legacy is read twice; 0 never
 };
 
 struct shadow *shadow_create(const struct shadow_options *o, struct err *e);

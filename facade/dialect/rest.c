@@ -557,4 +557,8 @@ static void on_request(struct dialect_mount *m, struct http_request *http)
         rest_problem(q, REST_UNAUTHENTICATED, "a bearer token of this mount is needed");
 }
 
-const struct dialect dialect_rest = {"rest", mount, on_request, unmount};
+const struct dialect dialect_rest = {.name = "rest",
+                                     .mount = mount,
+                                     .on_request = on_request,
+                                     .unmount = unmount,
+                                     .describe = rest_describe};

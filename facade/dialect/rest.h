@@ -210,4 +210,8 @@ unsigned rest_problem_status(enum rest_problem p);
 void rest_openapi(const struct entity_set *set, const char *server, bool service,
                   const char *const *only, size_t nonly, struct buf *out);
 
+// rest_describe.c
+int rest_describe(const struct entity_set *set, const struct mount *mount,
+                  const struct http_request *r, struct dialect_call *out, struct err *e);
+
 #endif

@@ -286,4 +286,5 @@ static void on_request(struct dialect_mount *m, struct http_request *http)
     start(q);
 }
 
-const struct dialect dialect_template = {"template", mount, on_request, unmount};
+const struct dialect dialect_template = {
+    .name = "template", .mount = mount, .on_request = on_request, .unmount = unmount};

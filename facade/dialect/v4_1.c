@@ -403,5 +403,8 @@ static void on_request(struct dialect_mount *m, struct http_request *r)
     v4_1_drive(c);
 }
 
-const struct dialect dialect_v4_1 = {
-    .name = "v4_1", .mount = mount, .on_request = on_request, .unmount = unmount};
+const struct dialect dialect_v4_1 = {.name = "v4_1",
+                                     .mount = mount,
+                                     .on_request = on_request,
+                                     .unmount = unmount,
+                                     .describe = v4_1_describe};

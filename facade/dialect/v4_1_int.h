@@ -176,6 +176,10 @@ int v4_1_reply_result(struct v4_1_call *c, const struct result *r);
 int v4_1_reply_broken(struct v4_1_call *c, unsigned status, const char *text);
 int v4_1_reply_memory(struct v4_1_call *c);
 
+// v4_1_describe.c
+int v4_1_describe(const struct entity_set *set, const struct mount *mount,
+                  const struct http_request *r, struct dialect_call *out, struct err *e);
+
 // ---- arguments (v4_1_args.c), pure ---------------------------------------------------
 
 // rest_data as PHP decodes it; NULL when it is no JSON. Owned by the caller.

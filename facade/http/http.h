@@ -67,6 +67,7 @@ uint64_t http_exchange_age_ns(const struct http_exchange *x);
 struct http_facts {
     const char *handler; // who took it: a dialect, "admin", .. NULL: nobody
     const char *route, *stage, *side, *backend, *owner, *why; // of its last operation; or NULL
+    const char *operation;                                    // likewise
     int bucket;                                               // of the key; -1: none
     long long epoch, version;                                 // of the owner; of the route table
     unsigned operations;

@@ -21,7 +21,7 @@ class Ladder(Crm):
         config = super()._config(facade)
         config["admin"] = {"tokens": TOKENS}
         config["ladder"] = {"evidence_min": 20, "match_bp": 8000, "each_min": 2, "rollback_min": 10,
-                            "window_s": 30, "hold_s": 1, "noise_every": 0}
+                            "window_s": 30, "hold_s": 1, "noise_every": 4}
         return config
 
     def _routes(self):
@@ -230,6 +230,90 @@ def test_the_audit_is_a_chain(crm):
 def test_metrics_show_the_way_back(crm):
     text = call("GET", crm.admin + "/metrics").body.decode()
     assert 'ficus_rollbacks_total{route="account"} 1' in text
+
+
+# ---- explaining, simulating, asking again
+
+def test_explain_follows_a_real_request(crm):
+    def explain(*words, **more):
+        done = crm.ficus("route", "explain", *words, "--json", **more)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    told = explain("contact", "k7")
+    assert told["why"] == "bucket of the key" and told["write_by"] == "legacy" and told["read_by"] == told["side"]
+    told = explain("--curl", f"curl -H 'Authorization: Bearer x' '{crm.url}/contacts/k7?fields=id'")
+    assert told["dialect"] == "rest" and told["mount"] == "/api" and told["entity"] == "contact"
+    assert told["route"] == "contact" and told["key"] == "k7" and told["stage"] == "canary" and told["reads"]
+    data = '{"session":"s","module_name":"Contacts","id":"k7"}'
+    told = explain("--curl", "curl http://crm/service/v4_1/rest.php -d method=get_entry -d input_type=JSON"
+                             f" -d response_type=JSON --data-urlencode 'rest_data={data}'")
+    assert told["dialect"] == "v4_1" and told["call"] == "get_entry" and told["module"] == "Contacts"
+    assert told["route"] == "contact" and told["key"] == "k7"
+    raw = crm.work.file("raw.http", "PATCH /api/contacts/k7 HTTP/1.1\r\nHost: crm\r\n\r\n{}")
+    told = explain("--request", raw)
+    assert told["reads"] is False and told["why"] == "a write goes to the owner" and told["side"] == "legacy"
+    told = explain("--curl", "curl http://crm/elsewhere")
+    assert "404" in told["why"] and "route" not in told
+    assert crm.ficus("route", "explain", "--curl", "curl").returncode == 2
+    assert crm.ficus("route", "explain").returncode == 2
+
+
+def test_simulate_says_what_another_table_would_change(crm):
+    def line(route, stage, side, operation, bucket=""):
+        return (f"2026-01-01 10:00:00.000Z info  serve.access [{route} {side}] client=127.0.0.1 method=GET"
+                f" path=/api/{route}s/x status=200 bytes=1 duration_ms=1.000 handler=/api route={route} stage={stage}"
+                f" side={side} operation={operation}{bucket}\n")
+
+    text = "".join(line("contact", "shadow", "legacy", "get", f" bucket={b}") for b in (10, 250, 9000))
+    text += line("contact", "shadow", "legacy", "update") + "another line\n"
+    text += json.dumps({"subsystem": "access", "client": "::1", "method": "GET", "path": "/api/contacts/y",
+                        "route": "contact", "stage": "shadow", "side": "legacy", "operation": "get", "bucket": 20}) + "\n"
+    log = crm.work.file("access.log", text)
+    done = crm.ficus("route", "simulate", log, "--set", "contact=canary:5", "--json")
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert (told["requests"], told["routed"], told["changed"], told["other_lines"]) == (5, 5, 3, 1)
+    changed = [k for k in told["kinds"] if k["changes"]]
+    assert len(changed) == 1 and changed[0]["requests"] == 3 and changed[0]["to_side"] == "new"
+    assert "GET /api/contacts/x" in changed[0]["samples"]
+    table = crm._routes()
+    del table["routes"]["contact"]
+    other = crm.work.file("candidate.json", json.dumps(table))
+    told = json.loads(crm.ficus("route", "simulate", log, "--table", other, "--json").stdout)
+    assert {k["to_stage"] for k in told["kinds"]} == {"no route"}
+    assert crm.ficus("route", "simulate", log).returncode == 2
+    assert crm.ficus("route", "simulate", log, "--set", "contact=up").returncode == 2
+
+
+def test_a_mismatch_says_how_and_is_asked_again(crm):
+    crm.control("UPDATE ficus.route_state SET stage = 'shadow', changed_at = now() WHERE route = 'account'")
+    both_sides(crm, "accounts", "m1", name="Same")
+    crm.apply("UPDATE crm.account SET name = 'Same  ' WHERE id = 'm1'")
+    crm.applied_through(crm.changelog())
+
+    def found():
+        read(crm, "/accounts/m1?fields=id,name", 1)
+        rows = json.loads(crm.ficus("route", "mismatches", "account", "--json").stdout)
+        return [row for row in rows if row["key"] == "m1"]
+
+    row = wait_for(found, "the mismatch", 10, interval=0.3)[0]
+    assert row["field"] == "name" and row["kind"] == "padding"
+    again = crm.ficus("route", "replay", str(row["id"]), "--json")
+    assert again.returncode == 1, again.stderr
+    now = json.loads(again.stdout)["now"]
+    assert [d["field"] for d in now] == ["name"] and now[0]["kind"] == "padding"
+    crm.apply("UPDATE crm.account SET name = 'Same' WHERE id = 'm1'")
+    again = crm.ficus("route", "replay", str(row["id"]))
+    assert again.returncode == 0 and "0 differences" in again.stdout, again.stdout + again.stderr
+    assert crm.ficus("route", "replay", "999999").returncode == 1
+
+
+def test_noise_is_proposed_not_applied(crm):
+    pairs = wait_for(lambda: crm.new("SELECT n FROM ficus.noise WHERE route = 'account' AND field = ''"), "pairs of reads")
+    assert pairs[0][0] >= 1
+    assert json.loads(crm.ficus("route", "noise", "--json").stdout) == []
+    assert crm.new("SELECT count(*) FROM ficus.ignore_rule")[0][0] == 0
 
 
 # ---- the admin API, on the facade's second address

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Comparison of two canonical results: NULL is not the empty text, order of rows counts, order
+// Comparison of two canonical results: NULL is not the empty text, order of rows counts where one was asked for, order
 // of related rows does not, and each difference names its record and field.
 #include "facade/compare.h"
 #include "tests/unit/legacy_fixture.h"
@@ -83,7 +83,43 @@ static void test_fields(void **state)
     assert_int_equal(found[1].legacy.state, VALUE_SET);
     assert_int_equal(found[1].new_.state, VALUE_NULL);
     assert_int_equal(differ(ROWS("1", "a "), ROWS("1", "a")), 1);
-    assert_true(differ(ROWS("1", "a", "2", "b"), ROWS("2", "b", "1", "a")) > 0);
+    // Without an order asked for, rows are matched by key.
+    assert_int_equal(differ(ROWS("1", "a", "2", "b"), ROWS("2", "b", "1", "a")), 0);
+    assert_int_equal(differ(ROWS("1", "a", "2", "b"), ROWS("2", "x", "1", "a")), 1);
+    assert_true(str_eqz(found[0].key, "2"));
+    struct order order = {fields[1], false};
+    op.query.order = &order;
+    op.query.norder = 1;
+    assert_int_equal(differ(ROWS("1", "a", "2", "b"), ROWS("2", "b", "1", "a")), 1);
+    assert_string_equal(mismatch_kind(&found[0]), "order");
+    op.query.norder = 0;
+    assert_true(differ(ROWS("1", "a", "2", "b"), ROWS("3", "b", "1", "a")) > 0);
+}
+
+static void test_kinds(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *legacy, *new_, *kind;
+    } rows[] = {{"a", NULL, "null"},   {"a  ", "a", "padding"}, {"1.50", "1.5", "scale"},
+                {"3.0", "3", "scale"}, {"30", "3", "value"},    {"ABC", "abc", "case"},
+                {"a", "b", "value"},   {"", "  ", "padding"}};
+    struct mismatch m = {.field = fields[1]};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        m.legacy = text(rows[i].legacy);
+        m.new_ = text(rows[i].new_);
+        assert_string_equal(mismatch_kind(&m), rows[i].kind);
+    }
+    m.new_ = (struct value){.state = VALUE_ABSENT};
+    assert_string_equal(mismatch_kind(&m), "absent");
+    const struct entity *account = entity_find(maps, STR("account"));
+    m.field = entity_field(account, STR("date_entered"));
+    assert_non_null(m.field);
+    m.legacy = text("2024-05-01 10:00:00");
+    m.new_ = text("2024-05-01 12:00:00");
+    assert_string_equal(mismatch_kind(&m), "zone");
+    m.new_ = text("2024-05-01 12:00:01");
+    assert_string_equal(mismatch_kind(&m), "value");
 }
 
 static void test_a_foreign_value_differs_from_what_became_of_it(void **state)
@@ -165,8 +201,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_fields),
+        cmocka_unit_test(test_kinds),
         cmocka_unit_test(test_a_foreign_value_differs_from_what_became_of_it),
-        cmocka_unit_test(test_the_whole), cmocka_unit_test(test_more_than_are_kept_are_counted),
+        cmocka_unit_test(test_the_whole),
+        cmocka_unit_test(test_more_than_are_kept_are_counted),
         cmocka_unit_test(test_related_rows_are_a_set)};
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
