@@ -226,6 +226,11 @@ const struct conf_option conf_options[] = {
     INT("cutover.evidence_min", "0", 0, 1000000000, "answers",
         "A cutover needs so many answers of each reading route that matched in shadow."),
 
+    STRING("trace.endpoint", "",
+           "OTLP/HTTP collector for traces, http://host:port/v1/traces; empty: none."),
+    INT("trace.sample", "0", 0, 1000, "per mille",
+        "Of requests whose trace is not sampled already, how many are exported."),
+
     ENUM("log.level", "info", level_words, "Least severe level that is written."),
     ENUM("log.principal", "hash", principal_words,
          "How the access log names who asked: first 16 hex digits of SHA-256, the id, or not."),

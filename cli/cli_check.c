@@ -2,6 +2,7 @@
 // ficus check: configuration, maps and routes, every mistake at once; and the SQL of a map.
 #include "cdc/debezium.h"
 #include "cli/tables.h"
+#include "facade/admin/admin.h"
 #include "facade/dialect/rest.h"
 #include "facade/dialect/template.h"
 #include "migrations/ddl.h"
@@ -152,6 +153,16 @@ static int run_reference(const struct cli *c)
     return EXIT_OK;
 }
 
+static int run_admin(const struct cli *c)
+{
+    struct buf out = BUF_INIT;
+    (void)c;
+    admin_write_reference(&out);
+    fwrite(out.data, 1, out.len, stdout);
+    buf_free(&out);
+    return EXIT_OK;
+}
+
 static const struct command_option options[] = {
     {"print", 'p', "WHAT",
      "'sql' with an ENTITY: all SQL made from its map; 'config'; or 'openapi'."},
@@ -169,5 +180,8 @@ const struct command cli_check_commands[] = {
     {"check options", "", "Print the configuration reference",
      "Prints every configuration option with type, default, range and meaning, as Markdown.", NULL,
      0, 0, run_reference},
+    {"check admin", "", "Print the admin API's endpoints",
+     "Prints the table of docs/admin-api.md: method, path, role and meaning, as Markdown.", NULL, 0,
+     0, run_admin},
     {NULL, NULL, NULL, NULL, NULL, 0, 0, NULL},
 };

@@ -184,6 +184,9 @@ static void on_executed(struct execution *x)
     struct dispatch *d = (struct dispatch *)((char *)x - offsetof(struct dispatch, execution));
     struct dispatcher *p = d->dispatcher;
     d->upstream_ns += clock_mono_ns() - d->asked_ns;
+    if (d->exchange)
+        explain_part(d->exchange, x->guarded ? "guard" : "backend", side_name(x->side), true,
+                     d->asked_ns);
     if (x->guarded && guard_passed(p, x->result.status)) {
         execute(p, d, SIDE_NEW);
         return;

@@ -3,7 +3,17 @@
 // the rest is the last one's.
 #include "facade/explain.h"
 
+#include "base/clock.h"
 #include "facade/http/http.h"
+
+void explain_part(struct http_exchange *x, const char *name, const char *detail, bool backend,
+                  uint64_t begin_ns)
+{
+    struct http_facts *f = http_exchange_facts(x);
+    if (f->nparts < HTTP_PARTS_MAX)
+        f->parts[f->nparts++] = (struct http_part){name, detail, backend, begin_ns,
+                                                   clock_mono_ns()};
+}
 
 void explain_note(const struct dispatch *d, const char *route, uint64_t took_ns)
 {
@@ -11,6 +21,7 @@ void explain_note(const struct dispatch *d, const char *route, uint64_t took_ns)
     const struct route *r = d->route;
     const struct principal *who = d->operation->principal;
     enum side side = d->result.served_by;
+    explain_part(d->exchange, "dispatch", operation_name(d->operation->kind), false, d->started_ns);
     f->operations++;
     f->dispatch_ns += took_ns;
     f->upstream_ns += d->upstream_ns;

@@ -8,6 +8,9 @@
 
 // `d` has ended; `route` lives as long as the dispatcher (NULL: not routed).
 void explain_note(const struct dispatch *d, const char *route, uint64_t took_ns);
+// A part of the request's way, ending now. Literals.
+void explain_part(struct http_exchange *x, const char *name, const char *detail, bool backend,
+                  uint64_t begin_ns);
 // True: the request carries the table's override header, its user is one of those who may, and
 // the route is at shadow or canary.
 bool explain_asked_side(const struct dispatch *d, enum side *out);

@@ -194,8 +194,8 @@ struct server *server_start(const struct server_options *o, struct err *e)
     }
     s->o = *o;
     s->through_only = !o->service && !*conf_str(o->conf, "control.conninfo");
-    if (people_load(o->conf, &s->people, e) || start_shared(s, e) || start_loops(s, e) ||
-        start_ledger(s, e)) {
+    if (people_load(o->conf, &s->people, e) || otel_start(o->conf, &s->otel, e) ||
+        start_shared(s, e) || start_loops(s, e) || start_ledger(s, e)) {
         server_stop(s);
         return NULL;
     }
@@ -262,6 +262,7 @@ void server_stop(struct server *s)
         if (s->loops[i].loop)
             loop_join(s->loops[i].loop);
     ledger_stop(s->ledger);
+    otel_stop(s->otel);
     live_stop(s->live);
     if (s->hashers)
         worker_pool_destroy(s->hashers, 2000);

@@ -13,6 +13,7 @@
 #include "facade/http/listener.h"
 #include "facade/login_guard.h"
 #include "facade/ledger.h"
+#include "facade/otel.h"
 #include "facade/pass/pass.h"
 #include "facade/policy/access.h"
 #include "facade/server.h"
@@ -61,8 +62,8 @@ struct server_loop {
     struct pass *passes[PASSES_MAX];
     size_t npasses;
     struct ways ways;
-    bool running;         // nothing may block any more
-    atomic_uint draining; // listeners that are not drained yet
+    bool running;               // nothing may block any more
+    atomic_uint draining;       // listeners that are not drained yet
     atomic_llong table_version; // that this loop goes by
 };
 
@@ -85,6 +86,7 @@ struct server {
     struct pins *pins;
     struct evidence *evidence;
     struct ledger *ledger;
+    struct otel *otel; // NULL: no traces are exported
     struct server_loop loops[LOOPS_MAX];
     unsigned nloops;
     bool through_only; // no store and no database: everything passes through

@@ -19,6 +19,7 @@ static void on_access(void *ctx, const struct http_access *a)
 {
     struct server_loop *sl = ctx;
     access_log_write(sl->access_log, a);
+    otel_note(sl->server->otel, a);
 }
 
 static void on_admin(void *ctx, struct http_request *r)

@@ -5,6 +5,8 @@
     docs/configuration.md       from the option table    (ficus check options)
     docs/commands.md            from the command tables  (ficus help COMMAND)
     docs/compatibility-v4_1.md  from the quirks that the tests run (compat.py)
+    docs/metrics.md             from the metrics that the sources register (metrics_page.py)
+    docs/admin-api.md           its table of endpoints (ficus check admin)
     docs/types.md               from the cells of the type contract that the tests run (types_page.py)
     docs/schema/*.json          the JSON Schemas of maps, routes and templates, as embedded
     build/man/*.1               manual pages             (ficus help --man COMMAND)
@@ -18,6 +20,7 @@ import subprocess
 import sys
 
 import compat
+import metrics_page
 import types_page
 
 BINARY = os.path.join(os.environ.get("BUILD", "build"), "ficus")
@@ -44,10 +47,19 @@ def commands_page():
     return "".join(page)
 
 
+def admin_page():
+    """docs/admin-api.md with the table between its headings made anew."""
+    with open("docs/admin-api.md", encoding="utf-8") as f:
+        text = f.read()
+    return re.sub(r"\| method and path \|.*?(?=\n\n|\nMistakes:)", lambda m: ficus("check", "admin").rstrip(), text,
+                  flags=re.S)
+
+
 def wanted():
     note = "<!-- Made by `make docs` from the option table in base/conf_table.c; edit that. -->\n"
     files = {"docs/configuration.md": note + ficus("check", "options"), "docs/commands.md": commands_page(),
-             "docs/compatibility-v4_1.md": compat.page(), "docs/types.md": types_page.page()}
+             "docs/compatibility-v4_1.md": compat.page(), "docs/types.md": types_page.page(),
+             "docs/metrics.md": metrics_page.page(), "docs/admin-api.md": admin_page()}
     for path in sum((glob.glob(f"{folder}/**/*.schema.json", recursive=True)
                      for folder in ("migrations", "routes", "facade", "cli")), []):
         with open(path, encoding="utf-8") as f:

@@ -7,6 +7,8 @@ import re
 import subprocess
 import sys
 
+import metrics_page
+
 # folder -> folders whose headers it may include, beside its own
 LAYERS = {
     "base": set(),
@@ -131,6 +133,7 @@ def main():
             check_c(path, text, found)
         elif path.endswith(".py"):
             check_python(path, lines, found)
+    found += [(name, 0, what) for name, what in metrics_page.mistakes()]
     for path, n, what in found:
         print(f"{path}:{n}: {what}")
     sys.exit(1 if found else 0)

@@ -64,6 +64,14 @@ struct loop *http_exchange_loop(const struct http_exchange *x);
 uint64_t http_exchange_age_ns(const struct http_exchange *x);
 // How a request was answered: for the access log, the explaining field and traces. Texts live
 // as long as the listener does.
+// A span of the request's way: an operation in dispatch, or a call of a backend. Monotonic times.
+#define HTTP_PARTS_MAX 8
+struct http_part {
+    const char *name, *detail;
+    bool backend;
+    uint64_t begin_ns, end_ns;
+};
+
 struct http_facts {
     const char *handler; // who took it: a dialect, "admin", .. NULL: nobody
     const char *route, *stage, *side, *backend, *owner, *why; // of its last operation; or NULL
@@ -71,8 +79,10 @@ struct http_facts {
     int bucket;                                               // of the key; -1: none
     long long epoch, version;                                 // of the owner; of the route table
     unsigned operations;
-    uint64_t dispatch_ns, upstream_ns; // in dispatch; of that, with backends
-    char principal[40];                // "" before login
+    uint64_t dispatch_ns, upstream_ns;      // in dispatch; of that, with backends
+    char principal[40];                     // "" before login
+    struct http_part parts[HTTP_PARTS_MAX]; // the first ones
+    unsigned nparts;
 };
 struct http_facts *http_exchange_facts(struct http_exchange *x);
 // The reply is to tell them in a field `Ficus-Route`.

@@ -1,8 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The ladder: a promotion needs evidence, force needs an approver, two persons, the way back by
 itself, retirement, and the audit that keeps it all. One facade on SQLite and PostgreSQL."""
+import http.server
 import json
+import os
+import signal
 import threading
+import time
 
 import pytest
 
@@ -14,12 +18,42 @@ ANNA, BEN, VERA = "anna-token", "ben-token", "vera-token"
 TOKENS = f"anna:approver:{ANNA}, ben:operator:{BEN} carl:approver:carl-token vera:viewer:{VERA}"
 
 
+class Collector:
+    """An OTLP/HTTP collector: the spans that it was sent."""
+
+    def __init__(self):
+        spans = self.spans = []
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_POST(self):  # pylint: disable=invalid-name
+                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                assert self.path == "/v1/traces" and self.headers["Content-Type"] == "application/json"
+                for resource in body["resourceSpans"]:
+                    for scope in resource["scopeSpans"]:
+                        spans.extend(scope["spans"])
+                self.send_response(200)
+                self.send_header("Content-Length", "2")
+                self.end_headers()
+                self.wfile.write(b"{}")
+
+            def log_message(self, *args):  # pylint: disable=arguments-differ
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.port = self.server.server_address[1]
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+
+COLLECTOR = Collector()
+
+
 class Ladder(Crm):
     """A running facade whose limits are small; everyone named in TOKENS may try."""
 
     def _config(self, facade):
         config = super()._config(facade)
         config["admin"] = {"tokens": TOKENS}
+        config["trace"] = {"endpoint": f"http://127.0.0.1:{COLLECTOR.port}/v1/traces"}
         config["ladder"] = {"evidence_min": 20, "match_bp": 8000, "each_min": 2, "rollback_min": 10,
                             "window_s": 30, "hold_s": 1, "noise_every": 4}
         return config
@@ -428,3 +462,55 @@ def test_the_last_table_is_whole_or_not_used(crm):
         with Daemon(crm.work, "serve", other, ready=f"http://{config['facade']['admin_listen']}/healthz", env=crm.env,
                     allow=["away", "is not used"], name=name) as daemon:
             daemon.wait_log(says)
+
+
+def test_traces_are_exported(crm):
+    trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+    call("GET", crm.url + "/contacts/k7?fields=id", headers={
+        "Authorization": f"Bearer {TOKEN}", "traceparent": f"00-{trace}-00f067aa0ba902b7-01"})
+    spans = wait_for(lambda: [s for s in COLLECTOR.spans if s["traceId"] == trace], "the spans")
+    request = next(s for s in spans if s["kind"] == 2)
+    assert request["parentSpanId"] == "00f067aa0ba902b7" and request["name"] == "GET /api"
+    assert {"key": "ficus.route", "value": {"stringValue": "contact"}} in request["attributes"]
+    dispatch = next(s for s in spans if s["name"] == "dispatch")
+    assert dispatch["parentSpanId"] == request["spanId"]
+    backend = next(s for s in spans if s["name"] == "backend")
+    assert backend["parentSpanId"] == dispatch["spanId"]
+    for span in spans:
+        assert int(request["startTimeUnixNano"]) - 10**6 <= int(span["startTimeUnixNano"]) <= int(span["endTimeUnixNano"])
+    crm.api("GET", "/contacts/k8?fields=id")  # not sampled: nothing is sent of it
+    assert wait_for(lambda: crm.metric('ficus_trace_spans_total{result="sent"}'), "the count") == len(COLLECTOR.spans)
+
+
+def test_a_change_reaches_the_facade_at_once(crm):
+    began = time.monotonic()
+    crm.postgres.execute("UPDATE ficus.route_state SET why = 'latency' WHERE route = 'contact'", database=crm.database)
+    version = crm.new("SELECT version FROM ficus.version")[0][0]
+    wait_for(lambda: admin(crm, "GET", "/admin/table").json()["version"] >= version, "the change", interval=0.002)
+    print(f"a change was in force after {(time.monotonic() - began) * 1000:.1f} ms")
+
+
+def test_a_stopped_mirror_is_dropped_and_counted_not_waited_for(work, sqlite, postgres, unique):
+    crm = Crm(work, "sqlite", sqlite, postgres, unique, loops=1)
+    service = crm.service()
+    with service, crm.serve(allow=["away", "deadline", "timeout"]):
+        made = crm.api("POST", "/accounts", {"name": "x"}).json()["id"]
+        crm.stage("account", "shadow")
+        times = {}
+        for name in ("running", "stopped"):
+            if name == "stopped":
+                os.kill(service.process.pid, signal.SIGSTOP)
+            times[name] = []
+            for _ in range(150):
+                began = time.monotonic()
+                read(crm, f"/accounts/{made}?fields=id", 1)
+                times[name].append(time.monotonic() - began)
+        try:
+            dropped = crm.metric('ficus_shadow_total{route="account",outcome="dropped"}')
+            assert dropped >= 150 - 64 - 1  # what did not fit was dropped at once, the rest is waited for
+            wait_for(lambda: crm.metric('ficus_shadow_total{route="account",outcome="dropped"}') >= 150, "the rest")
+        finally:
+            os.kill(service.process.pid, signal.SIGCONT)
+        middle = {name: sorted(values)[75] * 1000 for name, values in times.items()}
+        print(f"median of a read: mirror running {middle['running']:.2f} ms, stopped {middle['stopped']:.2f} ms")
+        assert max(times["stopped"]) < 1.5  # the mirror's own deadline is 2 s: nobody waited for it
