@@ -138,16 +138,29 @@ static int tell_stop(struct stream_stat *st, struct pg_conn *pg, struct err *e)
     return 0;
 }
 
+// Events a second since this was asked last.
+static double applied_rate(struct stream_stat *st)
+{
+    uint64_t now = clock_mono_ns(), since = now - st->rated_ns;
+    long long applied = atomic_load(&st->applied);
+    double rate = st->rated_ns && since > 0 ? (double)(applied - st->rated) * 1e9 / (double)since
+                                            : 0;
+    st->rated = applied;
+    st->rated_ns = now;
+    return rate;
+}
+
 // Several processes share a stream: each writes what it knows of, the captures' leader the
 // captured ones, who owns a partition the applied ones.
 static int write_stream(struct sync *s, enum side side, size_t i, struct pg_conn *pg, struct err *e)
 {
     struct stream_stat *st = &s->streams[side][i];
-    char n[6][24];
+    char n[6][24], rate[32];
     atomic_llong *const numbers[] = {&st->captured,   &st->published, &st->applied,
                                      &st->lag_events, &st->lag_ms,    &st->parked};
     for (int k = 0; k < 6; k++)
         snprintf(n[k], sizeof n[k], "%lld", atomic_load(numbers[k]));
+    snprintf(rate, sizeof rate, "%.1f", applied_rate(st));
     const char *p[] = {st->stream,
                        n[0],
                        n[1],
@@ -156,21 +169,23 @@ static int write_stream(struct sync *s, enum side side, size_t i, struct pg_conn
                        n[4],
                        n[5],
                        desk_leads(s->desks[side]) ? "t" : "f",
-                       atomic_load(&st->owned) > 0 ? "t" : "f"};
+                       atomic_load(&st->owned) > 0 ? "t" : "f",
+                       rate};
     return pg_execz(
         pg,
         "INSERT INTO ficus.stream_state AS s (stream, captured, published, applied, lag_events,"
-        " lag_ms, parked) VALUES ($1, $2::bigint, $3::bigint, $4::bigint, $5::bigint, $6::bigint,"
-        " $7::bigint)"
+        " lag_ms, parked, rate) VALUES ($1, $2::bigint, $3::bigint, $4::bigint, $5::bigint,"
+        " $6::bigint, $7::bigint, $10::numeric)"
         " ON CONFLICT (stream) DO UPDATE SET"
         " captured = CASE WHEN $8::boolean THEN excluded.captured ELSE s.captured END,"
         " published = CASE WHEN $8::boolean THEN excluded.published ELSE s.published END,"
         " applied = CASE WHEN $9::boolean THEN excluded.applied ELSE s.applied END,"
         " lag_events = CASE WHEN $9::boolean THEN excluded.lag_events ELSE s.lag_events END,"
         " lag_ms = CASE WHEN $9::boolean THEN excluded.lag_ms ELSE s.lag_ms END,"
+        " rate = CASE WHEN $9::boolean THEN excluded.rate ELSE s.rate END,"
         " parked = CASE WHEN $9::boolean THEN excluded.parked ELSE s.parked END,"
         " at = CASE WHEN $9::boolean THEN now() ELSE s.at END",
-        p, 9, NULL, e);
+        p, 10, NULL, e);
 }
 
 static int report(struct sync *s, struct pg_conn *pg, struct arena *a, struct err *e)

@@ -22,6 +22,8 @@ struct stream_stat {
     char topic[TOPIC_MAX];
     bool foreign_topic; // written by a Debezium connector: neither made nor written here
     atomic_llong captured, published, applied, lag_events, lag_ms;
+    long long rated; // report: `applied` when the rate was looked at last
+    uint64_t rated_ns;
     atomic_bool paused;   // asked for (ficus sync pause) or stopped by apply
     atomic_llong owned;   // partitions that this process applies
     atomic_llong parked;  // open parked events, of all processes
@@ -52,7 +54,7 @@ struct sync {
     size_t nthreads;
     struct sync_http *http;
     atomic_ullong apply_turns; // of apply.new: who waits for a pause to be seen waits for two
-    atomic_bool pauses_known; // report has read which streams are paused: others begin then
+    atomic_bool pauses_known;  // report has read which streams are paused: others begin then
 };
 
 static inline bool sync_stopping(const struct sync *s)

@@ -68,18 +68,22 @@ static const struct section sections[] = {
      "nothing captured yet",
      false},
     {"streams",
-     "SELECT s.stream, s.captured, s.published, s.applied, s.lag_events, s.lag_ms,"
+     "SELECT s.stream, s.captured, s.published, s.applied, s.rate, s.lag_events, s.lag_ms,"
      " s.parked, CASE WHEN paused THEN 'paused: ' || reason"
      " WHEN at < now() - interval '10 seconds' THEN 'silent' ELSE 'running' END AS state"
      " FROM ficus.stream_state s ORDER BY 1",
-     {"STREAM", "CAPTURED", "PUBLISHED", "APPLIED", "LAG", "LAG MS", "PARKED", "STATE"},
+     {"STREAM", "CAPTURED", "PUBLISHED", "APPLIED", "RATE/S", "LAG", "LAG MS", "PARKED", "STATE"},
      "no streams yet",
      false},
     {"snapshots",
-     "SELECT entity, state, rows, estimate, CASE WHEN estimate > 0 THEN"
+     "SELECT entity, CASE WHEN direct THEN state || ' (direct)' ELSE state END AS state, rows,"
+     " estimate, CASE WHEN estimate > 0 THEN"
      " to_char(100.0 * rows / estimate, 'FM990.0') || ' %' ELSE '-' END AS done,"
-     " coalesce(error, '') AS error FROM ficus.snapshot ORDER BY 1",
-     {"SNAPSHOT", "STATE", "ROWS", "ESTIMATE", "DONE", "ERROR"},
+     " coalesce(to_char(rows / nullif(extract(epoch FROM coalesce(finished_at, now()) - started_at),"
+     " 0), 'FM9999999990'), '-') AS rate, CASE WHEN state = 'running' AND rows > 0 AND rows < estimate"
+     " THEN ((estimate - rows) * extract(epoch FROM now() - started_at) / rows)::bigint || ' s'"
+     " ELSE '-' END AS eta, coalesce(error, '') AS error FROM ficus.snapshot ORDER BY 1",
+     {"SNAPSHOT", "STATE", "ROWS", "ESTIMATE", "DONE", "ROWS/S", "ETA", "ERROR"},
      "no snapshots",
      false},
     {"sweeps",

@@ -153,5 +153,9 @@ def test_a_slice(loop):
         copy(loop, "thing", "--direct", "--up-to", "k000009")
         wait_copied(loop)
         wait_for(lambda: len(loop.new_things()) == 60, "the second slice")
+        status = json.loads(loop.ficus("status", "--json").stdout)
+        shown = [s for s in status["snapshots"] if s["entity"] == "thing"][0]
+        assert shown["state"] == "done (direct)" and int(shown["rate"]) > 0 and shown["eta"] == "-", shown
+        assert {"rate", "lag_events", "lag_ms"} <= set(status["streams"][0])
     assert loop.ficus("sync", "snapshot", "--all", "--above", "x").returncode == 2
     assert loop.ficus("sync", "snapshot", "thing", "--direct", "--from", "new").returncode == 2
