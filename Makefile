@@ -103,7 +103,7 @@ endif
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: all deps bench-deps model model-deps torture torture-capture demo check check-unit check-int fuzz fuzz-build fuzz-replay asan tsan bench \
+.PHONY: all deps sqlmap bench-deps model model-deps torture torture-capture demo check check-unit check-int fuzz fuzz-build fuzz-replay asan tsan bench \
 	lint format docs install clean help units run-units programs FORCE
 
 all: $(LIB) $(BIN) ## Build the library and the binary `ficus`
@@ -203,6 +203,12 @@ check: deps ## deps, then every test; ends with "N passed, N failed"
 demo: deps ## The whole loop on real parts in under five minutes (KEEP=1, DEMO_LEGACY=mariadb)
 	$(Q)$(MAKE) all
 	$(Q)$(PYTHON) tests/demo/main.py
+
+sqlmap: ## sqlmap on every parameter of both dialects (T="NAME .." narrows); not part of check
+	$(Q)$(MAKE) all
+	$(Q)test -x build/sqlmap/bin/sqlmap || { $(PYTHON) -m venv build/sqlmap && build/sqlmap/bin/python -m pip install \
+		-q --disable-pip-version-check --no-deps --require-hashes -r tests/hostile/requirements.txt; }
+	$(Q)$(PYTHON) tests/hostile/sqlmap_run.py build/sqlmap/bin/sqlmap $(T)
 
 bench: bench-deps ## Measure against real peers, write build/bench.json and print its table
 	$(Q)$(MAKE) all

@@ -302,7 +302,9 @@ static int user_read(struct v4_1_call *c)
     const struct result *res = &c->dispatch->result;
     struct err e;
 
-    if (res->status != RESULT_OK && res->status != RESULT_NOT_FOUND)
+    // A name that no user can have (invalid) is nobody's.
+    if (res->status != RESULT_OK && res->status != RESULT_NOT_FOUND &&
+        res->status != RESULT_INVALID)
         return v4_1_reply_result(c, res);
     struct check *k = calloc(1, sizeof(*k) + l->password.len + 1);
     if (!k)

@@ -38,7 +38,7 @@ struct policy_module {
 
 struct policy_link { // an entity with fields that name rows of others
     const struct entity *entity;
-    const struct field *a, *b, *level, *noninheritable;
+    const struct field *a, *b, *level;
 };
 
 struct access_policy {
@@ -63,17 +63,13 @@ struct access_policy {
     struct policy_link role_groups; // a: role, b: group; entity NULL: roles are users' only
     struct {
         const struct entity *entity; // NULL: no groups
-        const struct field *noninheritable;
-        struct policy_link members; // a: group, b: user
-        struct policy_link records; // a: group, b: record
+        struct policy_link members;  // a: group, b: user
+        struct policy_link records;  // a: group, b: record
         const struct field *records_module;
-        struct policy_link defaults; // a: group, b: category; entity NULL: none
-        struct str defaults_any;     // the category that stands for all
     } groups;
     bool additive;             // of several overrides the highest counts, else the lowest
     bool user_role_precedence; // groups' roles count only for who has no role of his own
     bool strict_rights;        // a group counts for an action only by a role of its own
-    bool inherit_creator, inherit_assigned, inherit_default;
     struct policy_module modules[POLICY_MODULES_MAX];
     size_t nmodules;
     const struct entity **administered; // written by administrators only

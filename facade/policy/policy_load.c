@@ -156,8 +156,7 @@ struct link_keys {
 static void load_link(struct load *l, const json_t *parent, const char *at, const char *key,
                       struct link_keys keys, bool needed, struct policy_link *out)
 {
-    const char *const known[] = {"entity",         keys.a,   keys.b,       "level",
-                                 "noninheritable", "module", "any_module", NULL};
+    const char *const known[] = {"entity", keys.a, keys.b, "level", "module", NULL};
     char here[AT_MAX];
     const json_t *o = section(l, parent, at, key, needed);
     if (!o)
@@ -168,7 +167,6 @@ static void load_link(struct load *l, const json_t *parent, const char *at, cons
     out->a = get_field(l, out->entity, o, here, keys.a, true);
     out->b = get_field(l, out->entity, o, here, keys.b, true);
     out->level = get_field(l, out->entity, o, here, "level", keys.level);
-    out->noninheritable = get_field(l, out->entity, o, here, "noninheritable", false);
 }
 
 static void load_roles(struct load *l, const json_t *o)
@@ -185,29 +183,19 @@ static void load_roles(struct load *l, const json_t *o)
 
 static void load_groups(struct load *l, const json_t *o)
 {
-    static const char *const known[] = {"entity",  "noninheritable", "members",
-                                        "records", "defaults",       NULL};
+    static const char *const known[] = {"entity", "members", "records", NULL};
     struct access_policy *p = l->out;
-    const char *any;
     if (!o)
         return;
     json_only_keys(&l->doc, o, "/groups", known, l->p);
     p->groups.entity = get_entity(l, o, "/groups");
-    p->groups.noninheritable = get_field(l, p->groups.entity, o, "/groups", "noninheritable",
-                                         false);
     load_link(l, o, "/groups", "members", (struct link_keys){"group", "user", false}, true,
               &p->groups.members);
     load_link(l, o, "/groups", "records", (struct link_keys){"group", "record", false}, true,
               &p->groups.records);
-    load_link(l, o, "/groups", "defaults", (struct link_keys){"group", "module", false}, false,
-              &p->groups.defaults);
     const json_t *records = json_object_get(o, "records");
-    const json_t *defaults = json_object_get(o, "defaults");
     p->groups.records_module = get_field(l, p->groups.records.entity, records, "/groups/records",
                                          "module", true);
-    if (defaults &&
-        json_get_str(&l->doc, defaults, "/groups/defaults", "any_module", "", &any, l->p) == 0)
-        p->groups.defaults_any = keep(l, any);
 }
 
 // ---------------------------------------------------------------- modules and settings
@@ -242,18 +230,11 @@ static void load_modules(struct load *l, const json_t *o, const json_t *open)
 
 static void load_settings(struct load *l, const json_t *o)
 {
-    static const char *const known[] = {"additive",
-                                        "user_role_precedence",
-                                        "strict_rights",
-                                        "inherit_creator",
-                                        "inherit_assigned",
-                                        "inherit_default",
-                                        NULL};
+    static const char *const known[] = {"additive", "user_role_precedence", "strict_rights", NULL};
     struct access_policy *p = l->out;
-    bool *out[] = {&p->additive,        &p->user_role_precedence, &p->strict_rights,
-                   &p->inherit_creator, &p->inherit_assigned,     &p->inherit_default};
+    bool *out[] = {&p->additive, &p->user_role_precedence, &p->strict_rights};
     json_only_keys(&l->doc, o, "/settings", known, l->p);
-    for (size_t i = 0; i < 6; i++)
+    for (size_t i = 0; i < 3; i++)
         (void)json_get_bool(&l->doc, o, "/settings", known[i], i != 2, out[i], l->p);
 }
 
@@ -280,7 +261,6 @@ static void load_administered(struct load *l, const json_t *more)
     administer(p, p->groups.entity);
     administer(p, p->groups.members.entity);
     administer(p, p->groups.records.entity);
-    administer(p, p->groups.defaults.entity);
     for (size_t i = 0; i < json_array_size(more); i++)
         administer(p, entity_named(l, "/administered", json_string_value(json_array_get(more, i))));
 }
