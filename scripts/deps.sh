@@ -18,7 +18,7 @@ python3-requests python3-psycopg2 python3-pymysql python3-bcrypt python3-jsonsch
 python3-confluent-kafka kcat libfaketime nginx-light chromium"
 # `deps.sh bench` also installs the peers that are measured against, `deps.sh model` the checker.
 if [ "${1:-}" = model ]; then PACKAGES="$PACKAGES spin"; fi
-if [ "${1:-}" = bench ]; then PACKAGES="$PACKAGES pgloader"; fi
+if [ "${1:-}" = bench ]; then PACKAGES="$PACKAGES pgloader haproxy"; fi
 # command:package, for tools that people also install by other means
 TOOLS="git:git java:default-jre-headless mvn:maven node:nodejs npm:npm"
 
