@@ -11,7 +11,7 @@ CALL = re.compile(r'metrics_(counter|gauge|seconds)\(\s*' + STRING + r'\s*,\s*((
 LABEL = re.compile(r'[\s,"]?([a-z_]+)=\\"')
 # Their values come from tables, maps and enums, or are bounded where they are made.
 LABELS = {"route", "stage", "side", "status", "outcome", "entity", "handler", "method", "code", "result",
-          "upstream", "direction", "class", "why", "client", "dbms", "backend", "state", "stream", "kind", "reason"}
+          "upstream", "direction", "class", "to", "why", "client", "dbms", "backend", "state", "stream", "kind", "reason"}
 
 
 def found():

@@ -55,6 +55,7 @@ void admin_explain(struct admin_call *c, struct server_loop *sl);
 void admin_table_state(struct admin_call *c, struct server_loop *sl);
 void admin_in_flight(struct admin_call *c, struct server_loop *sl);
 void admin_pools(struct admin_call *c, struct server_loop *sl);
+void admin_breakers(struct admin_call *c, struct server_loop *sl);
 // admin_store.c
 void admin_routes(struct admin_call *c, struct control *control);
 void admin_route(struct admin_call *c, struct control *control);

@@ -2,7 +2,9 @@
 // Handlers that look at this process. Thread: the loop that is looked at.
 #include "facade/admin/admin_int.h"
 
+#include "base/clock.h"
 #include "base/log.h"
+#include "facade/backend/http_backend.h"
 #include "facade/explain.h"
 
 #include <arpa/inet.h>
@@ -94,4 +96,25 @@ void admin_pools(struct admin_call *c, struct server_loop *sl)
                   "threads", (int)w.threads, "busy", (int)w.busy, "queued", (int)w.queued, "done",
                   (json_int_t)w.done, "refused", (json_int_t)w.refused, "longest_running_ms",
                   (double)w.longest_running_ns / 1e6));
+}
+
+static void note_breaker(void *ctx, const char *name, const struct breaker *k)
+{
+    json_array_append_new(
+        ctx, json_pack("{s:s, s:s, s:i, s:i, s:f}", "backend", name, "state",
+                       breaker_state_name(k->state), "calls", (int)(k->calls[0] + k->calls[1]),
+                       "failures", (int)(k->failures[0] + k->failures[1]), "since_s",
+                       k->since_ns ? (double)(clock_mono_ns() - k->since_ns) / 1e9 : 0.0));
+}
+
+void admin_breakers(struct admin_call *c, struct server_loop *sl)
+{
+    json_t *list = json_array();
+    for (unsigned i = 0; i < 3; i++)
+        if (sl->backends[i] && i != BACKEND_HTTP)
+            note_breaker(list, backend_name((enum backend_kind)i), &sl->backends[i]->breaker);
+    if (sl->backends[BACKEND_HTTP])
+        http_backend_breakers(sl->backends[BACKEND_HTTP], note_breaker, list);
+    json_array_append_new(c->reply,
+                          json_pack("{s:i, s:o}", "loop", (int)sl->index, "breakers", list));
 }

@@ -209,3 +209,12 @@ struct backend *http_backend_create(struct http_client *client, struct loop *loo
     b->loop = loop;
     return &b->base;
 }
+
+void http_backend_breakers(const struct backend *base,
+                           void (*each)(void *ctx, const char *url, const struct breaker *k),
+                           void *ctx)
+{
+    const struct http_backend *b = (const struct http_backend *)base;
+    for (size_t i = 0; i < b->nupstreams; i++)
+        each(ctx, b->upstreams[i].url, &b->upstreams[i].breaker);
+}

@@ -12,4 +12,9 @@ struct backend *http_backend_create(struct http_client *client, struct loop *loo
 int http_backend_prepare(struct backend *b, const struct route_table *t,
                          struct err *e) FICUS_MUST_CHECK;
 
+// Each service's breaker, with its URL. Thread: the loop.
+void http_backend_breakers(const struct backend *b,
+                           void (*each)(void *ctx, const char *url, const struct breaker *k),
+                           void *ctx);
+
 #endif

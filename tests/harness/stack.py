@@ -110,7 +110,8 @@ class Stack:
             "service.listen": f"127.0.0.1:{self.service_port}",
             "kafka.brokers": self.kafka.bootstrap, "kafka.prefix": "demo", "sync.sweep_rows": 0,
             "sync.listen": f"127.0.0.1:{self.sync_ports[min(i, len(self.sync_ports) - 1)]}",
-            "ladder.evidence_min": 0,  # tests climb at once; test_ladder.py is about the evidence
+            # Tests climb at once, and nothing goes back while they break things: both are test_ladder.py's.
+            "ladder.evidence_min": 0, "ladder.rollback": "off",
             **self.settings}
         nested = {}
         for dotted, value in flat.items():

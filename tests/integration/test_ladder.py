@@ -379,6 +379,8 @@ def test_the_admin_api_shows_the_process(crm):
     assert admin(crm, "GET", "/admin/table").json()["routes"]["contact"]["stage"] == "canary"
     pools = admin(crm, "GET", "/admin/pools").json()
     assert len(pools) == 1 and pools[0]["legacy_workers"]["threads"] == 4
+    breakers = {b["backend"]: b["state"] for b in admin(crm, "GET", "/admin/breakers").json()[0]["breakers"]}
+    assert breakers["odbc"] == "closed" and "postgres" in breakers
     assert admin(crm, "GET", "/admin/sessions").json()[0]["open"] == 0
     assert len(admin(crm, "GET", "/admin/instances").json()) == 1
     told = admin(crm, "POST", "/admin/explain", body={"route": "account", "key": "a1"}).json()
