@@ -43,6 +43,7 @@ struct dialect {
     // or borrow from it. ERR_* says why the dialect would refuse it. Pure; any thread.
     int (*describe)(const struct entity_set *set, const struct mount *m,
                     const struct http_request *r, struct dialect_call *out, struct err *e);
+    bool any_method; // refuses by itself the methods that HTTP does not know
 };
 
 extern const struct dialect dialect_v4_1, dialect_rest, dialect_template;

@@ -111,7 +111,7 @@ void server_on_request(void *ctx, struct http_request *r)
     if (pass) {
         http_exchange_facts(r->exchange)->handler = "pass";
         pass_request(pass, r);
-    } else if (!is_known(r->method)) {
+    } else if (!is_known(r->method) && !(mounted && mounted->dialect->any_method)) {
         not_implemented(r);
     } else if (admin_here(sl) && server_admin(sl->server, r)) {
         return;

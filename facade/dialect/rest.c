@@ -182,13 +182,13 @@ static int method_of_item(struct rest_request *q, struct err *e)
     if (reads(q)) {
         q->op.kind = OPERATION_GET;
         q->next = rest_after_read;
-        return rest_query(q, e);
+        return rest_conditions(q, e) ? -1 : rest_query(q, e);
     }
     if (q->entity->read_only)
         return err_set(e, ERR_UNSUPPORTED, LIST_READ);
     if (!is(q, "PATCH") && !is(q, "PUT") && !is(q, "DELETE"))
         return err_set(e, ERR_UNSUPPORTED, ITEM_ALL);
-    if (no_query(q, e))
+    if (rest_conditions(q, e) || no_query(q, e))
         return -1;
     if (is(q, "PATCH"))
         return rest_update(q, e);
@@ -207,12 +207,12 @@ static int method_of_list(struct rest_request *q, struct err *e)
     if (reads(q)) {
         q->op.kind = OPERATION_LIST;
         q->next = rest_after_read;
-        return rest_query(q, e);
+        return rest_conditions(q, e) ? -1 : rest_query(q, e);
     }
     if (q->entity->read_only || !is(q, "POST"))
         return err_set(e, ERR_UNSUPPORTED, q->entity->read_only ? LIST_READ : LIST_ALL);
     q->next = rest_after_create;
-    return no_query(q, e) ? -1 : rest_create(q, e);
+    return rest_conditions(q, e) || no_query(q, e) ? -1 : rest_create(q, e);
 }
 
 static int relationship_list(struct rest_request *q, struct str name, struct err *e)
@@ -232,7 +232,7 @@ static int relationship_list(struct rest_request *q, struct str name, struct err
     q->op.kind = OPERATION_LIST;
     q->op.query.related = related;
     q->next = rest_after_read;
-    return rest_query(q, e);
+    return rest_conditions(q, e) ? -1 : rest_query(q, e);
 }
 
 static int relationship_item(struct rest_request *q, struct str name, struct str far, struct err *e)
@@ -246,6 +246,8 @@ static int relationship_item(struct rest_request *q, struct str name, struct str
         return err_memory(e);
     if (!put && !is(q, "DELETE"))
         return err_set(e, ERR_UNSUPPORTED, RELATION_ALL);
+    if (rest_conditions(q, e))
+        return -1;
     if (q->match.given || q->none_match.given)
         return rest_mistake(q, e, true, STR("If-Match"), "a relation has no version");
     if (no_query(q, e))
@@ -304,8 +306,6 @@ static int decode(struct rest_request *q, const struct str *s, size_t n, struct 
     q->op.entity = q->entity;
     if (n == 2 && str_eqz(s[1], "_canonical"))
         return canonical(q, e);
-    if (rest_conditions(q, e))
-        return -1;
     if (n == 1)
         return method_of_list(q, e);
     if (set_key(q, s[1], e))
@@ -561,4 +561,5 @@ const struct dialect dialect_rest = {.name = "rest",
                                      .mount = mount,
                                      .on_request = on_request,
                                      .unmount = unmount,
-                                     .describe = rest_describe};
+                                     .describe = rest_describe,
+                                     .any_method = true};

@@ -118,6 +118,7 @@ struct rest_request *rest_request_create(struct dialect_mount *m, struct http_re
 // ---- rest_query.c
 int rest_query(struct rest_request *q, struct err *e) FICUS_MUST_CHECK; // list and get options
 bool rest_readable(const struct field *f);
+bool rest_is_option(struct str name, bool list); // a parameter that is no condition
 // Next item of a comma-separated list; false at its end.
 bool rest_next_item(struct str *list, struct str *item);
 // ---- rest_filter.c

@@ -30,6 +30,61 @@ static const char *known_header(const char *name)
     return NULL;
 }
 
+// ---------------------------------------------------------------- the shape of a part
+
+// A path as the HTTP parser would let it through.
+static bool good_path(const char *path)
+{
+    size_t n = path ? strlen(path) : 0;
+    for (size_t i = 0; i < n; i++)
+        if (path[i] <= ' ' || path[i] > '~' || path[i] == '#')
+            return false;
+    return n > 1 && path[0] == '/' && n < 8192;
+}
+
+static const char *known_method(const char *method)
+{
+    static const char *const methods[] = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"};
+    for (size_t i = 0; method && i < sizeof methods / sizeof methods[0]; i++)
+        if (strcmp(method, methods[i]) == 0)
+            return methods[i];
+    return NULL;
+}
+
+static bool good_headers(const json_t *j)
+{
+    const char *name;
+    json_t *v;
+    json_object_foreach((json_t *)(uintptr_t)j, name, v)
+    {
+        if (!known_header(name) || !json_is_string(v) ||
+            strpbrk(json_string_value(v), "\r\n"))
+            return false;
+    }
+    return !j || json_is_object(j);
+}
+
+static int check_part(struct rest_request *q, const json_t *j, size_t number, struct err *e)
+{
+    const json_t *headers = json_object_get(j, "headers");
+    size_t known = 2 + (headers != NULL) + (json_object_get(j, "body") != NULL);
+    struct str at = arena_printf(q->op.arena, "/requests/%zu", number);
+    if (!at.data)
+        return err_memory(e);
+    if (!known_method(json_string_value(json_object_get(j, "method"))) ||
+        !good_path(json_string_value(json_object_get(j, "path"))))
+        return rest_mistake(q, e, false, at, "a part has a method (GET, HEAD, POST, PUT, PATCH,"
+                                             " DELETE) and a path below the mount");
+    if (!good_headers(headers))
+        return rest_mistake(q, e, false, at, "headers of a part: If-Match, If-None-Match,"
+                                             " Idempotency-Key, Content-Type, as text");
+    if (json_object_size(j) != known)
+        return rest_mistake(q, e, false, at, "a part has method, path, headers and body only");
+    return 0;
+}
+
+// ---------------------------------------------------------------- a part as a request
+
 static int take_headers(struct rest_request *q, const json_t *j, struct http_request *out,
                         struct err *e)
 {
@@ -40,47 +95,24 @@ static int take_headers(struct rest_request *q, const json_t *j, struct http_req
         return err_memory(e);
     out->headers = list;
     out->nheaders = 0;
-    if (j && !json_is_object(j))
-        return err_set(e, ERR_INVALID, "headers is an object");
     json_object_foreach((json_t *)(uintptr_t)j, name, v)
     {
-        const char *known = known_header(name);
-        if (!known || !json_is_string(v))
-            return err_set(e, ERR_INVALID,
-                           "headers of a part: If-Match, If-None-Match,"
-                           " Idempotency-Key, Content-Type, as text");
-        list[out->nheaders++] = (struct http_header){
-            str_of(known), arena_str(q->op.arena, str_of(json_string_value(v)))};
+        struct str value = arena_str(q->op.arena, str_of(json_string_value(v)));
+        if (!value.data)
+            return err_memory(e);
+        list[out->nheaders++] = (struct http_header){str_of(known_header(name)), value};
     }
     if (!http_header(out, "Content-Type").data)
         list[out->nheaders++] = (struct http_header){STR("Content-Type"), STR("application/json")};
     return 0;
 }
 
-// A path as the HTTP parser would let it through.
-static bool good_path(struct str path)
-{
-    for (size_t i = 0; i < path.len; i++)
-        if (path.data[i] <= ' ' || path.data[i] > '~' || path.data[i] == '#')
-            return false;
-    return path.len > 1 && path.data[0] == '/' && path.len < 8192;
-}
-
 static int take_target(struct rest_request *q, const json_t *j, struct http_request *out,
                        struct err *e)
 {
-    const char *method = json_string_value(json_object_get(j, "method"));
-    struct str path = str_of(json_string_value(json_object_get(j, "path")));
-    static const char *const methods[] = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"};
-    out->method = str_n(NULL, 0);
-    for (size_t i = 0; method && i < sizeof methods / sizeof methods[0]; i++)
-        if (strcmp(method, methods[i]) == 0)
-            out->method = str_of(methods[i]);
-    if (!out->method.data || !good_path(path))
-        return err_set(e, ERR_INVALID,
-                       "a part has a method (GET, HEAD, POST, PUT, PATCH, DELETE)"
-                       " and a path below the mount");
-    out->target = arena_printf(q->op.arena, "%s%s", q->mount->path, path.data);
+    out->method = str_of(known_method(json_string_value(json_object_get(j, "method"))));
+    out->target = arena_printf(q->op.arena, "%s%s", q->mount->path,
+                               json_string_value(json_object_get(j, "path")));
     if (!out->target.data)
         return err_memory(e);
     const char *mark = memchr(out->target.data, '?', out->target.len);
@@ -90,28 +122,18 @@ static int take_target(struct rest_request *q, const json_t *j, struct http_requ
     return 0;
 }
 
+// From the text of the batch, so that no number of a body is rewritten on its way.
 static int take_part(struct rest_batch *b, struct http_request *out, struct err *e)
 {
-    static const char *const known[] = {"method", "path", "headers", "body", NULL};
     struct str text = rest_json_element(b->requests, b->at);
     json_error_t je;
-    const char *name;
-    json_t *v, *j = json_loadb(text.data ? text.data : "", text.len, JSON_REJECT_DUPLICATES, &je);
-    int rc = 0;
-    if (!json_is_object(j))
-        rc = err_set(e, ERR_INVALID, "a part is an object");
-    json_object_foreach(j, name, v)
-    {
-        bool found = false;
-        for (size_t i = 0; known[i]; i++)
-            found = found || strcmp(name, known[i]) == 0;
-        if (!found)
-            rc = err_set(e, ERR_INVALID, "a part has method, path, headers and body");
-    }
+    json_t *j = json_loadb(text.data ? text.data : "", text.len, JSON_REJECT_DUPLICATES, &je);
+    if (!j)
+        return err_set(e, ERR_INVALID, "the part cannot be read: %s", je.text);
     *out = *b->whole->http;
     out->body = rest_json_member(text, "body");
-    rc = rc || take_target(b->whole, j, out, e) ||
-         take_headers(b->whole, json_object_get(j, "headers"), out, e);
+    int rc = check_part(b->whole, j, b->at, e) || take_target(b->whole, j, out, e) ||
+             take_headers(b->whole, json_object_get(j, "headers"), out, e);
     json_decref(j);
     return rc ? -1 : 0;
 }
@@ -204,6 +226,8 @@ void rest_batch(struct rest_request *q)
     if (!bad && json_object_size(j) != (atomic ? 2 : 1))
         bad = rest_mistake(q, &e, false, STR(""),
                            "a batch has requests, and may say atomic: false");
+    for (size_t i = 0; !bad && i < n; i++)
+        bad = check_part(q, json_array_get(list, i), i, &e);
     json_decref(j);
     if (bad) {
         rest_problem_err(q, &e);

@@ -7,6 +7,8 @@
 #include <stdio.h>
 
 #define VERSION_TEXT FICUS_VERSION
+#define TAGS                                                                                       \
+    "{\"type\":\"string\",\"pattern\":\"^(\\\\*|(W/)?\\\"[!#-~]*\\\"(, *(W/)?\\\"[!#-~]*\\\"){0,15})$\"}"
 
 static const char *const head_components =
     "\"parameters\":{"
@@ -28,10 +30,11 @@ static const char *const head_components =
     " not, in, between, is null: name like 'So%' and not (industry is null).\",\"schema\":"
     "{\"type\":\"string\"}},"
     "\"if_match\":{\"name\":\"If-Match\",\"in\":\"header\",\"description\":\"Entity tags: the"
-    " write happens only while the record has one of them.\",\"schema\":{\"type\":\"string\"}},"
+    " write happens only while the record has one of them.\",\"schema\":" TAGS "},"
     "\"if_none_match\":{\"name\":\"If-None-Match\",\"in\":\"header\",\"description\":\"Entity"
-    " tags: 304 when the answer has one of them. For PUT: * to create only.\",\"schema\":"
-    "{\"type\":\"string\"}},"
+    " tags: 304 when the answer has one of them.\",\"schema\":" TAGS "},"
+    "\"create_only\":{\"name\":\"If-None-Match\",\"in\":\"header\",\"description\":"
+    "\"Create, or do nothing.\",\"schema\":{\"enum\":[\"*\"]}},"
     "\"idempotency_key\":{\"name\":\"Idempotency-Key\",\"in\":\"header\",\"description\":\"The"
     " same key gets the same answer, and the request runs once.\",\"schema\":{\"type\":\"string\","
     "\"minLength\":1,\"maxLength\":255,\"pattern\":\"^[!-~]+$\"}}},"
@@ -52,8 +55,10 @@ static const char *const shared_schemas =
     "{\"const\":false},\"requests\":{\"type\":\"array\",\"minItems\":1,\"maxItems\":50,\"items\":"
     "{\"type\":\"object\",\"required\":[\"method\",\"path\"],\"properties\":{\"method\":{\"enum\":"
     "[\"GET\",\"HEAD\",\"POST\",\"PUT\",\"PATCH\",\"DELETE\"]},\"path\":{\"type\":\"string\","
-    "\"pattern\":\"^/[!-~]+$\"},\"headers\":{\"type\":\"object\",\"additionalProperties\":"
-    "{\"type\":\"string\"}},\"body\":{}},\"additionalProperties\":false}}},"
+    "\"pattern\":\"^/[!-\\\"$-~]+$\"},\"headers\":{\"type\":\"object\",\"properties\":{"
+    "\"If-Match\":{\"type\":\"string\"},\"If-None-Match\":{\"type\":\"string\"},"
+    "\"Idempotency-Key\":{\"type\":\"string\"},\"Content-Type\":{\"type\":\"string\"}},"
+    "\"additionalProperties\":false},\"body\":{}},\"additionalProperties\":false}}},"
     "\"additionalProperties\":false},"
     "\"batch.answer\":{\"type\":\"object\",\"required\":[\"responses\"],\"properties\":"
     "{\"responses\":{\"type\":\"array\",\"items\":{\"type\":\"object\",\"required\":[\"status\","
@@ -100,7 +105,7 @@ static void conditions(struct buf *out, const struct entity *en)
 {
     for (size_t i = 0; i < en->nfields; i++) {
         const struct field *f = &en->fields[i];
-        if (!rest_readable(f) || f->type == TYPE_JSON)
+        if (!rest_readable(f) || f->type == TYPE_JSON || rest_is_option(str_of(f->name), true))
             continue;
         comma(out);
         buf_printf(out,
@@ -228,7 +233,7 @@ static void item_writes(struct buf *out, const struct entity *en)
     begin(out, "put", "replace", en->name, en->plural);
     parameter(out, "id");
     parameter(out, "if_match");
-    parameter(out, "if_none_match");
+    parameter(out, "create_only");
     buf_addc(out, ']');
     body_of(out, en->name, ".change", false);
     buf_addz(out, ",\"responses\":{");
@@ -250,7 +255,7 @@ static void relations(struct buf *out, const struct entity *en)
     for (size_t i = 0; i < en->nrelationships; i++) {
         const struct relationship *r = &en->relationships[i];
         char id[160];
-        snprintf(id, sizeof id, "%s_%s", en->name, r->name);
+        snprintf(id, sizeof id, "%s__%s", en->name, r->name);
         buf_printf(out, ",\"/%s/{id}/%s\":{", en->plural, r->name);
         list_get(out, r->target, id, en->plural, true);
         buf_printf(out, "},\"/%s/{id}/%s/{far}\":{", en->plural, r->name);

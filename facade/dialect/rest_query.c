@@ -85,7 +85,7 @@ static int sort(struct rest_request *q, struct str list, struct err *e)
 }
 
 // Which options a kind of read knows; everything else in a list's query is a condition.
-static bool is_option(struct str name, bool list)
+bool rest_is_option(struct str name, bool list)
 {
     static const char *const item[] = {"fields", "expand", "deleted"};
     static const char *const more[] = {"sort", "limit", "offset", "count", "cursor", "filter"};
@@ -105,9 +105,9 @@ static int check_names(struct rest_request *q, const struct form *form, bool lis
         const struct form_field *f = &form->fields[i];
         if (!str_is_utf8(f->name) || !str_is_utf8(f->value))
             return rest_mistake(q, e, true, STR("query"), "the query is not UTF-8");
-        if (!is_option(f->name, list) && !list)
+        if (!rest_is_option(f->name, list) && !list)
             result = rest_mistake(q, e, true, f->name, "no such parameter here");
-        for (size_t k = 0; k < i && is_option(f->name, list); k++)
+        for (size_t k = 0; k < i && rest_is_option(f->name, list); k++)
             if (str_eq(form->fields[k].name, f->name))
                 result = rest_mistake(q, e, true, f->name, "given twice");
     }
@@ -125,7 +125,7 @@ static int conditions(struct rest_request *q, const struct form *form, struct er
         struct str name = form->fields[i].name, value = form->fields[i].value;
         bool grammar = str_eqz(name, "filter");
         struct err why = {0};
-        if (is_option(name, true) && !grammar)
+        if (rest_is_option(name, true) && !grammar)
             continue;
         if (grammar ? rest_filter(q->op.arena, q->entity, value, &one, &why)
                     : rest_condition(q->op.arena, q->entity, name, value, &one, &why)) {
