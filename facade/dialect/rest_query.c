@@ -158,11 +158,11 @@ static int word(struct rest_request *q, const struct form *form, const char *nam
     struct buf known = BUF_INIT;
     if (!text.data)
         return 0;
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < n; i++)
         if (str_eqz(text, words[i]))
             return (int)i + 1;
+    for (size_t i = 0; i < n; i++)
         buf_printf(&known, "%s%s", i ? ", " : "", words[i]);
-    }
     int result = rest_mistake(q, e, true, str_of(name), "one of %s", known.data ? known.data : "");
     buf_free(&known);
     return result;

@@ -50,11 +50,11 @@ int template_word(struct template_load *l, const json_t *object, const char *at,
     char here[AT_MAX];
     if (!j && fallback >= 0)
         return fallback;
-    for (int i = 0; words[i]; i++) {
+    for (int i = 0; words[i]; i++)
         if (text && strcmp(words[i], text) == 0)
             return i;
+    for (int i = 0; words[i]; i++)
         buf_printf(&known, "%s%s", i ? ", " : "", words[i]);
-    }
     template_at(here, at, key);
     problems_add(l->p, &l->doc, j ? here : at, "%s is one of %s", key,
                  known.data ? known.data : "");

@@ -47,13 +47,14 @@ static void skeleton(struct str text)
     struct buf file = BUF_INIT;
     if (text.len == 0)
         return;
-    buf_printf(&file,
-               "{\"auth\": {\"kind\": \"none\", \"principals\": [{\"user_id\": \"1\"}]}, \"codes\":"
-               " {\"c\": {\"a\": \"b\"}}, \"endpoints\": [{\"name\": \"e\", \"match\": {}, \"take\":"
-               " {\"t\": {\"from\": \"query\", \"at\": \"t\"}}, \"operation\": {\"kind\": \"list\","
-               " \"entity\": \"account\", \"expand\": [\"contacts\"]}, \"answers\": {\"ok\":"
-               " {\"type\": \"%s\", \"body\": ",
-               types[(unsigned char)text.data[0] % 4]);
+    buf_printf(
+        &file,
+        "{\"auth\": {\"kind\": \"none\", \"principals\": [{\"user_id\": \"1\"}]}, \"codes\":"
+        " {\"c\": {\"a\": \"b\"}}, \"endpoints\": [{\"name\": \"e\", \"match\": {}, \"take\":"
+        " {\"t\": {\"from\": \"query\", \"at\": \"t\"}}, \"operation\": {\"kind\": \"list\","
+        " \"entity\": \"account\", \"expand\": [\"contacts\"]}, \"answers\": {\"ok\":"
+        " {\"type\": \"%s\", \"body\": ",
+        types[(unsigned char)text.data[0] % 4]);
     buf_addjson(&file, str_n(text.data + 1, text.len - 1));
     buf_addz(&file, "}}}]}");
     if (!file.failed)
@@ -73,10 +74,8 @@ static void body(struct str text, unsigned which)
     const struct template *t = example(kinds[which % 4].number);
     struct arena *a = arena_create(64u << 20);
     struct http_header type = {STR("Content-Type"), str_of(kinds[which % 4].type)};
-    struct http_request http = {.method = str_of(kinds[which % 4].method),
-                                .headers = &type,
-                                .nheaders = 1,
-                                .arena = a};
+    struct http_request http = {
+        .method = str_of(kinds[which % 4].method), .headers = &type, .nheaders = 1, .arena = a};
     struct template_input in = {.http = &http, .arena = a, .path = str_of(kinds[which % 4].path)};
     struct operation op = {.arena = a};
     struct err e = {0};
