@@ -12,7 +12,7 @@ from harness import Sqlite, Workdir
 
 VENV = os.path.join(ROOT, "build/venv/bin")
 VALIDATE = "import json, sys; from openapi_spec_validator import validate; validate(json.load(open(sys.argv[1])))"
-PATHS = r"^/(accounts|opportunities)(/\{id\})?$|^/users/\{id\}$|^/batch$|^/contacts/\{id\}/accounts"
+PATHS = r"^/opportunities(/\{id\})?$|^/users/\{id\}$|^/batch$|^/accounts/\{id\}/opportunities/\{far\}$"
 # What a pattern of filter=, or a version that a record happens to have, is cannot be said in JSON
 # Schema: that some requests of the right shape are refused is right.
 SKIP = "positive_data_acceptance"
@@ -50,6 +50,6 @@ def test_schemathesis_finds_nothing(crm, owner):
         [f"{VENV}/schemathesis", "run", crm.url + "/openapi.json", "-H", f"Authorization: Bearer {TOKEN}",
          "--include-path-regex", PATHS, "--exclude-checks", SKIP, "--phases", "coverage,fuzzing",
          "--max-examples", "5", "--generation-database", "none", "--seed", "1", "--no-color"],
-        cwd=crm.work.path, capture_output=True, text=True, timeout=280, check=False)
+        cwd=crm.work.path, capture_output=True, text=True, timeout=900, check=False)
     assert done.returncode == 0, done.stdout[-6000:]
     assert " 0 passed" not in done.stdout and "passed" in done.stdout
