@@ -219,9 +219,9 @@ model: model-deps ## Search the model of the transfer with spin (MODEL_SECONDS b
 model-deps:
 	$(Q)scripts/deps.sh model
 
-torture: deps ## Clients, transfers and faults at once, then the checker (SECONDS, SEED, LEGACY)
-	$(Q)$(MAKE) all
-	$(Q)$(PYTHON) tests/consistency/torture.py --seconds $(or $(SECONDS),60) --seed $(or $(SEED),1) \
+torture: deps ## Clients, transfers and faults at once, then the checker (N faults or SECONDS, SEED, LEGACY)
+	$(Q)$(MAKE) all $(BUILD)/stub/slow_disk.so
+	$(Q)$(PYTHON) tests/consistency/torture.py --seconds $(or $(SECONDS),60) --n $(or $(N),0) --seed $(or $(SEED),1) \
 		--legacy $(or $(LEGACY),sqlite)
 
 torture-capture: deps ## Many sessions write to a legacy; what arrived is compared with the truth (N, SEED, LEGACY, KILL)

@@ -72,6 +72,8 @@ const struct conf_option conf_options[] = {
          " has a token of admin.tokens, or always."),
     INT("facade.hold_max", "1000", 0, 1000000, "requests",
         "Requests that one facade holds while a group changes owner; reads take at most half."),
+    INT("facade.hold_bytes", "67108864", 0, 1024LL * MIB, "bytes",
+        "Memory of all requests that one facade holds; reads take at most half."),
     INT("facade.hold_ms", "5000", 0, 600000, "ms",
         "Longest that a write is held (a read at most a second)."),
     INT("facade.body_max", "8388608", 1024, 1024 * MIB, "bytes", "Largest request body."),

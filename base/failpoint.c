@@ -4,11 +4,14 @@
 
 #ifdef FICUS_FAILPOINTS
 
+#include "base/clock.h"
 #include "base/str.h"
 
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 void failpoint_pass(const char *name)
 {
@@ -22,6 +25,28 @@ void failpoint_pass(const char *name)
         return;
     if (atomic_fetch_add(&passed, 1) + 1 == nth)
         raise(SIGKILL);
+}
+
+void gate_pass(const char *name)
+{
+    const char *folder = getenv("FICUS_GATES"), *me = getenv("FICUS_GATE");
+    char file[512], made[528], open_file[512];
+    if (!folder || !me)
+        return;
+    snprintf(open_file, sizeof open_file, "%s/open", folder);
+    snprintf(file, sizeof file, "%s/%s", folder, me);
+    snprintf(made, sizeof made, "%s.new", file);
+    if (access(open_file, F_OK) == 0)
+        return;
+    FILE *f = fopen(made, "w");
+    if (!f)
+        return;
+    fputs(name, f);
+    fclose(f);
+    if (rename(made, file))
+        return;
+    while (access(file, F_OK) == 0 && access(open_file, F_OK) != 0)
+        clock_sleep_ms(1);
 }
 
 #endif

@@ -8,6 +8,7 @@
 #include "cdc/transfer.h"
 
 #include "base/clock.h"
+#include "base/failpoint.h"
 #include "base/log.h"
 #include "cdc/transfer_int.h"
 
@@ -111,6 +112,7 @@ static int finish(struct attempt *t, const struct claim *c, const char *outcome,
                                   .guards = g,
                                   .nguards = n};
     json_t *r = receipt_make(t, &facts);
+    GATE("finish");
     int result = attempt_finish(t, outcome, r, e);
     if (result == 0) {
         struct err ignored = {0};
@@ -122,10 +124,15 @@ static int finish(struct attempt *t, const struct claim *c, const char *outcome,
     return result;
 }
 
-static int give_back(struct attempt *t, const struct claim *c, const char *why, struct err *e)
+// Under a new epoch if this attempt has done anything under its own.
+static int give_back(struct attempt *t, const struct claim *c, const char *why, bool acted,
+                     struct err *e)
 {
     enum side owner = side_other(t->target);
-    if (attempt_begin(t, e) || attempt_step(t, "aborting", why, e) ||
+    if (acted && attempt_begin(t, e))
+        return -1;
+    GATE("aborting");
+    if (attempt_step(t, "aborting", why, e) ||
         transfer_give(t, owner, t->maybe_opened, e) || finish(t, c, "aborted", why, NULL, 0, e))
         return e->code == ERR_STALE
                    ? -1
@@ -138,6 +145,7 @@ static int give_back(struct attempt *t, const struct claim *c, const char *why, 
 // longer way waiting as well, and every writer of the group behind it.
 static int let_go(struct attempt *t, const struct claim *c, const char *why, struct err *e)
 {
+    GATE("give_up");
     return attempt_step(t, "aborting", why, e) || transfer_let_go(t, e) ||
                    finish(t, c, "aborted", why, NULL, 0, e)
                ? -1
@@ -185,7 +193,7 @@ static int carry_attempt(struct attempt *t, const struct claim *c, struct err *e
         return finish(t, c, "aborted", "before anything was done", NULL, 0, e);
     if (t->aborting || t->abort_asked)
         return give_back(t, c, t->aborting ? "an abort was under way" : "an abort was asked for",
-                         e);
+                         false, e);
     int refused = guards_refuse(t, c, guards, &n, e);
     if (refused < 0 && e->code != ERR_STALE && finish(t, c, "failed", e->msg, guards, n, &ignored))
         log_warn(&(struct log_ctx){"transfer", c->group, NULL}, "%s", ignored.msg);
@@ -197,7 +205,7 @@ static int carry_attempt(struct attempt *t, const struct claim *c, struct err *e
         return -1;
     struct err why = *e;
     err_clear(e);
-    return t->seal_failed && !t->touched ? let_go(t, c, why.msg, e) : give_back(t, c, why.msg, e);
+    return t->seal_failed && !t->touched ? let_go(t, c, why.msg, e) : give_back(t, c, why.msg, true, e);
 }
 
 static struct route_table *table_now(struct coordinator *co, struct err *e)
@@ -259,6 +267,7 @@ static void *coordinator_main(void *arg)
     while (!atomic_load(&co->stop)) {
         struct err e = {0};
         struct claim c = {0};
+        GATE("take");
         int got = claim_next(co, &c, &e);
         if (got > 0)
             got = carry(co, &c);

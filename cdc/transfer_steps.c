@@ -4,6 +4,7 @@
 // it acts: the row of the transfer, the two fences, the owner. Whatever an earlier, stalled
 // attempt still does fails at the first of these. Thread: the coordinator's.
 #include "base/clock.h"
+#include "base/failpoint.h"
 #include "base/log.h"
 #include "cdc/marker.h"
 #include "cdc/transfer_int.h"
@@ -39,6 +40,7 @@ int attempt_begin(struct attempt *t, struct err *e)
     char id[24], epoch[24];
     struct rows rows;
     t->epoch = control_next_epoch(t->control, e);
+    GATE("taken");
     struct pg_conn *pg = t->epoch > 0 ? control_pg(t->control, e) : NULL;
     if (!pg || id_text(t, id, e) || epoch_text(t, epoch, e))
         return -1;
@@ -378,13 +380,16 @@ static int drain(struct attempt *t, enum side from, struct err *e)
     unsigned got = 0, pause_ms = 1;
     uint64_t end = clock_mono_ms() + (uint64_t)conf_int(t->conf, "cutover.drain_ms");
     snprintf(marker, sizeof marker, "transfer-%lld", t->epoch);
+    GATE("mark");
     if (send(t, from, marker, e))
         return -1;
     for (;;) {
         if (arrived(t, side_other(from), marker, &got, e) || attempt_beat(t, e))
             return -1;
-        if (got >= want)
+        if (got >= want) {
+            GATE("arrive");
             return 0;
+        }
         // Only the way there is given up: the way back must drain what the target accepted, and
         // after the flip (of an attempt that was taken over) there is nothing left to give up.
         if (t->abort_asked && side_other(from) == t->target && t->group->owner != t->target)
@@ -439,6 +444,7 @@ int transfer_let_go(struct attempt *t, struct err *e)
     if (!pg || id_text(t, id, e) || epoch_text(t, epoch, e))
         return -1;
     const char *p[] = {t->group->name, id, epoch};
+    GATE("let_go");
     // The row's lock keeps a later attempt from holding the group before this has let go of it.
     if (pg_execz(pg,
                  "WITH mine AS (SELECT 1 FROM ficus.transfer WHERE id = $2::bigint AND"
@@ -453,10 +459,15 @@ int transfer_let_go(struct attempt *t, struct err *e)
 int transfer_give(struct attempt *t, enum side to, bool must_drain, struct err *e)
 {
     enum side from = side_other(to);
-    if (attempt_step(t, "holding", "facades queue new requests", e) || hold(t, e) ||
-        (t->group->owner != to && confirm(t, e)))
+    GATE("holding");
+    if (attempt_step(t, "holding", "facades queue new requests", e))
         return -1;
-    if (attempt_step(t, "sealing", side_name(from), e) || fence(t, from, false, e))
+    GATE("hold");
+    if (hold(t, e) || (t->group->owner != to && confirm(t, e)) ||
+        attempt_step(t, "sealing", side_name(from), e))
+        return -1;
+    GATE("seal");
+    if (fence(t, from, false, e))
         return -1;
     if (must_drain && (attempt_step(t, "draining", side_name(from), e) || drain(t, from, e)))
         return -1;
@@ -465,9 +476,14 @@ int transfer_give(struct attempt *t, enum side to, bool must_drain, struct err *
     // "opening" is on record before the side can be written: an abort then knows that it has
     // something to drain.
     t->maybe_opened |= to == t->target;
-    if (attempt_step(t, "opening", side_name(to), e) || fence(t, to, true, e))
+    GATE("opening");
+    if (attempt_step(t, "opening", side_name(to), e))
         return -1;
-    if (attempt_step(t, "flipping", side_name(to), e) || flip(t, to, e))
+    GATE("open");
+    if (fence(t, to, true, e) || attempt_step(t, "flipping", side_name(to), e))
+        return -1;
+    GATE("flip");
+    if (flip(t, to, e))
         return -1;
     return attempt_step(t, "flipped", side_name(to), e);
 }

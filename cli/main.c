@@ -13,7 +13,7 @@ int main(int argc, char **argv)
         cli_route_explain_commands, cli_route_simulate_commands, cli_evidence_commands,
         cli_audit_commands,         cli_cutover_commands,        cli_transfers_commands,
         cli_reconcile_commands,     cli_diff_commands,           cli_parked_commands,
-        cli_status_commands,
+        cli_rehearse_commands,      cli_status_commands,
     };
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN); // a file that may not grow is an error of its write

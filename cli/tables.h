@@ -23,6 +23,7 @@ extern const struct command cli_transfers_commands[];      // transfers list|sho
 extern const struct command cli_reconcile_commands[];      // reconcile, reconcile history|show
 extern const struct command cli_diff_commands[];           // diff
 extern const struct command cli_parked_commands[];         // parked list|show|retry|drop
+extern const struct command cli_rehearse_commands[];       // rehearse
 extern const struct command cli_status_commands[];         // status, version
 
 #endif

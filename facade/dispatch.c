@@ -24,6 +24,7 @@
 #include "base/log.h"
 #include "facade/dispatcher.h"
 #include "facade/explain.h"
+#include "facade/held.h"
 #include "facade/policy/access.h"
 #include "facade/request_stats.h"
 #include "facade/shadow.h"
@@ -41,8 +42,9 @@
 struct dispatcher {
     struct dispatcher_options o;
     struct route_table *table;
-    struct dispatch *held, **held_last; // in order of arrival
-    atomic_uint nheld;
+    struct held held;
+    struct dispatch *ready, **ready_last; // writes that waited for another one of their key
+    bool going_on;
     struct event *tick;
     struct request_stats *stats;
     struct tally *tally;
@@ -55,8 +57,27 @@ static const struct log_ctx log_ctx = {"dispatch", NULL, NULL};
 
 static void choose(struct dispatcher *p, struct dispatch *d);
 static void choose_read(struct dispatcher *p, struct dispatch *d);
+static void release(struct dispatcher *p, struct dispatch *d);
 
 // ---------------------------------------------------------------- ending
+
+// A queue and not a call, since a write may end before it returns, and the next one too.
+static void go_on(struct dispatcher *p, struct dispatch *d)
+{
+    d->next_held = NULL;
+    *p->ready_last = d;
+    p->ready_last = &d->next_held;
+    if (p->going_on)
+        return;
+    p->going_on = true;
+    while ((d = p->ready)) {
+        p->ready = d->next_held;
+        if (!p->ready)
+            p->ready_last = &p->ready;
+        release(p, d);
+    }
+    p->going_on = false;
+}
 
 static void end(struct dispatcher *p, struct dispatch *d)
 {
@@ -81,8 +102,11 @@ static void end(struct dispatcher *p, struct dispatch *d)
         access_note(p->access, d);
     if (p->access && d->result.status == RESULT_OK && !operation_is_read(op->kind))
         access_changed(p->access, op);
+    struct dispatch *next = held_ended(&p->held, d);
     d->done(d); // `d` may be gone after this
     route_table_unref(table);
+    if (next)
+        go_on(p, next);
 }
 
 static void fail(struct dispatcher *p, struct dispatch *d, enum result_status s, const char *why)
@@ -100,8 +124,13 @@ static void fail(struct dispatcher *p, struct dispatch *d, enum result_status s,
 
 static void hold(struct dispatcher *p, struct dispatch *d)
 {
-    if (atomic_load(&p->nheld) >= p->o.hold_max) {
+    struct dispatch *behind = held_unrelease(&p->held, d), *next;
+    if (!held_add(&p->held, d)) {
         metric_add(p->held_refused, 1);
+        for (; behind; behind = next) {
+            next = behind->next_held;
+            fail(p, behind, RESULT_BUSY, "too many writes wait for a switch of owner");
+        }
         fail(p, d, RESULT_BUSY, "too many writes wait for a switch of owner");
         return;
     }
@@ -112,10 +141,10 @@ static void hold(struct dispatcher *p, struct dispatch *d)
         ms = READ_HOLD_MS;
     if (d->held_until_ns == 0)
         d->held_until_ns = d->held_since_ns + ms * 1000000ull;
-    d->next_held = NULL;
-    *p->held_last = d;
-    p->held_last = &d->next_held;
-    atomic_fetch_add(&p->nheld, 1);
+    for (; behind; behind = next) {
+        next = behind->next_held;
+        hold(p, behind);
+    }
 }
 
 // Waiting for a switch of owner is bounded by hold_ms and leaves the deadline of the work
@@ -124,15 +153,7 @@ static void give_time_back(struct dispatch *d, uint64_t now)
 {
     if (d->deadline_ns)
         d->deadline_ns += now - d->held_since_ns;
-}
-
-static struct dispatch *take_held(struct dispatcher *p)
-{
-    struct dispatch *all = p->held;
-    p->held = NULL;
-    p->held_last = &p->held;
-    atomic_store(&p->nheld, 0);
-    return all;
+    d->held_since_ns = now;
 }
 
 static void on_tick(evutil_socket_t fd, short what, void *arg)
@@ -142,9 +163,9 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
     struct dispatch *d, *next;
     (void)fd;
     (void)what;
-    if (!p->held)
+    if (held_count(&p->held) == 0)
         return;
-    for (d = take_held(p); d; d = next) {
+    for (d = held_take(&p->held); d; d = next) {
         next = d->next_held;
         if (now >= d->held_until_ns && operation_is_read(d->operation->kind)) {
             give_time_back(d, now);
@@ -156,10 +177,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
             fail(p, d, RESULT_BUSY, "the switch of owner took longer than facade.hold_ms");
             continue;
         }
-        *p->held_last = d;
-        p->held_last = &d->next_held;
-        d->next_held = NULL;
-        atomic_fetch_add(&p->nheld, 1);
+        held_keep(&p->held, d);
     }
 }
 
@@ -303,7 +321,7 @@ static void choose_read(struct dispatcher *p, struct dispatch *d)
 static bool must_wait(struct dispatcher *p, const struct dispatch *d)
 {
     return !p->o.service && d->route && d->route->group && d->route->group->holding &&
-           atomic_load(&p->nheld) < p->o.hold_max / 2;
+           held_has_room(&p->held);
 }
 
 static void choose_write(struct dispatcher *p, struct dispatch *d)
@@ -314,6 +332,10 @@ static void choose_write(struct dispatcher *p, struct dispatch *d)
     d->why = p->o.service ? WHY_SERVICE : WHY_WRITE;
     if (g && g->holding && !p->o.service) {
         hold(p, d);
+        return;
+    }
+    if (held_follows(&p->held, d, d->held_since_ns != 0)) {
+        d->held_since_ns = clock_mono_ns();
         return;
     }
     if (!p->o.service)
@@ -377,7 +399,8 @@ void dispatch_run(struct dispatcher *p, struct dispatch *d)
     d->dispatcher = p;
     d->attempts = 0;
     d->held_since_ns = d->held_until_ns = 0;
-    d->next_held = NULL;
+    d->next_held = d->next_released = d->followers = NULL;
+    d->key_hash = 0;
     d->route = NULL;
     d->upstream_ns = 0;
     d->bucket = -1;
@@ -419,7 +442,7 @@ void dispatcher_set_table(struct dispatcher *p, struct route_table *t)
     route_table_ref(t);
     p->table = t;
     route_table_unref(old);
-    for (d = take_held(p); d; d = next) {
+    for (d = held_take(&p->held); d; d = next) {
         next = d->next_held;
         release(p, d);
     }
@@ -437,7 +460,7 @@ struct tally *dispatcher_tally(const struct dispatcher *p)
 
 unsigned dispatcher_held(const struct dispatcher *p)
 {
-    return atomic_load(&p->nheld);
+    return held_count(&p->held);
 }
 
 struct dispatcher *dispatcher_create(const struct dispatcher_options *o, struct err *e)
@@ -460,7 +483,8 @@ struct dispatcher *dispatcher_create(const struct dispatcher_options *o, struct 
     p->o = *o;
     p->table = o->table;
     route_table_ref(p->table);
-    p->held_last = &p->held;
+    held_init(&p->held, o->budget);
+    p->ready_last = &p->ready;
     p->held_total = metrics_counter("ficus_held_requests_total",
                                     "Writes that waited for a switch of owner.", "");
     p->held_refused = metrics_counter("ficus_held_refused_total",
@@ -485,7 +509,11 @@ void dispatcher_close(struct dispatcher *p)
         return;
     p->closed = true;
     p->o.pins = NULL;
-    for (d = take_held(p); d; d = next) {
+    for (d = held_take(&p->held); d; d = next) {
+        next = d->next_held;
+        fail(p, d, RESULT_BUSY, "the facade is stopping");
+    }
+    for (d = held_take_followers(&p->held); d; d = next) {
         next = d->next_held;
         fail(p, d, RESULT_BUSY, "the facade is stopping");
     }

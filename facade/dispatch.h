@@ -22,7 +22,10 @@ struct dispatch {
     void *owner;                      // the dialect's request
     struct execution execution;       // dispatch's
     unsigned attempts;                // dispatch's
-    struct dispatch *next_held;       // dispatch's
+    struct dispatch *next_held;       // dispatch's and held.c's, as the next four
+    struct dispatch *next_released, *followers;
+    size_t held_bytes;
+    uint64_t key_hash; // of a write that was held and is being executed; else 0
     uint64_t held_since_ns;           // dispatch's; 0: not held
     uint64_t held_until_ns;           // dispatch's
     struct dispatcher *dispatcher;    // dispatch's

@@ -4,7 +4,7 @@
 #define FICUS_FACADE_DISPATCHER_H
 
 #include "base/metrics.h"
-#include "facade/dispatch.h"
+#include "facade/held.h"
 #include "facade/pins.h"
 #include "facade/tally.h"
 
@@ -18,7 +18,8 @@ struct dispatcher_options {
     struct shadow *shadow;       // NULL: none
     bool service;                // always the new side, no ladder, no holding: a fenced
                                  // write is the dialect's to report
-    unsigned hold_max, hold_ms;
+    struct held_budget *budget;  // shared by the loops of a process; outlives the dispatcher
+    unsigned hold_ms;
 };
 
 // The gate, borrowed; before the first operation.

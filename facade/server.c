@@ -159,6 +159,8 @@ static unsigned loops_wanted(const struct conf *conf)
 static int start_loops(struct server *s, struct err *e)
 {
     unsigned n = loops_wanted(s->o.conf);
+    s->held.count_max = (unsigned)conf_int(s->o.conf, "facade.hold_max");
+    s->held.bytes_max = (size_t)conf_int(s->o.conf, "facade.hold_bytes");
     for (unsigned i = 0; i < n; i++) {
         s->nloops = i + 1;
         if (server_loop_create(&s->loops[i], s, i, e))

@@ -11,8 +11,8 @@
 #include "facade/dialect.h"
 #include "facade/dispatcher.h"
 #include "facade/http/listener.h"
-#include "facade/login_guard.h"
 #include "facade/ledger.h"
+#include "facade/login_guard.h"
 #include "facade/otel.h"
 #include "facade/pass/pass.h"
 #include "facade/policy/access.h"
@@ -82,11 +82,12 @@ struct server {
     struct worker_pool *hashers; // bcrypt
     struct login_guard *logins;
     struct worker_pool *admin_workers; // NULL: no control store
-    struct people people;        // of admin.tokens
+    struct people people;              // of admin.tokens
     struct pins *pins;
     struct evidence *evidence;
     struct ledger *ledger;
-    struct otel *otel; // NULL: no traces are exported
+    struct otel *otel;       // NULL: no traces are exported
+    struct held_budget held; // of all loops
     struct server_loop loops[LOOPS_MAX];
     unsigned nloops;
     bool through_only; // no store and no database: everything passes through

@@ -81,7 +81,7 @@ static int create_dispatch(struct server_loop *sl, struct err *e)
                                    .pins = s->pins,
                                    .shadow = sl->shadow,
                                    .service = s->o.service,
-                                   .hold_max = (unsigned)conf_int(conf, "facade.hold_max"),
+                                   .budget = &s->held,
                                    .hold_ms = (unsigned)conf_int(conf, "facade.hold_ms")};
     memcpy(o.backends, sl->backends, sizeof o.backends);
     sl->dispatcher = dispatcher_create(&o, e);

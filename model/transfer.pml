@@ -1,131 +1,172 @@
 /* SPDX-License-Identifier: Apache-2.0
  * The transfer of a route group (docs/concepts.md, cdc/transfer_steps.c), for spin.
  *
- * Two stores with a fence each, one key, both streams, two facades with tables of their own, a
- * direct writer of the legacy, COORDINATORS that may crash or stall at any step and be overtaken,
- * a sync that may send again what it had sent. One transfer there, one back; either may abort.
+ * Two stores with a fence each, one key, writers, both streams, COORDINATORS that may crash or
+ * stall at any step and be overtaken, a sync that sends again what it had sent, people who ask
+ * for transfers and give them up.
  *
- * Checked at every step: never two writable stores; a store accepts a write only when it holds
- * the last acknowledged one (nothing was lost, nothing older came over it); an epoch opens one
- * side. Checked at the end: when all is still, some side is writable and it is the owner.
+ * What is kept small, and why nothing is lost by it:
+ *   writers   Any number of facades and direct writers stand behind one process. A write begins in
+ *             a store whenever that is writable, whatever the writer knows, so tables of any age
+ *             and any epoch are covered; `inside` says that some are in flight, not how many. A
+ *             facade that crashes inside is one that goes without a commit.
+ *   values    Only "the last acknowledged" and "anything older" are told apart: no step of the
+ *             protocol looks at a value, so the number of writes has no bound here.
+ *   resends   without a bound, too: capture of the legacy may start again at any moment.
+ *   time      any wait may end by its bound, any message may take any time.
+ * One partition stands for all: a marker has arrived when it has in each. Not in the model: reads,
+ * a second key or group (the second key adds nothing, since the fence and the markers are common).
  *
- * Not in the model: time, partitions of a topic (one stands for all: a marker has arrived when it
- * has in each), reads, more than one key or group.
+ * Checked at every step: never two writable stores (also as LTL `one`); a store accepts a write
+ * only when it holds the last acknowledged one: nothing lost, nothing older came over it. Checked
+ * at the end of a transfer: the owner is writable, under the owner's epoch. LTL `ends`, `released`
+ * (with -DFAULTS=n and weak fairness): what is asked for ends, what is held is released.
  *
- * -D flags take one rule away (see model/run.py); each must be caught, or the rule is not needed.
+ * -D flags take one rule away (model/run.py); each must be caught, or the rule is not needed.
  */
 #ifndef COORDINATORS
-#define COORDINATORS 2
+#define COORDINATORS 3
 #endif
 #ifndef EPOCHS
-#define EPOCHS 5 /* attempts in all */
-#endif
-#ifndef WRITES
-#define WRITES 3
-#endif
-#ifndef FACADES
-#define FACADES 2
+#define EPOCHS 4 /* attempts in all */
 #endif
 #ifndef TRANSFERS
 #define TRANSFERS 2
 #endif
-#ifndef DIRECT
-#define DIRECT 1 /* programs that write the legacy directly */
-#endif
-#ifndef RESENDS
-#define RESENDS 1
+#ifndef QUEUE
+#define QUEUE 3 /* messages under way in each direction */
 #endif
 #define LEGACY 0
 #define NEW    1
-#define MARKER 100 /* + epoch, in a stream: "everything before this has arrived" */
-#define OPENED 200 /* + epoch, in a stream: "what follows was written after this opening" */
+/* messages: a row that is older than the last acknowledged write, that write, and the others */
+#define OLD    0
+#define LATEST 1
+#define MARKER 20 /* + epoch: "everything before this has arrived" */
+#define OPENED 40 /* + epoch: "what follows was written after this opening" */
+#define NONE   255
 
-/* the stores: fence row, the key's value, writers inside a transaction */
+/* the stores */
 bool writable[2];
-byte fence[2], value[2], inside[2];
+byte fence[2];        /* its epoch */
 byte opened[2];       /* the epoch that opened it last; 0: never */
+bool latest[2];       /* holds the last acknowledged write */
+bool inside[2];       /* writers in a transaction that was accepted */
 /* what capture has not read, in the order of the changelog */
 bool earlier[2];      /* a change from before the last opening */
 byte telling[2];      /* the marker of that opening: its epoch */
 bool logged[2];       /* a change */
 byte marked[2];       /* a marker of a transfer: its epoch */
-bool again[2];        /* a restart made it read a stretch again: the row's present state */
+bool again;           /* a restart made it read a stretch of the legacy again */
 /* the sink of this store */
 byte arrived[2];      /* newest transfer marker that it has committed */
 byte told[2];         /* newest opening of the other side that it has heard of */
-chan stream[2] = [3] of { byte }; /* from that side */
+chan stream[2] = [QUEUE] of { byte }; /* from that side */
+byte tail[2] = NONE;  /* its last message: the same row twice in a row does what it does once */
 
 /* the control store */
 byte owner, owner_epoch, next_epoch = 1;
 bool holding;
 byte target, attempt; /* of the transfer: its target and newest claim */
-bool under_way, aborting, maybe_opened;
-bool touched; /* an attempt of the transfer has begun to hold */
+bool under_way, abort_asked, aborting, maybe_opened;
+bool touched;         /* an attempt of the transfer has begun to hold */
 byte transfers;
 
-byte written, acknowledged; /* values are handed out in order */
-byte resends;
+byte faults;          /* crashes, waits given up, false suspicions; only counted with FAULTS */
+byte working;         /* coordinators with an attempt; only counted with FAULTS */
+bool waits[2];        /* one of them waits to seal that store; only set with FAULTS */
+#ifdef FAULTS
+#define may_fail (faults < FAULTS)
+#define failed faults++
+#define may_claim (working == 0 || may_fail)
+/* who waits for a lock gets it before those who come later, and nobody works for ever */
+#define may_begin(s) (!waits[s])
+#define more false
+#else
+#define may_fail true
+#define failed skip
+#define may_claim true
+#define may_begin(s) true
+#define more true
+#endif
+
+/* A schedule for the real thing (model/schedule.py) leaves out what a test cannot make happen. */
+#ifdef DRIVEN
+byte draining;
+#define late false
+#define give_up_waiting false
+#undef more
+#define more false
+#else
+#define late may_fail
+#define give_up_waiting (abort_asked || may_fail)
+#endif
 
 #define alone assert(!(writable[LEGACY] && writable[NEW]))
 
-/* migrations: the fence's check holds the row shared until the commit */
-inline transaction(s, epoch, checks_epoch, accepted)
+/* everything else is older than a write that was just acknowledged */
+inline outdate()
 {
-    accepted = false;
-#ifdef SNAPSHOT_BEFORE_LOCK
+    j = 0;
+    do
+    :: j < 2 ->
+        k = len(stream[j]);
+        tail[j] = NONE;
+        do
+        :: k > 0 ->
+            stream[j]?m;
+            m = (m == LATEST -> OLD : m);
+            if
+            :: m == OLD && tail[j] == OLD -> skip
+            :: else -> stream[j]!m; tail[j] = m
+            fi;
+            k--
+        :: else -> break
+        od;
+        latest[j] = false;
+        j++
+    :: else -> break
+    od;
+    m = 0; j = 0; k = 0
+}
+
+inline send(side, what)
+{
     if
-    :: writable[s] && (!checks_epoch || fence[s] == epoch) -> accepted = true
-    :: else -> skip
-    fi;
-    if
-    :: accepted -> inside[s]++
-    :: else -> skip
-    fi;
-#else
-    atomic {
-        if
-#ifdef TRUST_CACHE
-        :: checks_epoch || writable[s] -> accepted = true; inside[s]++
-#else
-        :: writable[s] && (!checks_epoch || fence[s] == epoch) -> accepted = true; inside[s]++
-#endif
-        :: else -> skip
-        fi
-    }
-#endif
-    if
-    :: accepted ->
-        atomic {
-            assert(value[s] == acknowledged);
-            written++;
-            value[s] = written;
-            acknowledged = written;
-            logged[s] = true;
-            inside[s]--
-        }
-    :: else -> skip
+    :: tail[side] == what -> skip
+    :: else -> stream[side]!what; tail[side] = what
     fi
 }
 
-/* facade/dispatch.c: a table that may be old; a refused write waits for a newer one */
-proctype facade()
+/* migrations: the fence's check holds the row shared until the commit */
+proctype writers(byte s)
 {
-    byte my_owner = LEGACY, my_epoch = 0;
-    bool my_holding = false, ok;
+    byte m, j, k;
+#ifdef SNAPSHOT_BEFORE_LOCK
+    bool checked;
+#endif
 end:
     do
-    :: atomic { my_owner = owner; my_epoch = owner_epoch; my_holding = holding }
-    :: !my_holding && written < WRITES -> transaction(my_owner, my_epoch, true, ok)
-    od
-}
-
-/* a program that writes the legacy directly, without an epoch */
-proctype direct()
-{
-    bool ok;
-end:
-    do
-    :: written < WRITES -> transaction(LEGACY, 0, false, ok)
+#ifdef SNAPSHOT_BEFORE_LOCK
+    :: atomic { !checked && writable[s] -> checked = true; printf("real writer %d begin\n", s) }
+    :: atomic { checked && !inside[s] -> checked = false; inside[s] = true }
+#elif defined TRUST_CACHE
+    :: atomic { !inside[s] -> inside[s] = true; printf("real writer %d begin\n", s) }
+#else
+    :: atomic { writable[s] && !inside[s] && may_begin(s) -> inside[s] = true; printf("real writer %d begin\n", s) }
+#endif
+    :: atomic {
+        inside[s] ->
+        printf("real writer %d commit\n", s);
+        assert(latest[s]);
+        outdate();
+        latest[s] = true;
+        logged[s] = true;
+        if
+        :: inside[s] = false
+        :: more -> skip /* others are still inside */
+        fi
+       }
+    :: atomic { inside[s] -> inside[s] = false; printf("real writer %d gone\n", s) }
     od
 }
 
@@ -138,27 +179,35 @@ proctype capture(byte side)
 {
 end:
     do
-    :: atomic { room && earlier[side] -> stream[side]!value[side]; earlier[side] = false }
-    :: atomic { room && telling[side] > 0 -> stream[side]!OPENED + telling[side]; telling[side] = 0 }
+    :: atomic { room && earlier[side] -> send(side, latest[side]); earlier[side] = false }
+    :: atomic { room && telling[side] > 0 -> send(side, OPENED + telling[side]); telling[side] = 0 }
 #ifdef OPENED_LATE
-    :: atomic { room && logged[side] -> stream[side]!value[side]; logged[side] = false }
+    :: atomic { room && logged[side] -> send(side, latest[side]); logged[side] = false }
 #endif
-    :: atomic { room && !earlier[side] && telling[side] == 0 && logged[side] -> stream[side]!value[side]; logged[side] = false }
+    :: atomic {
+        room && !earlier[side] && telling[side] == 0 && logged[side] ->
+        send(side, latest[side]);
+        if
+        :: logged[side] = false
+        :: more && side == NEW -> skip /* the WAL had an older image of the row before it */
+        fi
+       }
     :: atomic {
         room && !earlier[side] && telling[side] == 0 && !logged[side] && marked[side] > 0 ->
-        stream[side]!MARKER + marked[side];
+        send(side, MARKER + marked[side]);
         marked[side] = 0
        }
-    :: atomic { room && again[side] -> stream[side]!value[side]; again[side] = false }
     /* a restart: it tells of the last opening, then reads from an older position */
+    :: atomic { room && side == LEGACY && again -> send(side, latest[side]); again = false }
     :: atomic {
-        room && side == LEGACY && resends < RESENDS ->
-        resends++;
-        again[LEGACY] = true;
+        room && side == LEGACY && !again && late ->
+        failed;
+        again = true;
         if
-        :: opened[LEGACY] > 0 -> stream[LEGACY]!OPENED + opened[LEGACY]
+        :: opened[LEGACY] > 0 -> send(side, OPENED + opened[LEGACY])
         :: else -> skip
-        fi
+        fi;
+        printf("real sync restarts\n")
        }
     od
 }
@@ -166,12 +215,10 @@ end:
 /* cdc/apply_fence.c, fence_refuses() */
 #ifdef OWNER_TAKES_ALL
 #define takes(s) true
-#else
-#ifdef NO_OPENING
+#elif defined NO_OPENING
 #define takes(s) (!writable[s])
 #else
 #define takes(s) (!writable[s] && (opened[s] == 0 || told[s] > opened[s]))
-#endif
 #endif
 
 /* cdc/apply_batch.c, cdc/apply_fence.c: one transaction of the sink, its fence held shared */
@@ -182,12 +229,13 @@ end:
     do
     :: atomic {
         stream[from]?m;
+        tail[from] = (len(stream[from]) == 0 -> NONE : tail[from]);
         if
         :: m >= OPENED && m - OPENED > told[1 - from] -> told[1 - from] = m - OPENED
         :: m >= OPENED && m - OPENED <= told[1 - from] -> skip
         :: m >= MARKER && m < OPENED && m - MARKER > arrived[1 - from] -> arrived[1 - from] = m - MARKER
         :: m >= MARKER && m < OPENED && m - MARKER <= arrived[1 - from] -> skip
-        :: m < MARKER && takes(1 - from) -> value[1 - from] = m
+        :: m < MARKER && takes(1 - from) -> latest[1 - from] = (m == LATEST)
         :: m < MARKER && !(takes(1 - from)) -> skip
         fi;
         m = 0
@@ -195,128 +243,180 @@ end:
     od
 }
 
-/* cdc/transfer.c, cdc/transfer_steps.c. `stale`: a statement's guard found a later attempt. A
- * crash is the jump to `start`; a stall is any other process going first. */
-#define crash :: next_epoch < EPOCHS -> goto start
+/* cdc/transfer.c, cdc/transfer_steps.c: one step an iteration; between two of them it may crash,
+ * or stall for as long as it likes. `attempt == e` and `< e` are the guards of the statements. */
+mtype = { IDLE, TAKEN, ABORTING, HOLDING, HOLD, SEAL, MARK, ARRIVE, OPENING, OPEN, FLIP, FINISH,
+          GIVE_UP, LET_GO };
+#define mine (attempt == e && under_way)
+byte idle; /* a bit each: of those that are idle the first goes on, since they are alike */
+#define below(n) ((1 << (n)) - 1)
 
-inline claim()
+inline rest()
 {
-    atomic {
+    pc = IDLE; e = 0; to = 0; back = false; drain = false; first = false; forced = false; saw = 0; claimed = 0;
+    idle = idle | (1 << me);
+#ifdef FAULTS
+    working--; waits[LEGACY] = false; waits[NEW] = false;
+#endif
+}
+
+/* the next step is put on record, which only the newest attempt can do */
+inline on(next)
+{
+    if
+    :: mine -> pc = (next)
+    :: else -> rest()
+    fi
+}
+
+inline say(what)
+{
+    printf("real coordinator %d %e\n", me, what)
+}
+
+proctype coordinator(byte me)
+{
+    mtype pc = IDLE;
+    byte e, to, saw, claimed; /* claimed: which transfer it claimed */
+    bool back, drain, first, forced;
+#define from (1 - to)
+end:
+    do
+#ifdef FAULTS
+    :: atomic { pc == SEAL && inside[from] && !waits[from] -> waits[from] = true }
+    :: atomic { pc == OPEN && inside[to] && !waits[to] -> waits[to] = true }
+#endif
+    :: atomic { /* the owner is read before the claim: it may be old by then */
+        pc == IDLE && under_way && may_claim && next_epoch <= EPOCHS && (idle & below(me)) == 0 ->
+#ifdef FAULTS
+        if
+        :: working > 0 -> failed
+        :: else -> skip
+        fi;
+        working++;
+#endif
+        idle = idle & ~(1 << me);
+        saw = owner;
+        claimed = transfers;
 #ifdef REUSED_EPOCH
         if
-        :: attempt > 0 -> e = attempt
+        :: attempt > 0 && attempt >= owner_epoch -> e = attempt
         :: else -> e = next_epoch; next_epoch++
         fi;
 #else
-        e = next_epoch;
-        next_epoch++;
+        e = next_epoch; next_epoch++;
 #endif
-        attempt = e
-    }
-}
-
-proctype coordinator()
-{
-    byte e = 0, to, from;
-    bool back = false, drain = true, first = false;
-start:
-end:
-    atomic { under_way && next_epoch < EPOCHS + 1 -> back = aborting }
-    claim();
-    atomic {
-        first = !touched;
-        to = (back -> 1 - target : target);
-        from = 1 - to;
-        drain = !back || maybe_opened
-    }
-    if
-    :: back -> atomic {
+        pc = TAKEN;
+        printf("real coordinator %d take\n", me)
+       }
+    :: atomic { /* attempt_begin() */
+#ifdef DRIVEN
+        pc == TAKEN && draining == 0 -> /* whether a drain that was overtaken still ends is chance */
+#else
+        pc == TAKEN ->
+#endif
+        say(pc);
+        if
+#ifdef REUSED_EPOCH
+        :: under_way && claimed == transfers && attempt <= e ->
+#else
+        :: under_way && claimed == transfers && attempt < e ->
+#endif
+            attempt = e;
+            first = !touched;
+            back = forced || ((aborting || abort_asked) && !(touched && saw == target));
+            forced = false; saw = 0; claimed = 0;
+            to = (back -> 1 - target : target);
+            drain = !back || maybe_opened;
             if
-            :: attempt == e && under_way -> aborting = true
-            :: else -> goto start
+            :: back && first -> pc = FINISH /* before anything was done */
+            :: back && !first -> pc = ABORTING
+            :: else -> pc = HOLDING
             fi
-        }
-    :: else -> skip
-    fi;
-    if crash :: true -> skip fi;
-    atomic { /* holding */
-        if
-        :: attempt == e && under_way -> touched = true
-        :: else -> goto start
+        :: else -> rest()
         fi
-    }
-    atomic {
+       }
+    :: atomic { pc == ABORTING -> say(pc);
         if
-        :: owner_epoch < e -> holding = true
-        :: else -> goto start
+        :: mine -> aborting = true; pc = HOLDING
+        :: else -> rest()
         fi
-    }
-    if
-    crash
-    :: first && !back -> goto let_go /* the seal waited too long: it certainly did not happen */
-#ifdef LET_GO_ALWAYS
-    :: !back -> goto let_go
-#endif
-    :: true -> skip
-    fi;
+       }
+    :: atomic { pc == HOLDING -> say(pc);
+        if
+        :: mine -> touched = true; pc = HOLD
+        :: else -> rest()
+        fi
+       }
+    :: atomic { pc == HOLD -> say(pc);
+        if
 #ifdef NO_SEAL_ON_ABORT
-    if
-    :: back && !maybe_opened -> skip
-    :: else ->
+        :: owner_epoch < e -> holding = true;
+            if
+            :: back && !maybe_opened -> pc = OPENING
+            :: else -> on(SEAL)
+            fi
+#else
+        :: owner_epoch < e -> holding = true; on(SEAL)
 #endif
+        :: else -> rest()
+        fi
+       }
 #ifdef NO_WAIT
-    atomic {
+    :: atomic { pc == SEAL -> say(pc);
 #else
-    atomic { inside[from] == 0 -> /* sealing: exclusive */
+    :: atomic { pc == SEAL && !inside[from] -> say(pc); /* exclusive */
 #endif
         if
-        :: fence[from] < e -> writable[from] = false; fence[from] = e
-        :: else -> goto start
-        fi
-    }
-#ifdef NO_SEAL_ON_ABORT
-    fi;
-#endif
-    if crash :: true -> skip fi;
-    if
-#ifndef NO_MARKER
-    :: drain ->
-        atomic { /* two in a row: the later one stands for both */
+        :: fence[from] < e ->
+            writable[from] = false; fence[from] = e; waits[from] = false;
+#ifdef NO_MARKER
+            pc = OPENING
+#else
             if
-            :: marked[from] < e -> marked[from] = e
-            :: else -> skip
+            :: drain -> on(MARK)
+            :: else -> pc = OPENING
             fi
-        }
-        if
-        :: arrived[to] == e -> skip
-        :: !back && next_epoch < EPOCHS -> /* it takes too long: give the group back */
-            atomic {
-                if
-                :: attempt == e && under_way -> aborting = true
-                :: else -> skip
-                fi
-            }
-            goto start
-        :: attempt != e -> goto start
-        fi
-    :: else -> skip
-#else
-    :: true -> skip
 #endif
-    fi;
-    if crash :: true -> skip fi;
-    atomic { /* "opening" is on record before it has an effect */
-        if
-        :: attempt == e && under_way -> maybe_opened = maybe_opened || !back
-        :: else -> goto start
+        :: else -> rest()
         fi
-    }
-    if crash :: true -> skip fi;
-    atomic { inside[to] == 0 -> /* opening */
+       }
+    /* the seal waited too long: it certainly did not happen */
+    :: atomic { pc == SEAL && first && !back && inside[from] && late -> failed; pc = GIVE_UP }
+#ifdef LET_GO_ALWAYS
+    :: atomic { pc == SEAL && !first && !back && late -> failed; pc = GIVE_UP }
+#endif
+    :: atomic { pc == SEAL && !first && !back && inside[from] && late && next_epoch <= EPOCHS -> failed;
+        forced = true; e = next_epoch; next_epoch++; pc = TAKEN
+       }
+    :: atomic { pc == MARK -> say(pc); /* two in a row: the later one stands for both */
+        marked[from] = (marked[from] < e -> e : marked[from]);
+        pc = ARRIVE;
+#ifdef DRIVEN
+        draining++
+#endif
+       }
+    :: atomic { pc == ARRIVE && arrived[to] == e -> say(pc); pc = OPENING;
+#ifdef DRIVEN
+        draining--
+#endif
+       }
+    :: atomic { pc == ARRIVE && arrived[to] != e && attempt != e -> rest() }
+    /* it takes too long, or an abort was asked for: the group is given back under a new epoch */
+    :: atomic { pc == ARRIVE && arrived[to] != e && !back && give_up_waiting && next_epoch <= EPOCHS ->
+        failed; forced = true; e = next_epoch; next_epoch++; pc = TAKEN
+       }
+    :: atomic { pc == OPENING -> say(pc); /* on record before it has an effect */
+        if
+        :: mine -> maybe_opened = maybe_opened || !back; pc = OPEN
+        :: else -> rest()
+        fi
+       }
+    :: atomic { pc == OPEN && !inside[to] -> say(pc);
         if
         :: fence[to] < e ->
             writable[to] = true;
-            fence[to] = e;
+            fence[to] = e; waits[to] = false;
             opened[to] = e;
             if /* opened again before the first was read: what stands behind that stays there */
             :: telling[to] > 0 -> skip
@@ -325,66 +425,60 @@ end:
                 logged[to] = false;
                 telling[to] = e
             fi;
-            alone
-        :: else -> goto start
+            alone;
+            on(FLIP)
+        :: else -> rest()
         fi
-    }
-    if crash :: true -> skip fi;
-    atomic { /* flipping */
+       }
+    :: atomic { pc == FLIP -> say(pc);
         if
-        :: owner_epoch < e -> owner = to; owner_epoch = e; holding = false
-        :: else -> goto start
+        :: owner_epoch < e -> owner = to; owner_epoch = e; holding = false; on(FINISH)
+        :: else -> rest()
         fi
-    }
-    if crash :: true -> skip fi;
-    atomic {
+       }
+    :: atomic { pc == GIVE_UP -> say(pc); /* nothing to give back: the epoch stays as well */
         if
-        :: attempt == e && under_way ->
-            assert(writable[owner] && fence[owner] == owner_epoch);
-            under_way = false; aborting = false; maybe_opened = false; touched = false
+        :: mine -> aborting = true; pc = LET_GO
+        :: else -> rest()
+        fi
+       }
+    :: atomic { pc == LET_GO -> say(pc);
+        if
+        :: mine && owner_epoch < e -> holding = false; pc = FINISH
+        :: else -> rest()
+        fi
+       }
+    :: atomic { pc == FINISH -> say(pc);
+        if
+        :: mine ->
+            assert(writable[owner] && fence[owner] == owner_epoch && !holding);
+            under_way = false; abort_asked = false; aborting = false; maybe_opened = false;
+            touched = false; target = 0
         :: else -> skip
-        fi
-    }
-    goto start;
-let_go: /* nothing to give back: the epoch stays as well */
-    atomic {
-        if
-        :: attempt == e && under_way -> aborting = true
-        :: else -> goto start
-        fi
-    }
-    if crash :: true -> skip fi;
-    atomic {
-        if
-        :: attempt == e && under_way && owner_epoch < e -> holding = false
-        :: else -> goto start
-        fi
-    }
-    if crash :: true -> skip fi;
-    atomic {
-        if
-        :: attempt == e && under_way ->
-            assert(writable[owner] && fence[owner] == owner_epoch);
-            under_way = false; aborting = false; maybe_opened = false; touched = false
-        :: else -> skip
-        fi
-    }
-    goto start
+        fi;
+        rest()
+       }
+#ifdef DRIVEN
+    :: atomic { pc != IDLE && pc != ARRIVE && may_fail -> failed; rest(); printf("real coordinator %d crash\n", me) }
+#else
+    :: atomic { pc != IDLE && may_fail -> failed; rest(); printf("real coordinator %d crash\n", me) }
+#endif
+    od
 }
 
-/* people: a cutover, then a rollback or another cutover; an abort may be asked for */
+/* a cutover, then a rollback or another cutover, ..; an abort may be asked for at any time */
 proctype people()
 {
-end: /* the attempts may be used up */
+end:
     do
     :: atomic {
         !under_way && transfers < TRANSFERS ->
         target = 1 - owner;
         under_way = true;
-        transfers++
+        transfers++;
+        printf("real people ask %d\n", target)
        }
-    :: atomic { under_way && !aborting && transfers == 1 -> aborting = true }
-    :: transfers == TRANSFERS && !under_way -> break
+    :: atomic { under_way && !abort_asked && may_fail -> failed; abort_asked = true; printf("real people abort\n") }
     od
 }
 
@@ -393,23 +487,25 @@ init
     byte i;
     atomic {
         writable[LEGACY] = true;
-#if FACADES > 0
-        for (i : 1 .. FACADES) {
-            run facade()
-        }
-#endif
-#if DIRECT > 0
-        for (i : 1 .. DIRECT) {
-            run direct()
-        }
-#endif
+        latest[LEGACY] = true;
+        latest[NEW] = true;
+        idle = below(COORDINATORS);
+        run writers(LEGACY);
+        run writers(NEW);
         run capture(LEGACY);
         run capture(NEW);
         run apply(LEGACY);
         run apply(NEW);
-        for (i : 1 .. COORDINATORS) {
-            run coordinator()
+        for (i : 0 .. COORDINATORS - 1) {
+            run coordinator(i)
         }
+        i = 0;
         run people()
     }
 }
+
+#ifdef LTL
+ltl one { [] !(writable[LEGACY] && writable[NEW]) }
+ltl ends { [] (under_way -> <> !under_way) }
+ltl released { [] (holding -> <> !holding) }
+#endif

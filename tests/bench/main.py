@@ -21,6 +21,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 sys.path.insert(0, os.path.join(ROOT, "tests"))
 
+from bench.fence import bench_fence  # noqa: E402
+from bench.switch import bench_groups, bench_sizes, bench_switch  # noqa: E402
 from harness import Workdir, wait_for  # noqa: E402
 from harness.stack import Stack  # noqa: E402
 
@@ -285,11 +287,17 @@ def main():
             print(f"  measuring on {legacy}", flush=True)
             rows.append(bench_route(stack, work))
             rows += bench_latency(stack)
+            rows += bench_switch(stack, login)
             if legacy == "mariadb":
                 rows += bench_snapshot(stack, work)
             rows.append(bench_apply(stack, work))
             with open(OUT, "w", encoding="utf-8") as f:
                 json.dump(rows, f, indent=1)
+    with Workdir() as work:
+        rows += bench_fence(work, row)
+    rows += bench_sizes() + bench_groups()
+    with open(OUT, "w", encoding="utf-8") as f:
+        json.dump(rows, f, indent=1)
     show()
 
 

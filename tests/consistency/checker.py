@@ -231,6 +231,15 @@ def _equal(finals):
 
 def _fences(ops, samples):
     """An epoch opens or closes a side once, so two samples of one epoch that agree hold between."""
+    found = []
+    for group in sorted({s.get("group", "") for s in samples}):
+        found += _fence_of([op for op in ops if op.get("group", "") == group],
+                           [s for s in samples if s.get("group", "") == group])
+    return found
+
+
+def _fence_of(ops, samples):
+    """The same, of one group."""
     found, runs = [], {side: [] for side in SIDES}
     for sample in sorted(samples, key=lambda s: s["invoke"]):
         runs[sample["side"]].append(sample)

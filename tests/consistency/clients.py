@@ -17,10 +17,11 @@ import urllib.parse
 import psycopg2
 import pymysql
 
-from consistency.cluster import TOKEN
+from consistency.cluster import GROUPS, TOKEN
 from consistency.history import READS
 
 OPS = 24
+GROUP_OF = {entity: group for group, entity in GROUPS.items()}
 #            entity: (plural, field of the key, field of the value, table, table in the new store)
 ENTITIES = {"Contacts": ("contacts", "last_name", "title", "contacts", "crm.contact"),
             "Cases": ("cases", "name", "resolution", "cases", 'crm."case"')}
@@ -105,7 +106,8 @@ class Client(threading.Thread):
         entity, key, made, kind, value = task
         place = self.place()
         more = {} if value is None else {"value": value}
-        op = self.history.invoke(f"c{self.number}", kind, key, place, self.dialect, entity=entity, **more)
+        op = self.history.invoke(f"c{self.number}", kind, key, place, self.dialect, entity=entity,
+                                 group=GROUP_OF[entity], **more)
         try:
             found = self.ask(place, kind, entity, key, made, value)
         except Answer as answer:

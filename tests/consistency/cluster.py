@@ -9,6 +9,7 @@ import glob
 import json
 import os
 import re
+import struct
 import subprocess
 import time
 import urllib.request
@@ -18,6 +19,9 @@ from harness.proxy import Proxy
 from harness.stack import Stack
 
 TOKEN = "a token of the consistency tests"
+SLOW_DISK = os.path.join(ROOT, "build/stub/slow_disk.so")
+# Cases have an owner of their own.
+GROUPS = {"crm": "Contacts", "support": "Cases"}
 FAKETIME = glob.glob("/usr/lib/*/faketime/libfaketimeMT.so.1")
 
 
@@ -27,9 +31,13 @@ class Cluster(Stack):
     def __init__(self, work, legacy="sqlite", seed=1, facades=3, syncs=2, settings=None):
         self.proxies = {}     # (process, target) -> Proxy
         self.clocks = {}      # process -> the file that holds its offset
+        self.disks = {}       # process or server -> the file that holds what its disk waits
         self.routes = self._with_rest(work)
         super().__init__(work, legacy, rows=20, seed=seed, facades=facades, syncs=syncs, allow=["."], settings={
             "cutover.drain_ms": 6000, "cutover.hold_ms": 6000, "facade.hold_ms": 6000, **(settings or {})})
+        for name, server in (("pg", self.postgres), ("legacy", self.legacy)):
+            if hasattr(server, "more_environment"):
+                server.more_environment = self._slow(name, {})
 
     @staticmethod
     def _with_rest(work):
@@ -37,6 +45,8 @@ class Cluster(Stack):
             table = json.load(f)
         table["mounts"].append({"dialect": "rest", "path": "/api", "options": {"tokens": [
             {"token": TOKEN, "user_id": "1", "user_name": "admin", "admin": True}]}})
+        table["groups"]["crm"]["entities"].remove("case")
+        table["groups"]["support"] = {"entities": ["case"], "rogue": "refuse"}
         return work.file("routes.json", json.dumps(table))
 
     def rest_url(self, facade=0):
@@ -56,7 +66,22 @@ class Cluster(Stack):
                 self.clocks[name] = self.work.file(f"{name}.clock", "+0\n")
             env.update(LD_PRELOAD=FAKETIME[0], FAKETIME_TIMESTAMP_FILE=self.clocks[name],
                        FAKETIME_DONT_FAKE_MONOTONIC="1", DONT_FAKE_MONOTONIC="1", FAKETIME_CACHE_DURATION="1")
-        return env
+        return self._slow(name, env) if name != "ficus" else env
+
+    def _slow(self, name, env):
+        """`env` for a process whose disk can be made slow."""
+        if not os.path.exists(SLOW_DISK):
+            return env
+        if name not in self.disks:
+            self.disks[name] = self.work.file(f"{name}.disk", "\0\0\0\0")
+            os.chmod(self.disks[name], 0o644)
+        loaded = [p for p in (env.get("LD_PRELOAD"), SLOW_DISK) if p]
+        return dict(env, LD_PRELOAD=":".join(loaded), SLOW_DISK=self.disks[name])
+
+    def slow(self, name, milliseconds):
+        """Every flush and every write at a position waits so long from now on."""
+        with open(self.disks[name], "r+b") as f:
+            f.write(struct.pack("=I", int(milliseconds * 1000)))
 
     def skew(self, name, seconds):
         """The wall clock of a process runs ahead by so much, within a second."""
@@ -97,17 +122,17 @@ class Cluster(Stack):
             self.watch.look(self.facades.index(daemon))
 
     # ---- the truth, from the stores
-    def fence(self, side, db):
+    def fence(self, side, db, group="crm"):
         """A sample for the history: (writable, epoch) and the instants around the reading."""
-        sql = ("SELECT writable, epoch FROM ficus_fence WHERE grp = 'crm'" if side == "legacy"
-               else "SELECT writable, epoch FROM ficus.fence WHERE grp = 'crm'")
+        table = "ficus_fence" if side == "legacy" else "ficus.fence"
+        sql = f"SELECT writable, epoch FROM {table} WHERE grp = '{group}'"
         invoke = time.monotonic_ns()
         cursor = db.cursor()
         cursor.execute(sql)
         writable, epoch = cursor.fetchone()
         cursor.close()
         return {"side": side, "invoke": invoke, "return": time.monotonic_ns(), "writable": bool(writable),
-                "epoch": epoch}
+                "epoch": epoch, "group": group}
 
     def records(self, side):
         """Every record of the clients in one store: key -> [[id, value, deleted, number], ..]."""

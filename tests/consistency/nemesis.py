@@ -5,7 +5,7 @@ import random
 import threading
 import time
 
-from consistency.cluster import FAKETIME
+from consistency.cluster import FAKETIME, GROUPS
 from harness import wait_for
 
 
@@ -29,18 +29,38 @@ class Worker(threading.Thread):
 
 
 class Nemesis(Worker):
-    def __init__(self, cluster, history, seed, only=None):
-        super().__init__("nemesis", cluster, history, seed)
-        kinds = ["kill", "stop", "reset", "stall", "refuse", "server"] + (["clock"] if FAKETIME else [])
+    """Until it is told to end, or has done `limit` faults. Two of them at a time share `taken`: what one
+    works on the other leaves alone."""
+
+    def __init__(self, cluster, history, seed, only=None, name="nemesis", other=None, limit=0):
+        super().__init__(name, cluster, history, seed)
+        kinds = ["kill", "stop", "reset", "stall", "refuse", "server"] + (["clock"] if FAKETIME else []) + (
+            ["slow"] if cluster.disks else [])
         self.kinds = [kind for kind in kinds if only is None or kind in only]
-        self.done = {kind: 0 for kind in self.kinds}
+        self.done, self.limit = {kind: 0 for kind in self.kinds}, limit
+        self.taken, self.lock = (other.taken, other.lock) if other else (set(), threading.Lock())
 
     def turn(self):
+        if self.limit and sum(self.done.values()) >= self.limit:
+            self.ending.set()
         if self.ending.wait(self.random.uniform(0.2, 2)) or not self.kinds:
             return
         kind = self.random.choice(self.kinds)
-        getattr(self, kind)()
-        self.done[kind] += 1
+        if getattr(self, kind)():
+            self.done[kind] += 1
+
+    def taking(self, name, act):
+        """act(), unless the other one is at it; whether it was done."""
+        with self.lock:
+            if name in self.taken:
+                return False
+            self.taken.add(name)
+        try:
+            act()
+        finally:
+            with self.lock:
+                self.taken.discard(name)
+        return True
 
     def note(self, kind, what, state):
         self.history.event("fault", kind=kind, what=what, state=state)
@@ -51,6 +71,9 @@ class Nemesis(Worker):
     def kill(self):
         """kill -9; sync more often than others, since it carries the transfers."""
         daemon = self.random.choice(self.cluster.syncs + [self.daemon()])
+        return self.taking(daemon.name, lambda: self._kill(daemon))
+
+    def _kill(self, daemon):
         self.note("kill", daemon.name, "begin")
         self.cluster.ask_guarded(daemon)
         daemon.kill()
@@ -60,6 +83,9 @@ class Nemesis(Worker):
 
     def stop(self):
         daemon = self.daemon()
+        return self.taking(daemon.name, lambda: self._freeze(daemon))
+
+    def _freeze(self, daemon):
         self.note("stop", daemon.name, "begin")
         daemon.freeze()
         self.ending.wait(self.random.uniform(0.2, 4))
@@ -68,6 +94,9 @@ class Nemesis(Worker):
 
     def _proxied(self, kind, act, undo):
         name, proxy = self.random.choice(sorted(self.cluster.proxies.items()))
+        return self.taking(name, lambda: self._cut(kind, name, proxy, act, undo))
+
+    def _cut(self, kind, name, proxy, act, undo):
         self.note(kind, " to ".join(name), "begin")
         act(proxy)
         if undo:
@@ -76,18 +105,21 @@ class Nemesis(Worker):
         self.note(kind, " to ".join(name), "end")
 
     def reset(self):
-        self._proxied("reset", lambda p: p.reset(), None)
+        return self._proxied("reset", lambda p: p.reset(), None)
 
     def stall(self):
-        self._proxied("stall", lambda p: p.stall(), lambda p: p.resume())
+        return self._proxied("stall", lambda p: p.stall(), lambda p: p.resume())
 
     def refuse(self):
-        self._proxied("refuse", lambda p: (p.refuse(), p.reset()), lambda p: p.accept())
+        return self._proxied("refuse", lambda p: (p.refuse(), p.reset()), lambda p: p.accept())
 
     def server(self):
         servers = [self.cluster.postgres, self.cluster.kafka] + (
             [self.cluster.legacy] if self.cluster.kind == "mariadb" else [])
         server = self.random.choice(servers)
+        return self.taking(server.name, lambda: self._restart(server))
+
+    def _restart(self, server):
         self.note("server", server.name, "begin")
         server.restart()
         self.note("server", server.name, "end")
@@ -97,6 +129,19 @@ class Nemesis(Worker):
         seconds = self.random.choice([-3600, -30, -2, 2, 30, 3600, 0])
         self.note("clock", f"{name} {seconds:+d} s", "begin")
         self.cluster.skew(name, seconds)
+        return True
+
+    def slow(self):
+        name = self.random.choice(sorted(self.cluster.disks))
+        return self.taking("disk of " + name, lambda: self._slow_down(name))
+
+    def _slow_down(self, name):
+        milliseconds = self.random.choice([2, 10, 40])
+        self.note("slow", f"{name} {milliseconds} ms", "begin")
+        self.cluster.slow(name, milliseconds)
+        self.ending.wait(self.random.uniform(0.5, 4))
+        self.cluster.slow(name, 0)
+        self.note("slow", name, "end")
 
     def heal(self):
         """After its end: everything runs, nothing is in the way."""
@@ -105,6 +150,8 @@ class Nemesis(Worker):
             proxy.resume()
         for name in self.cluster.clocks:
             self.cluster.skew(name, 0)
+        for name in self.cluster.disks:
+            self.cluster.slow(name, 0)
         for daemon in self.cluster.daemons():
             if daemon.process is None:
                 daemon.start(wait=False)
@@ -113,37 +160,37 @@ class Nemesis(Worker):
 
 
 class Switcher(Worker):
-    """Cuts over and back for ever, whatever the guards say; gives some up; leaves some alone half-way."""
+    """Cuts a group over and back for ever, whatever the guards say; gives some up; leaves some half-way."""
 
-    def __init__(self, cluster, history, seed):
-        super().__init__("switcher", cluster, history, seed)
-        self.outcomes = {}
+    def __init__(self, cluster, history, seed, group="crm"):
+        super().__init__(f"switcher of {group}", cluster, history, seed)
+        self.outcomes, self.group = {}, group
 
     def turn(self):
         if self.ending.wait(self.random.uniform(0.5, 3)):
             return
         try:
-            owner = self.cluster.owner()
+            owner = self.cluster.owner(self.group)
         except Exception:  # pylint: disable=broad-except
             return  # the control store is away
-        words = ["cutover" if owner == "legacy" else "rollback", "crm", "--why", "torture", "--force", "--json"]
-        self.history.event("switch", to="new" if owner == "legacy" else "legacy", state="begin")
+        words = ["cutover" if owner == "legacy" else "rollback", self.group, "--why", "torture", "--force", "--json"]
+        self.history.event("switch", group=self.group, to="new" if owner == "legacy" else "legacy", state="begin")
         told = self.cluster.attempt(*words, seconds=self.random.choice([0.1, 0.5, 40, 40, 40]))
         if told == "left" and self.random.random() < 0.5:
-            told = "left, abort: " + self.cluster.attempt(words[0], "crm", "--abort", seconds=20)
+            told = "left, abort: " + self.cluster.attempt(words[0], self.group, "--abort", seconds=20)
         self.outcomes[told] = self.outcomes.get(told, 0) + 1
-        self.history.event("switch", outcome=told, state="end")
+        self.history.event("switch", group=self.group, outcome=told, state="end")
 
 
 class FenceSampler(Worker):
-    def __init__(self, cluster, history, seed, side):
-        super().__init__(f"fence of {side}", cluster, history, seed)
-        self.side, self.db = side, None
+    def __init__(self, cluster, history, seed, side, group):
+        super().__init__(f"fence of {side} {group}", cluster, history, seed)
+        self.side, self.group, self.db = side, group, None
 
     def turn(self):
         try:
             self.db = self.db or self.cluster.direct(self.side)
-            self.history.event("fence", **self.cluster.fence(self.side, self.db))
+            self.history.event("fence", **self.cluster.fence(self.side, self.db, self.group))
         except Exception:  # pylint: disable=broad-except
             self.db = None  # a server is being restarted
         self.ending.wait(0.01)

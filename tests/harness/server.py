@@ -19,6 +19,7 @@ class Server:
         self.log = work.file(f"{name}-{os.path.basename(self.dir)}.log")
         self.process = None
         self._prepared = False
+        self.more_environment = {}
 
     def prepare(self):
         """Once, before the first start: creates the data."""
@@ -31,7 +32,7 @@ class Server:
         raise NotImplementedError
 
     def environment(self):
-        return dict(os.environ, HOME=self.dir, TMPDIR=self.dir)
+        return dict(os.environ, HOME=self.dir, TMPDIR=self.dir, **self.more_environment)
 
     def start(self):
         if not self._prepared:

@@ -99,13 +99,14 @@ class Stack:
         conninfo = self.postgres.conninfo(port=self.port(name, "control", self.postgres.port))
         odbc = self.legacy.odbc() if self.kind == "sqlite" else self.legacy.odbc(
             port=self.port(name, "legacy", self.legacy.port))
+        front = self.fronts[min(i, len(self.fronts) - 1)]
         flat = {
             "control.conninfo": conninfo, "legacy.odbc": odbc,
             "legacy.dbms": self.kind, "maps.path": ROOT + "/migrations/maps/suitecrm",
             "routes.path": self.routes,
             "migrations.path": ROOT + "/migrations/sql/crm",
-            "facade.listen": f"127.0.0.1:{self.fronts[i][0]}",
-            "facade.admin_listen": f"127.0.0.1:{self.fronts[i][1]}", "facade.loops": 1,
+            "facade.listen": f"127.0.0.1:{front[0]}",
+            "facade.admin_listen": f"127.0.0.1:{front[1]}", "facade.loops": 1,
             "facade.state_path": self.work.file(f"state-{i}.json"),
             "service.listen": f"127.0.0.1:{self.service_port}",
             "kafka.brokers": self.kafka.bootstrap, "kafka.prefix": "demo", "sync.sweep_rows": 0,

@@ -108,6 +108,24 @@ def test_a_sealed_store_refuses_direct_writers(stack):
     assert stack.old("SELECT count(*) FROM accounts WHERE id IN ('direct-2', 'direct-3')")[0][0] == 0
 
 
+@pytest.mark.parametrize("level", ["REPEATABLE READ", "SERIALIZABLE"])
+def test_a_writer_whose_snapshot_is_older_than_the_seal_is_stopped(stack, level):
+    """Its snapshot shows an open fence; only the locked row tells that it was closed since."""
+    settle_with(stack, "new")
+    insert_direct(stack, "new", f"snapshot-{level[:3]}")
+    session = stack.postgres.connect(autocommit=False)
+    session.set_session(isolation_level=level)
+    with session.cursor() as cursor:
+        cursor.execute("SELECT writable FROM ficus.fence WHERE grp = %s", (GROUP,))
+        assert cursor.fetchone() == (True,)
+        settle_with(stack, "legacy")
+        with pytest.raises(Exception, match="fence|could not serialize"):
+            cursor.execute("UPDATE crm.account SET description = 'too late' WHERE id = %s", (f"snapshot-{level[:3]}",))
+            session.commit()
+    session.close()
+    assert stack.new("SELECT count(*) FROM crm.account WHERE description = 'too late'") == [(0,)]
+
+
 @pytest.mark.parametrize("step", STEPS)
 def test_a_killed_coordinator_is_taken_over(stack, step):
     """kill -9 of ficus sync once the step is on record: one side is writable at the end, and

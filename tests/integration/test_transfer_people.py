@@ -3,12 +3,15 @@
 receipt, end the way back. MariaDB, whose sessions can be seen and ended; the last test ends the
 group's way back, so the order matters."""
 import json
+import os
+import pty
+import subprocess
 import threading
 
 import pytest
 
 from harness import wait_for
-from harness.daemon import ROOT, ficus
+from harness.daemon import ROOT, binary, environment, ficus
 from harness.stack import GROUP, Refused, Stack
 from harness.workdir import Workdir
 
@@ -100,6 +103,50 @@ def test_a_second_person_has_to_approve(stack):
     assert receipt["outcome"] == "done" and receipt["who"] == "ada" and receipt["approved_by"] == "grace"
     none = run_as(stack, "grace", "cutover", GROUP, "--approve", config=two)
     assert none.returncode != 0 and "no transfer" in none.stderr
+
+
+def on_terminal(stack, *words):
+    """A command on a terminal of its own: (process, the terminal's other end)."""
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen([binary(), *words, "-c", stack.config], stdin=theirs, stdout=theirs, stderr=theirs,
+                               env=environment(stack.work, stack.environment("ficus")), cwd=ROOT,
+                               start_new_session=True, preexec_fn=lambda: __import__("fcntl").ioctl(0, 0x540E, 0))
+    os.close(theirs)
+    return process, ours
+
+
+def read_until(terminal, word):
+    text = ""
+    while word not in text:
+        try:
+            text += os.read(terminal, 4096).decode("utf-8", "replace")
+        except OSError:  # the other end is gone
+            break
+    return text
+
+
+@pytest.mark.parametrize("end", ["ctrl-c", "lost terminal"])
+def test_a_watcher_that_goes_changes_nothing(stack, end):
+    settle_with(stack, "legacy")
+    stack.sync.freeze()
+    try:
+        process, terminal = on_terminal(stack, "cutover", GROUP, "--force", "--why", end)
+        wait_for(lambda: stack.new("SELECT 1 FROM ficus.transfer WHERE outcome IS NULL"), "the request", 20)
+        read_until(terminal, "coordinator")  # it says what it waits for
+        if end == "ctrl-c":
+            os.write(terminal, b"\x03")
+            told = read_until(terminal, "--abort")
+            assert "goes on without this terminal" in told and "ficus transfers show" in told
+            assert process.wait(20) == 1
+            os.close(terminal)
+        else:
+            os.close(terminal)
+            process.wait(20)
+    finally:
+        stack.sync.thaw()
+    wait_for(lambda: stack.owner() == "new", "the transfer to end by itself", 60)
+    newest = transfers(stack)[0]
+    assert newest["outcome"] == "done" and newest["why"] == end
 
 
 def hold_legacy(stack, key):

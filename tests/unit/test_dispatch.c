@@ -36,6 +36,7 @@ static struct world {
     struct route_table *definitions;
     struct loop *loop;
     struct fake legacy, new_;
+    struct held_budget budget;
     struct dispatcher *d;
     struct shadow *shadow;
     struct evidence *evidence;
@@ -134,6 +135,7 @@ static void start(unsigned hold_max, unsigned hold_ms, bool service)
     struct err e = {0};
     memset(&w, 0, sizeof w);
     w.maps = fixture_maps();
+    w.budget = (struct held_budget){.count_max = hold_max, .bytes_max = 1 << 20};
     load_definitions();
     w.loop = loop_create("test", 0, &e);
     w.arena = arena_create(0);
@@ -149,7 +151,7 @@ static void start(unsigned hold_max, unsigned hold_ms, bool service)
                                    .table = w.definitions,
                                    .shadow = w.shadow,
                                    .service = service,
-                                   .hold_max = hold_max,
+                                   .budget = &w.budget,
                                    .hold_ms = hold_ms};
     memcpy(o.backends, so.backends, sizeof o.backends);
     w.d = dispatcher_create(&o, &e);
@@ -315,14 +317,74 @@ static void test_held_writes_go_on_in_order_to_the_new_owner(void **state)
     assert_int_equal(dispatcher_held(w.d), 5);
     use(2, "legacy", 0, "legacy", 1, "holding"); // newer, still holding: they stay, in order
     assert_int_equal(dispatcher_held(w.d), 5);
+    w.new_.keeps = true;
     use(3, "legacy", 0, "new", 2, "open");
     assert_int_equal(dispatcher_held(w.d), 0);
+    // The writes of one key one after the other, though the store has many connections.
+    for (unsigned i = 0; i < 5; i++) {
+        assert_int_equal(w.new_.asked, i + 1);
+        answer(&w.new_, w.new_.kept[i], RESULT_OK);
+    }
     assert_int_equal(w.ended, 6);
     assert_int_equal(w.new_.asked, 5);
     for (int i = 0; i < 5; i++) {
         assert_ptr_equal(w.order[i + 1], d[i]);
         assert_int_equal(w.new_.epochs[i], 2);
     }
+    stop();
+}
+
+static void test_writes_of_other_keys_go_on_side_by_side(void **state)
+{
+    (void)state;
+    static const char *const keys[] = {"a", "b", "a", "b", "c"};
+    struct dispatch *d[5];
+    start(10, 10000, false);
+    use(1, "legacy", 0, "legacy", 1, "holding");
+    for (int i = 0; i < 5; i++)
+        d[i] = run(OPERATION_UPDATE, "account", keys[i]);
+    w.new_.keeps = true;
+    use(2, "legacy", 0, "new", 2, "open");
+    assert_int_equal(w.new_.asked, 3); // a, b, c
+    struct dispatch *later = run(OPERATION_UPDATE, "account", "a");
+    assert_int_equal(w.new_.asked, 3); // behind those that came before it
+    answer(&w.new_, w.new_.kept[0], RESULT_OK);
+    answer(&w.new_, w.new_.kept[3], RESULT_OK);
+    assert_ptr_equal(w.order[1], d[2]);
+    answer(&w.new_, w.new_.kept[4], RESULT_OK);
+    assert_ptr_equal(w.order[2], later);
+    for (int i = 1; i < 3; i++)
+        answer(&w.new_, w.new_.kept[i], RESULT_OK);
+    answer(&w.new_, w.new_.kept[5], RESULT_OK);
+    assert_int_equal(w.ended, 6);
+    run(OPERATION_UPDATE, "account", "a"); // nobody is before it any more
+    assert_int_equal(w.new_.asked, 7);
+    answer(&w.new_, w.new_.kept[6], RESULT_OK);
+    stop();
+}
+
+static void test_a_fenced_write_stays_before_those_that_came_after_it(void **state)
+{
+    (void)state;
+    start(10, 10000, false);
+    use(1, "legacy", 0, "legacy", 1, "open");
+    w.legacy.keeps = true;
+    struct dispatch *first = run(OPERATION_UPDATE, "account", "k");
+    use(2, "legacy", 0, "legacy", 1, "holding");
+    struct dispatch *second = run(OPERATION_UPDATE, "account", "k");
+    answer(&w.legacy, w.legacy.kept[0], RESULT_FENCED); // sealed meanwhile; it waits too
+    assert_int_equal(dispatcher_held(w.d), 2);
+    w.new_.keeps = true;
+    use(3, "legacy", 0, "new", 2, "open");
+    // Sealed again before the first was done: both wait again, in their order.
+    use(4, "legacy", 0, "new", 2, "holding");
+    answer(&w.new_, w.new_.kept[0], RESULT_FENCED);
+    assert_int_equal(dispatcher_held(w.d), 2);
+    w.legacy.keeps = false;
+    use(5, "legacy", 0, "legacy", 3, "open");
+    assert_int_equal(w.ended, 2);
+    assert_ptr_equal(w.order[0], first);
+    assert_ptr_equal(w.order[1], second);
     stop();
 }
 
@@ -391,6 +453,27 @@ static void test_bounds_of_holding(void **state)
     assert_int_equal(w.order[1]->result.status, RESULT_BUSY);
     assert_int_equal(w.order[2]->result.status, RESULT_BUSY);
     assert_int_equal(w.legacy.asked, 0);
+    stop();
+}
+
+static void test_the_bytes_held_are_bounded_over_all_loops(void **state)
+{
+    (void)state;
+    start(1000, 10000, false);
+    use(1, "legacy", 0, "legacy", 1, "holding");
+    atomic_store(&w.budget.bytes, w.budget.bytes_max / 2); // of another loop
+    unsigned kept = 0;
+    assert_non_null(arena_alloc(w.arena, 1000));
+    while (run(OPERATION_UPDATE, "account", "k")->result.status != RESULT_BUSY)
+        kept++;
+    assert_int_equal(w.ended, 1);
+    assert_in_range(kept, 1, 500);
+    assert_int_equal(dispatcher_held(w.d), kept);
+    assert_true(atomic_load(&w.budget.bytes) <= w.budget.bytes_max);
+    use(2, "legacy", 0, "legacy", 1, "open");
+    assert_int_equal(w.ended, kept + 1);
+    assert_int_equal(atomic_load(&w.budget.bytes), w.budget.bytes_max / 2);
+    assert_int_equal(atomic_load(&w.budget.count), 0);
     stop();
 }
 
@@ -573,6 +656,9 @@ int main(void)
         cmocka_unit_test(test_a_wait_does_not_use_up_the_deadline),
         cmocka_unit_test(test_reads_wait_for_the_switch_but_not_for_ever),
         cmocka_unit_test(test_bounds_of_holding),
+        cmocka_unit_test(test_the_bytes_held_are_bounded_over_all_loops),
+        cmocka_unit_test(test_writes_of_other_keys_go_on_side_by_side),
+        cmocka_unit_test(test_a_fenced_write_stays_before_those_that_came_after_it),
         cmocka_unit_test(test_a_fenced_write_waits_for_the_next_table),
         cmocka_unit_test(test_a_table_that_came_while_the_write_was_fenced),
         cmocka_unit_test(test_a_service_reports_its_fence),
