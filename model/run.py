@@ -30,7 +30,7 @@ SEARCHES = [(1, 3, 2), (2, 3, 1), (2, 3, 2), (3, 3, 1)]
 BITSTATE = [(3, 5, 2), (3, 6, 3)]
 # COORDINATORS, EPOCHS, TRANSFERS and FAULTS: crashes, stalls that are overtaken, bounds that pass
 LTL_NAMES = NAMES + ("FAULTS",)
-LTL = [(name, bounds) for name in ("one", "ends", "released") for bounds in ((2, 5, 1, 2), (3, 5, 2, 2))]
+LTL = [(name, bounds) for name in ("one", "ends", "released") for bounds in ((2, 9, 1, 2), (3, 9, 2, 2))]
 SMALL = (2, 4, 2)
 # Flag, whether it must be found, and why not otherwise.
 MUTATIONS = [
@@ -46,6 +46,11 @@ MUTATIONS = [
     ("NO_SEAL_ON_ABORT", False, "the record 'opening' is guarded by the newest claim: an abort that does not find"
                                 " it knows that the target was not and will not be opened"),
 ]
+
+
+# The same, which only LTL can tell: flag, formula, bounds, why.
+LTL_MUTATIONS = [("ABORT_AFTER_FLIP", "ends", (2, 9, 1, 2),
+                  "an abort that comes after the flip makes a take-over give up draining, for ever")]
 
 
 def build(folder, names, bounds, flags, how):
@@ -106,6 +111,9 @@ def main():
     for flag, caught, why in MUTATIONS:
         row = search(NAMES, SMALL, [flag], "bitstate")
         add(row, row["found"] == caught and row["errors"] >= 0, f"{flag}: {why}")
+    for flag, formula, bounds, why in LTL_MUTATIONS:
+        row = search(LTL_NAMES, bounds, [flag], "ltl", formula)
+        add(row, row["found"], f"{flag}, LTL {formula}: {why}")
     bad = sum(not r["expected"] for r in rows)
     os.makedirs(os.path.dirname(OUT), exist_ok=True)
     with open(OUT, "w", encoding="utf-8") as f:

@@ -245,6 +245,11 @@ end:
 
 /* cdc/transfer.c, cdc/transfer_steps.c: one step an iteration; between two of them it may crash,
  * or stall for as long as it likes. `attempt == e` and `< e` are the guards of the statements. */
+#ifdef ABORT_AFTER_FLIP
+#define stays false
+#else
+#define stays after
+#endif
 mtype = { IDLE, TAKEN, ABORTING, HOLDING, HOLD, SEAL, MARK, ARRIVE, OPENING, OPEN, FLIP, FINISH,
           GIVE_UP, LET_GO };
 #define mine (attempt == e && under_way)
@@ -253,7 +258,7 @@ byte idle; /* a bit each: of those that are idle the first goes on, since they a
 
 inline rest()
 {
-    pc = IDLE; e = 0; to = 0; back = false; drain = false; first = false; forced = false; saw = 0; claimed = 0;
+    pc = IDLE; e = 0; to = 0; back = false; drain = false; first = false; forced = false; after = false; saw = 0; claimed = 0;
     idle = idle | (1 << me);
 #ifdef FAULTS
     working--; waits[LEGACY] = false; waits[NEW] = false;
@@ -279,6 +284,7 @@ proctype coordinator(byte me)
     mtype pc = IDLE;
     byte e, to, saw, claimed; /* claimed: which transfer it claimed */
     bool back, drain, first, forced;
+    bool after; /* the owner was flipped already when it began: there is nothing left to give up */
 #define from (1 - to)
 end:
     do
@@ -324,7 +330,8 @@ end:
 #endif
             attempt = e;
             first = !touched;
-            back = forced || ((aborting || abort_asked) && !(touched && saw == target));
+            after = !forced && touched && saw == target;
+            back = forced || ((aborting || abort_asked) && !after);
             forced = false; saw = 0; claimed = 0;
             to = (back -> 1 - target : target);
             drain = !back || maybe_opened;
@@ -403,7 +410,7 @@ end:
        }
     :: atomic { pc == ARRIVE && arrived[to] != e && attempt != e -> rest() }
     /* it takes too long, or an abort was asked for: the group is given back under a new epoch */
-    :: atomic { pc == ARRIVE && arrived[to] != e && !back && give_up_waiting && next_epoch <= EPOCHS ->
+    :: atomic { pc == ARRIVE && arrived[to] != e && !back && !stays && give_up_waiting && next_epoch <= EPOCHS ->
         failed; forced = true; e = next_epoch; next_epoch++; pc = TAKEN
        }
     :: atomic { pc == OPENING -> say(pc); /* on record before it has an effect */
