@@ -204,6 +204,8 @@ const struct conf_option conf_options[] = {
     ENUM(
         "sync.snapshot", "auto", snapshot_words,
         "auto: copy all existing rows of the legacy at the very first start; off: only when asked."),
+    INT("sync.column_poll_ms", "1000", 10, 3600000, "ms",
+        "How often the column of an entity that is captured by column is read."),
     INT("sync.sweep_rows", "500", 0, 1000000, "rows/s",
         "Rows a second that the sweep compares, of all entities and both stores; 0: no sweep."),
     INT("sync.sweep_share", "10", 1, 100, "%", "Share of the time that a store is busy for it."),

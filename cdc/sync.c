@@ -6,6 +6,7 @@
 #include "cdc/sync_int.h"
 
 #include "base/clock.h"
+#include "cdc/column.h"
 #include "cdc/sweep.h"
 
 #include <stdio.h>
@@ -371,6 +372,7 @@ static int start_all(struct sync *s, struct err *e)
         {NULL, "apply.legacy", apply_legacy_once},
         {NULL, "snapshot", snapshot_once},
         {NULL, "sweep", sweep_once},
+        {NULL, "column", column_once},
         {NULL, "report", report_once},
     };
     const char *address = conf_str(s->conf, "sync.listen");

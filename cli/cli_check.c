@@ -59,6 +59,15 @@ static void print_notes(const struct cli_env *env)
     for (size_t i = 0; i < entity_count(env->set); i++) {
         const struct entity *en = entity_at(env->set, i);
         debezium_losses(en, print_loss, (void *)en->name);
+        const struct capture_source *by = &en->sides[SIDE_LEGACY].capture;
+        if (by->by == CAPTURE_COLUMN)
+            fprintf(stderr,
+                    "%s: captured by column %s: a write that sets it is seen within %lld ms of its"
+                    " commit, if it commits no more than %lld %s later; a delete and a write that"
+                    " does not set it are seen by the sweep; without triggers there is no fence,"
+                    " so its group's writes cannot move\n",
+                    en->name, by->column, conf_int(env->conf, "sync.column_poll_ms"), by->overlap,
+                    by->version ? "numbers" : "seconds");
     }
     long long rows = conf_int(env->conf, "sync.sweep_rows");
     if (rows > 0)

@@ -114,6 +114,7 @@ struct lookup {
 enum capture_by {
     CAPTURE_CHANGELOG, // our triggers; the only one that carries the fence, so that writes can move
     CAPTURE_DEBEZIUM,  // a Debezium connector's topic; single tables (cdc/debezium.h)
+    CAPTURE_COLUMN,    // a timestamp or version column, polled; no triggers (cdc/column.h)
 };
 // How a Debezium connector was told to write what JSON cannot say by itself; the names are those
 // of its own options.
@@ -132,6 +133,9 @@ struct capture_source {
     enum debezium_decimal decimal;
     enum debezium_time time;
     enum debezium_binary binary;
+    const char *column; // COLUMN: of the root table
+    bool version;       // it is an ever growing number, not a timestamp
+    long long overlap;  // seconds, or numbers, that a commit may come late
 };
 
 struct side_map {

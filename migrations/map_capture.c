@@ -23,11 +23,13 @@ static int take_word(struct map_job *j, const json_t *in, const char *at, const 
 
 void map_capture(struct map_job *j, const json_t *side, const char *at)
 {
-    static const char *const by[] = {"changelog", "debezium", NULL};
+    static const char *const by[] = {"changelog", "debezium", "column", NULL};
     static const char *const decimals[] = {"precise", "string", "double", NULL};
     static const char *const times[] = {"adaptive",     "connect",     "isostring",
                                         "microseconds", "nanoseconds", NULL};
     static const char *const binaries[] = {"base64", "base64-url-safe", "hex", NULL};
+    static const char *const kinds[] = {"timestamp", "version", NULL};
+    static const char *const column[] = {"by", "column", "kind", "overlap", "comment", NULL};
     static const char *const plain[] = {"by", "comment", NULL};
     static const char *const debezium[] = {"by",     "topic",   "decimal", "time",
                                            "binary", "comment", NULL};
@@ -37,7 +39,17 @@ void map_capture(struct map_job *j, const json_t *side, const char *at)
         return;
     at = map_at(j, at, "capture");
     c->by = (enum capture_by)take_word(j, v, at, "by", by, CAPTURE_CHANGELOG);
-    json_only_keys(j->doc, v, at, c->by == CAPTURE_DEBEZIUM ? debezium : plain, j->p);
+    json_only_keys(j->doc, v, at,
+                   c->by == CAPTURE_DEBEZIUM ? debezium
+                   : c->by == CAPTURE_COLUMN ? column
+                                             : plain,
+                   j->p);
+    if (c->by == CAPTURE_COLUMN) {
+        (void)json_get_str(j->doc, v, at, "column", NULL, &c->column, j->p);
+        c->version = take_word(j, v, at, "kind", kinds, 0) == 1;
+        const long long usual = c->version ? 1000 : 60;
+        (void)json_get_int(j->doc, v, at, "overlap", 0, 1000000000, &usual, &c->overlap, j->p);
+    }
     if (c->by != CAPTURE_DEBEZIUM)
         return;
     (void)json_get_str(j->doc, v, at, "topic", NULL, &c->topic, j->p);

@@ -135,6 +135,10 @@ int query_read_versions(const struct entity *en, enum side side, size_t nkeys, s
 // key of several parts every part but the last is bound twice. `from_start`: no lower bound.
 int query_read_range(const struct entity *en, enum side side, const struct dbms *d, bool from_start,
                      struct arena *a, struct str *out, struct err *e) FICUS_MUST_CHECK;
+// Capture by a column: key text and the column, from a value on (value, limit), or behind a row
+// (value, value, key text, limit), in the order of (column, key text).
+int query_column(const struct entity *en, const struct dbms *d, bool first, struct arena *a,
+                 struct str *out, struct err *e) FICUS_MUST_CHECK;
 // A slice of an entity in the side's own key order: same columns. Bounds are canonical. `above`
 // and `up_to` cut by the first part of the key alone, so that a slice is one range of an index;
 // `after` (all parts) is where the walk inside it goes on. `unordered`: no order, no limit.

@@ -134,7 +134,7 @@ class Session(threading.Thread):
     # ---- shapes: how many changes were committed
     def linger(self):
         if self.random.random() < 0.1:
-            time.sleep(self.random.random() * (0.01 if self.kind == "sqlite" else 0.08))
+            threading.Event().wait(self.random.random() * (0.01 if self.kind == "sqlite" else 0.08))
 
     def one(self):
         return self.change(self.some(1), self.op())
