@@ -35,7 +35,8 @@ struct column {
 int column_low(const struct capture_source *c, struct str greatest, char out[40], struct err *e)
 {
     struct tm tm = {0};
-    int year, month, n = 0;
+    long long part[6];
+    static const char gaps[] = "-- ::";
     char text[TEXT_MAX];
     long long number;
     if (str_copy(text, sizeof text, greatest))
@@ -46,12 +47,21 @@ int column_low(const struct capture_source *c, struct str greatest, char out[40]
         snprintf(out, 40, "%lld", number - c->overlap);
         return 0;
     }
-    if (sscanf(text, "%4d-%2d-%2d%*1[ T]%2d:%2d:%2d%n", &year, &month, &tm.tm_mday, &tm.tm_hour,
-               &tm.tm_min, &tm.tm_sec, &n) != 6 ||
-        n != 19)
+    bool good = greatest.len >= 19;
+    for (size_t i = 0, at = 0; good && i < 6; i++) { // YYYY-MM-DD HH:MM:SS
+        size_t n = i == 0 ? 4 : 2;
+        good = str_to_int(str_n(text + at, n), 0, 9999, &part[i]) &&
+               (i == 5 || text[at + n] == gaps[i] || (i == 2 && text[at + n] == 'T'));
+        at += n + 1;
+    }
+    if (!good)
         return err_set(e, ERR_VALUE, "'%s' is no timestamp", text);
-    tm.tm_year = year - 1900;
-    tm.tm_mon = month - 1;
+    tm = (struct tm){.tm_year = (int)part[0] - 1900,
+                     .tm_mon = (int)part[1] - 1,
+                     .tm_mday = (int)part[2],
+                     .tm_hour = (int)part[3],
+                     .tm_min = (int)part[4],
+                     .tm_sec = (int)part[5]};
     time_t at = timegm(&tm) - (time_t)c->overlap;
     if (!gmtime_r(&at, &tm) || strftime(out, 40, "%Y-%m-%d %H:%M:%S", &tm) == 0)
         return err_set(e, ERR_VALUE, "'%s' is no timestamp", text);
