@@ -353,7 +353,7 @@ def test_reload_takes_good_definitions_and_refuses_bad_ones(work, sqlite, postgr
         assert crm.api("GET", f"/accounts/{key}").status == 200
         work.file("routes.json", good)
         facade.reload()
-        facade.wait_log("definitions reloaded")
+        facade.wait_log("definitions and certificates reloaded")
         assert crm.api("GET", f"/accounts/{key}").status == 200
 
 
