@@ -36,6 +36,7 @@ struct reconcile_options {
     unsigned jobs;         // walks at a time; 0: default
     unsigned budget;       // per cent of the time; 0: all of it, little while others write
     long long rows_per_s;  // of all walks; 0: no bound
+    long long range_rows;  // about so many rows a range; 0: default
     bool without_index;    // walk unordered where no index has the key's order
     bool explain;          // plan only: nothing is compared or recorded
     bool resume;           // go on with the newest unfinished run of the same options

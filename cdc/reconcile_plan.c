@@ -319,7 +319,9 @@ static bool samples_well(const struct pass *p)
 int pass_cut(struct pass *p, struct err *e)
 {
     const struct field *key = p->entity->keys[0];
-    size_t n = (size_t)(p->rows_there / RANGE_ROWS) + 1;
+    size_t n = (size_t)(p->rows_there /
+                        (double)(p->o->range_rows ? p->o->range_rows : RANGE_ROWS)) +
+               1;
     struct rows rows;
     n = n > RANGES_MAX ? RANGES_MAX : n;
     if (n < 2 || !samples_well(p) || p->report->bad_keys > 0)

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "cdc/event.h"
 #include "cdc/marker.h"
+#include "cdc/proof.h"
 #include "cdc/transfer_int.h"
 
 #include <stdio.h>
@@ -142,27 +143,18 @@ static int guard_parked(struct look *l, struct err *e)
 
 static int guard_reconcile(struct look *l, struct err *e)
 {
-    long long n[3], max = conf_int(l->conf, "cutover.reconcile_max_age_s");
-    struct value p = names(l, SIDE_LEGACY, false);
-    if (numbers(l,
-                STR("WITH newest AS (SELECT DISTINCT ON (r.entity) r.*"
-                    " FROM ficus.reconcile_entity r WHERE r.entity = ANY($1::text[])"
-                    " ORDER BY r.entity, r.finished_at DESC)"
-                    " SELECT count(*) FILTER (WHERE complete AND unsettled = 0),"
-                    " coalesce(sum(differences), 0),"
-                    " coalesce(max(extract(epoch FROM now() - finished_at))::bigint, -1)"
-                    " FROM newest"),
-                &p, 1, n, 3, e))
-        return -1;
-    bool fresh = n[2] >= 0 && n[2] <= max && n[0] == (long long)l->group->nentities;
+    long long max = conf_int(l->conf, "cutover.reconcile_max_age_s");
+    struct proof_verdict v;
     char mend[128];
+    if (proof_of_group(l->control, l->conf, l->group, max, &v, e))
+        return -1;
     snprintf(mend, sizeof mend,
-             n[1] > 0 ? "ficus reconcile --group %s, then mend the differences"
-                      : "ficus reconcile --group %s",
+             v.differences > 0 ? "ficus reconcile --group %s --repair"
+                               : "ficus reconcile --group %s",
              l->group->name);
-    verdict(l, "reconcile", fresh && n[1] == 0, mend,
-            "%lld of %zu entities proven, %lld differences, oldest proof %lld s (limit %lld s)",
-            n[0], l->group->nentities, n[1], n[2], max);
+    verdict(l, "reconcile", v.proven == v.entities && v.differences == 0, mend,
+            "%zu of %zu entities proven, %lld differences, oldest proof %lld s (limit %lld s)%s%s",
+            v.proven, v.entities, v.differences, v.oldest_s, max, v.why[0] ? "; " : "", v.why);
     return 0;
 }
 

@@ -178,7 +178,8 @@ static int read_numbers(const struct cli *c, struct reconcile_options *o)
     long long jobs, budget, rate;
     if (cli_option_int(c, "jobs", 1, 16, 0, &jobs) ||
         cli_option_int(c, "budget", 1, 100, 0, &budget) ||
-        cli_option_int(c, "rows-per-s", 1, 1000000000, 0, &rate))
+        cli_option_int(c, "rows-per-s", 1, 1000000000, 0, &rate) ||
+        cli_option_int(c, "range-rows", 100, 1000000000, 0, &o->range_rows))
         return -1;
     o->jobs = (unsigned)jobs;
     o->budget = (unsigned)budget;
@@ -361,6 +362,7 @@ static const struct command_option options[] = {
      "Share of the time that a walk may keep the stores busy (default: all"
      " of it, 20 in sum while others write)."},
     {"rows-per-s", 0, "N", "Rows read a second at most, of each side."},
+    {"range-rows", 0, "N", "Rows of one range, the unit of --resume (default 50000)."},
     {"from", 0, "KEY", "Only keys beyond this one (by the first part of the key)."},
     {"to", 0, "KEY", "Only keys up to this one."},
     {"where", 0, "CONDITION", "Only rows with FIELD=VALUE (or <>, <, <=, >, >=)."},

@@ -16,7 +16,7 @@
 struct section {
     const char *name;
     const char *sql;
-    const char *headers[10];
+    const char *headers[12]; // ends with NULL
     const char *empty;
     bool groups; // $1: {"group": ["entity", ..], ..}
 };
@@ -95,10 +95,17 @@ static const struct section sections[] = {
      "nothing swept yet",
      false},
     {"proofs",
-     "SELECT DISTINCT ON (entity) entity, run, rows_legacy, rows_new, differences, unsettled,"
-     " complete, extract(epoch FROM now() - finished_at)::bigint AS age_s"
-     " FROM ficus.reconcile_entity ORDER BY entity, finished_at DESC",
-     {"PROOF", "RUN", "ROWS LEGACY", "ROWS NEW", "DIFFERENCES", "UNSETTLED", "COMPLETE", "AGE S"},
+     "SELECT f.entity, f.run, f.rows_legacy, f.rows_new, f.differences, f.unsettled, f.complete,"
+     " extract(epoch FROM now() - f.finished_at)::bigint AS age_s,"
+     " coalesce((SELECT extract(epoch FROM now() - max(s.finished_at))::bigint::text"
+     " FROM ficus.reconcile_entity s WHERE s.entity = f.entity AND s.coverage = 'slice'), '-')"
+     " AS slice_age_s, coalesce((SELECT round(100.0 * count(*) FILTER (WHERE g.done) / count(*), 0)"
+     "::text || ' %' FROM ficus.reconcile_range g WHERE g.entity = f.entity"
+     " AND g.run = (SELECT max(run) FROM ficus.reconcile_range h WHERE h.entity = f.entity)), '-')"
+     " AS under_way FROM (SELECT DISTINCT ON (entity) * FROM ficus.reconcile_entity"
+     " WHERE coverage = 'full' ORDER BY entity, finished_at DESC) AS f ORDER BY 1",
+     {"PROOF", "RUN", "ROWS LEGACY", "ROWS NEW", "DIFFERENCES", "UNSETTLED", "COMPLETE", "AGE S",
+      "SLICE AGE S", "UNDER WAY"},
      "nothing reconciled yet",
      false},
 };

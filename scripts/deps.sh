@@ -192,7 +192,20 @@ node_client() {
     stamp "$dir" $src/package.json $src/package-lock.json
 }
 
+# What reconciliation is measured against.
+bench_peers() {
+    local req=tests/bench/requirements.txt dir=build/bench-venv
+    stamped "$dir" "$req" && return
+    say "installing $req into $dir"
+    rm -rf "$dir"
+    "$PYTHON" -m venv --system-site-packages "$dir"
+    "$dir/bin/python" -m pip install -q --disable-pip-version-check --no-deps \
+        --require-hashes -r "$req"
+    stamp "$dir" "$req"
+}
+
 install_packages
+if [ "${1:-}" = bench ]; then bench_peers; fi
 kafka_jars
 python_client
 node_client

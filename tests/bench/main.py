@@ -25,6 +25,7 @@ from bench.fence import bench_fence  # noqa: E402
 from bench.switch import bench_groups, bench_sizes, bench_switch  # noqa: E402
 from harness import Workdir, wait_for  # noqa: E402
 from harness.stack import Stack  # noqa: E402
+from reconcile import bench_reconcile  # noqa: E402
 
 ROWS = {kind: int(os.environ.get("BENCH_ROWS", n)) for kind, n in (("sqlite", 20000), ("mariadb", 100000))}
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "5"))
@@ -296,6 +297,8 @@ def main():
     with Workdir() as work:
         rows += bench_fence(work, row)
     rows += bench_sizes() + bench_groups()
+    print("  measuring reconciliation", flush=True)
+    rows += bench_reconcile(row)
     with open(OUT, "w", encoding="utf-8") as f:
         json.dump(rows, f, indent=1)
     show()

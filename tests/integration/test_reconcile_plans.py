@@ -6,6 +6,7 @@ import subprocess
 import pytest
 
 from harness import wait_for
+from harness.daemon import binary, environment
 from loop import BOX, LEGACY_OF, PAIR, THING, Loop
 from test_sync import Database
 
@@ -236,3 +237,52 @@ def test_history_and_comparison(world):
     assert done.returncode == 1 and "label" in done.stdout
     assert world.ficus("reconcile", "compare", second, first).returncode == 0
     mend(world, "box")
+
+
+SLOW = ("box", "--jobs", "1", "--range-rows", "200", "--rows-per-s", "400", "--plan", "stream")
+
+
+def start_slow(loop):
+    """A run of some fifteen ranges that takes seconds; returns when a few are through."""
+    child = subprocess.Popen([binary(None), "reconcile", "-c", loop.config, *SLOW, "--json"],
+                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                             env=environment(loop.work, None))
+    wait_for(lambda: loop.new("SELECT count(*) FROM ficus.reconcile_range WHERE done")[0][0] >= 2, "two ranges", 30)
+    return child
+
+
+def resumed(loop):
+    report = run(loop, *SLOW[:5], "--plan", "stream", "--resume", code=0)
+    entity = report["entities"][0]
+    assert report["equal"] and report["complete"] and entity["ranges_resumed"] >= 2
+    assert entity["rows_legacy"] >= ROWS and entity["rows_new"] >= ROWS
+    assert loop.new("SELECT count(*) FROM ficus.reconcile_range")[0][0] == 0
+    return report
+
+
+def test_goes_on_after_kill_9(world):
+    child = start_slow(world)
+    child.kill()
+    child.communicate()
+    report = resumed(world)
+    assert world.new("SELECT max(id) FROM ficus.reconcile_run")[0][0] == report["run"]
+    assert "no unfinished run" in world.ficus("reconcile", "box", "--resume").stderr
+
+
+def test_a_side_that_dies_in_mid_run(world):
+    child = start_slow(world)
+    world.postgres.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s"
+                           " AND application_name = 'ficus reconcile'", (world.database,), database="postgres")
+    out, errors = child.communicate(timeout=60)
+    assert child.returncode not in (0, 1) and not out and errors
+    assert world.new("SELECT complete FROM ficus.reconcile_run ORDER BY id DESC LIMIT 1") == [(False,)]
+    resumed(world)
+
+
+def test_ddl_in_mid_run(world):
+    child = start_slow(world)
+    world.write_new("ALTER TABLE crm.box RENAME COLUMN label TO tag")
+    out, errors = child.communicate(timeout=60)
+    world.write_new("ALTER TABLE crm.box RENAME COLUMN tag TO label")
+    assert child.returncode not in (0, 1) and not out and "label" in errors, errors
+    resumed(world)
