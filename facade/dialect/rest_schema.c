@@ -40,7 +40,6 @@ static void put_integer(struct buf *out, const struct field *f, const char *null
 static void put_decimal(struct buf *out, const struct field *f, const char *null)
 {
     unsigned whole = f->precision > f->scale ? f->precision - f->scale : 0;
-    unsigned safe = whole < 14 ? whole : 14; // what a double holds beside the scale
     buf_printf(out, "{\"type\":[\"string\",\"number\"%s],\"pattern\":\"^-?", null);
     if (whole)
         buf_printf(out, "[0-9]{1,%u}", whole);
@@ -53,12 +52,12 @@ static void put_decimal(struct buf *out, const struct field *f, const char *null
         buf_printf(out, "0.%0*d", (int)f->scale, 1);
     else
         buf_addz(out, "1");
-    if (safe) {
+    if (whole) {
         buf_addz(out, ",\"exclusiveMinimum\":-1");
-        for (unsigned i = 0; i < safe; i++)
+        for (unsigned i = 0; i < whole; i++)
             buf_addc(out, '0');
         buf_addz(out, ",\"exclusiveMaximum\":1");
-        for (unsigned i = 0; i < safe; i++)
+        for (unsigned i = 0; i < whole; i++)
             buf_addc(out, '0');
     }
     buf_addc(out, '}');
