@@ -8,9 +8,11 @@
 #include "facade/dispatch.h"
 #include "facade/http/http.h"
 
-struct sessions;    // facade/sessions.h
-struct login_guard; // facade/login_guard.h
-struct pg_pool;  // connectors/postgres/pg_pool.h
+struct app_sessions; // facade/app_sessions.h
+struct login_guard;  // facade/login_guard.h
+struct pass;         // facade/pass/pass.h
+struct sessions;     // facade/sessions.h
+struct pg_pool;      // connectors/postgres/pg_pool.h
 
 // What a dialect may use; one per loop, borrowed.
 struct dialect_env {
@@ -20,7 +22,14 @@ struct dialect_env {
     struct login_guard *logins; // NULL: logins are not bounded
     const struct entity_set *entities;
     const struct conf *conf;
-    struct pg_pool *control; // the control store (in a service: its own)
+    struct pg_pool *control;           // the control store (in a service: its own)
+    struct app_sessions *app_sessions; // NULL: no application
+    // The way to an upstream of the present table by name; NULL: there is none.
+    struct pass *(*pass)(void *ctx, const char *upstream);
+    // Where the table's rules send a call of a dialect: an upstream, or NULL. `r` may be NULL.
+    struct pass *(*rule)(void *ctx, const struct http_request *r, struct str method,
+                         struct str module);
+    void *pass_ctx;
 };
 
 // What a request to a dialect would be, as far as that can be told without doing it.

@@ -8,7 +8,7 @@
 
 struct dispatcher; // one per loop
 struct http_exchange;
-struct access;     // policy/access.h
+struct access; // policy/access.h
 
 // One request's way through dispatch; embedded or arena-allocated by the dialect.
 struct dispatch {

@@ -56,6 +56,7 @@ struct server_loop {
     struct shadow *shadow;
     struct sessions *sessions;
     struct access_log *access_log;
+    struct app_sessions *app_sessions;
     struct dialect_env env;
     struct mounted mounted[MOUNTED_MAX]; // in order of creation, as passes: none ends early
     size_t nmounted;
@@ -114,6 +115,10 @@ int server_route_create(struct server_loop *sl, struct route_table *t,
 // Another table; when it cannot be followed, that is logged and the ways stay.
 void server_route_set(struct server_loop *sl, struct route_table *t);
 void server_route_destroy(struct server_loop *sl);
+// dialect_env.pass and .rule.
+struct pass *server_pass(void *loop, const char *name);
+struct pass *server_rule(void *loop, const struct http_request *r, struct str method,
+                         struct str module);
 bool server_on_head(void *loop, struct http_request *r);
 void server_on_request(void *loop, struct http_request *r);
 void server_not_found(struct http_request *r);

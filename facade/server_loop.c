@@ -2,6 +2,7 @@
 // What one loop owns: listener, dispatcher, backends, sessions, mounted dialects. Built before
 // the loop's thread starts and torn down after it ended, so that nothing in here is shared.
 #include "facade/admin/admin.h"
+#include "facade/app_sessions.h"
 #include "facade/backend/http_backend.h"
 #include "facade/backend/postgres_backend.h"
 #include "facade/http/activation.h"
@@ -101,13 +102,21 @@ static int create_dispatch(struct server_loop *sl, struct err *e)
         route_table_unref(t);
         return -1;
     }
+    if (sl->sessions && !(sl->app_sessions = app_sessions_create(sl->pool, e))) {
+        route_table_unref(t);
+        return -1;
+    }
     sl->env = (struct dialect_env){.dispatcher = sl->dispatcher,
                                    .workers = s->hashers,
                                    .sessions = sl->sessions,
                                    .logins = s->logins,
                                    .entities = s->o.entities,
                                    .conf = conf,
-                                   .control = sl->pool};
+                                   .control = sl->pool,
+                                   .app_sessions = sl->app_sessions,
+                                   .pass = server_pass,
+                                   .rule = s->o.service ? NULL : server_rule,
+                                   .pass_ctx = sl};
     int result = sl->dispatcher && (sl->sessions || s->through_only) ? server_route_create(sl, t, e)
                                                                      : -1;
     route_table_unref(t);
@@ -189,6 +198,7 @@ void server_loop_destroy(struct server_loop *sl)
     shadow_destroy(sl->shadow);
     server_route_destroy(sl);
     access_log_destroy(sl->access_log);
+    app_sessions_destroy(sl->app_sessions);
     if (sl->sessions)
         sessions_close(sl->sessions);
     loop_destroy(sl->loop);

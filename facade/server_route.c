@@ -124,6 +124,30 @@ void server_on_request(void *ctx, struct http_request *r)
     }
 }
 
+// ---------------------------------------------------------------- calls of dialects
+
+struct pass *server_pass(void *ctx, const char *name)
+{
+    const struct server_loop *sl = ctx;
+    const struct upstream *u = sl->ways.table ? upstream_find(sl->ways.table, str_of(name)) : NULL;
+    return u ? sl->ways.passes[u->index] : NULL;
+}
+
+struct pass *server_rule(void *ctx, const struct http_request *r, struct str method,
+                         struct str module)
+{
+    const struct server_loop *sl = ctx;
+    const struct match_rule *rule = NULL;
+    struct request_fields f = {.call_method = method, .call_module = module};
+    struct match_request q;
+    if (!sl->ways.table || !r)
+        return NULL;
+    request_fields_of(&f, r, true, &q);
+    enum match_result result = match_find(route_matcher(sl->ways.table), &q, &rule);
+    request_fields_free(&f);
+    return result == MATCH_FOUND && rule->upstream ? sl->ways.passes[rule->upstream->index] : NULL;
+}
+
 // ---------------------------------------------------------------- mounts and passes
 
 static bool same_mount(const struct mount *a, const struct mount *b)

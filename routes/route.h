@@ -51,9 +51,11 @@ struct route {
     unsigned index;
     const struct entity *entity;
     const struct group *group;
-    unsigned operations;          // enum route_operations
-    enum backend_kind backend[2]; // by side; legacy: odbc (http pass-through later)
-    const char *url[2];           // BACKEND_HTTP: base URL
+    unsigned operations;                // enum route_operations
+    enum backend_kind backend[2];       // by side; legacy: odbc (http pass-through later)
+    const char *url[2];                 // BACKEND_HTTP: base URL
+    const struct upstream *application; // the legacy application itself; NULL: none
+    unsigned through; // enum route_operations that it answers while the legacy side would
     enum route_lists lists;
     bool retired_gone; // at `retired`: 410 in every dialect, not the legacy's own error
     struct ladder ladder;

@@ -123,14 +123,15 @@ static void load_groups(struct load *l, json_t *groups)
 static void load_backend(struct load *l, struct route *r, enum side s, const json_t *def,
                          const char *at)
 {
-    static const char *const known[] = {"backend", "url", NULL};
+    static const char *const new_keys[] = {"backend", "url", NULL};
+    static const char *const legacy_keys[] = {"backend", "application", "through", NULL};
     const char *kind, *url;
     if (!json_is_object(def)) {
         problems_add(l->p, &l->doc, at, "needs an object such as {\"backend\": \"%s\"}",
                      s == SIDE_LEGACY ? "odbc" : "postgres");
         return;
     }
-    json_only_keys(&l->doc, def, at, known, l->p);
+    json_only_keys(&l->doc, def, at, s == SIDE_LEGACY ? legacy_keys : new_keys, l->p);
     if (json_get_str(&l->doc, def, at, "backend", NULL, &kind, l->p) ||
         json_get_str(&l->doc, def, at, "url", "", &url, l->p))
         return;
@@ -170,6 +171,26 @@ static unsigned load_operations(struct load *l, const json_t *list, const char *
     if (!all)
         problems_add(l->p, &l->doc, at, "a route without operations serves nothing");
     return all;
+}
+
+// What the legacy application itself answers, instead of its database.
+static void load_application(struct load *l, struct route *r, const json_t *def, const char *at)
+{
+    const json_t *through = json_object_get(def, "through");
+    const char *name;
+    char here[AT_MAX + 48];
+    if (json_get_str(&l->doc, def, at, "application", "", &name, l->p) || (!*name && !through))
+        return;
+    for (size_t i = 0; i < l->def->nupstreams; i++)
+        if (strcmp(l->def->upstreams[i].name, name) == 0)
+            r->application = &l->def->upstreams[i];
+    if (!r->application || !json_is_array(through)) {
+        problems_add(l->p, &l->doc, at,
+                     "application is an upstream, and through the list of what it answers");
+        return;
+    }
+    snprintf(here, sizeof here, "%s/through", at);
+    r->through = load_operations(l, through, here);
 }
 
 // One of a few words; `*out` is its position.
@@ -226,6 +247,7 @@ static void load_route(struct load *l, const char *name, const json_t *def)
     r->operations = load_operations(l, json_object_get(def, "operations"), part);
     snprintf(part, sizeof part, "%s/legacy", at);
     load_backend(l, r, SIDE_LEGACY, json_object_get(def, "legacy"), part);
+    load_application(l, r, json_object_get(def, "legacy"), part);
     snprintf(part, sizeof part, "%s/new", at);
     load_backend(l, r, SIDE_NEW, json_object_get(def, "new"), part);
     load_choices(l, r, def, at);
@@ -334,13 +356,13 @@ static struct route_table *load(struct load *l)
         return l->t;
     }
     json_only_keys(&l->doc, l->doc.root, "", known, l->p);
+    upstreams_load(l->def, &l->doc, l->p);
     load_groups(l, json_object_get(l->doc.root, "groups"));
     const char *name;
     json_t *def;
     json_object_foreach(json_object_get(l->doc.root, "routes"), name, def) load_route(l, name, def);
     load_mounts(l, json_object_get(l->doc.root, "mounts"));
     load_override(l, json_object_get(l->doc.root, "override"));
-    upstreams_load(l->def, &l->doc, l->p);
     match_load(l->def, &l->doc, l->p);
     if (l->p->count == before && route_table_index(l->t, l->group_of_route))
         problems_add(l->p, &l->doc, "/routes", "a route's entity is not in the set");

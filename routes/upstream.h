@@ -22,7 +22,6 @@ struct upstream {
     enum x_forwarded forwarded; // of X-Forwarded-For, -Proto and -Host
     bool forwarded_rfc;         // Forwarded (RFC 7239) by the same rule
     bool via;                   // Via both ways
-    bool tunnel;                // Upgrade is passed on; else the field is dropped
     unsigned connections;       // of one loop
     unsigned queue;             // requests of one loop that wait for one of them
     unsigned connect_ms;        // longest wait for a connection

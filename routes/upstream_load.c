@@ -3,7 +3,7 @@
 //
 //   "upstreams": {"crm": {"url": "http://10.0.0.7:80", "host": "keep" | "rewrite",
 //                         "x_forwarded": "replace" | "append" | "off", "forwarded": false,
-//                         "via": false, "upgrade": "refuse" | "tunnel", "connections": 64,
+//                         "via": false, "connections": 64,
 //                         "queue": 1024, "connect_ms": 5000, "silence_ms": 60000}},
 //   "passthrough": "crm"
 #include "routes/route_int.h"
@@ -56,12 +56,10 @@ static bool get_flag(struct load *l, const char *key)
 
 static void load_one(struct load *l, struct definitions *d, const char *name)
 {
-    static const char *const known[] = {"url",        "host",       "x_forwarded", "forwarded",
-                                        "via",        "upgrade",    "connections", "queue",
-                                        "connect_ms", "silence_ms", NULL};
+    static const char *const known[] = {"url",         "host",  "x_forwarded", "forwarded",  "via",
+                                        "connections", "queue", "connect_ms",  "silence_ms", NULL};
     static const char *const hosts[] = {"keep", "rewrite", NULL};
     static const char *const forwards[] = {"replace", "append", "off", NULL};
-    static const char *const upgrades[] = {"refuse", "tunnel", NULL};
     struct upstream *u = &d->upstreams[d->nupstreams];
     const char *url;
 
@@ -80,7 +78,6 @@ static void load_one(struct load *l, struct definitions *d, const char *name)
                            .forwarded = (enum x_forwarded)get_word(l, "x_forwarded", forwards),
                            .forwarded_rfc = get_flag(l, "forwarded"),
                            .via = get_flag(l, "via"),
-                           .tunnel = get_word(l, "upgrade", upgrades) == 1,
                            .connections = get_number(l, "connections", 1, 10000, 64),
                            .queue = get_number(l, "queue", 0, 1000000, 1024),
                            .connect_ms = get_number(l, "connect_ms", 1, 600000, 5000),

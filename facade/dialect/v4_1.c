@@ -183,6 +183,9 @@ static struct dialect_mount *mount(const struct dialect_env *env, const struct m
     m->flavor = hint_z(def->options, "flavor", "CE");
     m->version = hint_z(def->options, "version", "6.5.25");
     m->suitecrm_version = hint_z(def->options, "suitecrm_version", "7.14.6");
+    m->application = hint_z(def->options, "application", NULL);
+    m->through = metrics_counter("ficus_v4_1_through_total",
+                                 "Calls that the legacy application answered.", "");
     m->logins = metrics_counter("ficus_v4_1_logins_total", "Logins by outcome.", "result=\"ok\"");
     m->refused = metrics_counter("ficus_v4_1_logins_total", "Logins by outcome.",
                                  "result=\"refused\"");
@@ -246,18 +249,24 @@ static struct str cookie_of(const struct http_request *r)
     return (struct str){0};
 }
 
-// The last thing before the handler: the module, where the method has one.
+// The last thing before the handler: the module, where the method has one, and whether the
+// application is to answer.
 static int find_module(struct v4_1_call *c)
 {
+    struct pass *p;
     struct str name;
 
     if (c->method->flags & V4_1_MODULE) {
         if (!v4_1_text(c->args[1], c->arena, &name) || name.len == 0)
             return v4_1_reply_fault(c, V4_1_INVALID_DATA);
         c->module = v4_1_module(c->mount, name);
+        if (!c->module && (p = v4_1_application(c)) != NULL)
+            return v4_1_through(c, p);
         if (!c->module)
             return v4_1_reply_fault(c, V4_1_NO_MODULE);
     }
+    if (!(c->method->flags & V4_1_OPEN) && (p = v4_1_way(c)) != NULL)
+        return v4_1_through(c, p);
     c->step = c->method->handler;
     return c->step(c);
 }
@@ -358,6 +367,27 @@ static int unknown_method(struct v4_1_call *c)
     return v4_1_reply_fault(c, V4_1_UNKNOWN_METHOD);
 }
 
+static int pass_unknown(struct v4_1_call *c)
+{
+    return v4_1_through(c, v4_1_application(c));
+}
+
+// A method of a plug-in: the application knows it. Its first argument is the session, as everywhere.
+static const struct v4_1_method unknown = {.name = "through", .handler = pass_unknown};
+
+static int begin_unknown(struct v4_1_call *c)
+{
+    json_t *first = json_array_get(c->data, 0);
+
+    if (json_is_object(c->data) && !(first = json_object_get(c->data, "session")))
+        first = json_object_iter_value(json_object_iter(c->data));
+    if (!json_is_string(first) || json_string_length(first) != 32)
+        return v4_1_through(c, v4_1_application(c)); // none: the application will say what it lacks
+    c->args[0] = first;
+    c->nargs = 1;
+    return begin(c);
+}
+
 static int invalid_form(struct v4_1_call *c)
 {
     return v4_1_reply_fault(c, V4_1_INVALID_DATA);
@@ -381,6 +411,7 @@ static void on_request(struct dialect_mount *m, struct http_request *r)
     c->mount = m;
     c->exchange = r->exchange;
     c->peer = r->peer;
+    c->request = r;
     c->arena = r->arena;
     c->callback = callback_of(r);
     c->cookie = cookie_of(r);
@@ -393,6 +424,11 @@ static void on_request(struct dialect_mount *m, struct http_request *r)
             c->step = unsupported_type;
         } else if (!c->method || v4_1_lacks(m->api, c->method)) {
             c->step = unknown_method;
+            if (v4_1_application(c)) {
+                c->method = &unknown;
+                c->data = v4_1_decode(form_get(&form, "rest_data"));
+                c->step = begin_unknown;
+            }
         } else {
             http_exchange_label(r->exchange, c->method->name);
             c->data = v4_1_decode(form_get(&form, "rest_data"));

@@ -17,6 +17,11 @@ struct v4_1_attach {
 // What only the legacy application itself knows: files, layouts, language packs.
 int v4_1_not_supported(struct v4_1_call *c)
 {
+    struct pass *p = v4_1_application(c);
+    const struct v4_1_module *m = c->attach ? c->attach->module : NULL;
+
+    if (p && !((c->method->flags & V4_1_WRITES) && m && v4_1_owned_by_new(c, m->entity)))
+        return v4_1_through(c, p);
     return v4_1_reply_fault(c, V4_1_UNSUPPORTED);
 }
 

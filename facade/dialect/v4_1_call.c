@@ -99,7 +99,7 @@ int v4_1_run(struct v4_1_call *c, struct operation *op, v4_1_step_fn *next)
 }
 
 // The call's own memory goes with the exchange's arena, except for what it owns besides.
-static int finish(struct v4_1_call *c, struct http_response *r)
+int v4_1_finish(struct v4_1_call *c, struct http_response *r)
 {
     struct http_exchange *x = c->exchange;
     json_t *data = c->data;
@@ -156,7 +156,7 @@ int v4_1_reply(struct v4_1_call *c)
                               .body = buf_str(&c->body),
                               .headers = headers,
                               .nheaders = session_headers(c, headers)};
-    return finish(c, &r);
+    return v4_1_finish(c, &r);
 }
 
 int v4_1_reply_text(struct v4_1_call *c, const char *json)
@@ -183,7 +183,7 @@ int v4_1_reply_broken(struct v4_1_call *c, unsigned status, const char *text)
                               .headers = &retry,
                               .nheaders = status == 503 || status == 429};
 
-    return finish(c, &r);
+    return v4_1_finish(c, &r);
 }
 
 int v4_1_reply_memory(struct v4_1_call *c)

@@ -7,6 +7,7 @@
 
 #include "base/metrics.h"
 #include "facade/dialect.h"
+#include "facade/http/form.h"
 #include "facade/policy/access.h"
 #include "migrations/type.h"
 
@@ -83,6 +84,8 @@ struct dialect_mount {
     struct v4_1_users users; // name NULL: nobody can log in
     const char *flavor, *version, *suitecrm_version;
     struct metric *logins, *refused, *locked, *queries_refused;
+    const char *application; // upstream of the legacy application; NULL: there is none
+    struct metric *through;  // calls that it answered
 };
 
 const struct v4_1_module *v4_1_module(const struct dialect_mount *m, struct str name);
@@ -132,6 +135,7 @@ struct v4_1_call {
     struct dialect_mount *mount;
     struct http_exchange *exchange;
     struct sockaddr_storage peer;
+    const struct http_request *request;
     struct arena *arena;
     const struct v4_1_method *method;
     struct str callback;               // JSONP; len 0: none
@@ -156,6 +160,7 @@ struct v4_1_call {
     struct v4_1_search *search;
     struct v4_1_upcoming *upcoming;
     struct v4_1_attach *attach;
+    struct v4_1_through *through;
 };
 
 // Runs `op` for the call; `next` is its next step. Always V4_1_WAIT.
@@ -175,6 +180,20 @@ int v4_1_reply_result(struct v4_1_call *c, const struct result *r);
 // Something outside of JSON: 500 as the legacy's crash, or 503.
 int v4_1_reply_broken(struct v4_1_call *c, unsigned status, const char *text);
 int v4_1_reply_memory(struct v4_1_call *c);
+int v4_1_finish(struct v4_1_call *c, struct http_response *r); // any reply
+
+// ---- through to the application (v4_1_through.c)
+
+struct pass *v4_1_application(const struct v4_1_call *c); // NULL: there is none
+// What the table says of this call: the upstream that a rule sends it to, or through which its
+// route reads or writes while the legacy owns it. NULL: it is answered here.
+struct pass *v4_1_way(const struct v4_1_call *c);
+// Then nothing of it may be written through the application.
+bool v4_1_owned_by_new(const struct v4_1_call *c, const struct entity *en);
+// The application answers the call. Its session id stands for ours there and back.
+int v4_1_through(struct v4_1_call *c, struct pass *p);
+// After the reply's session was made: the application's login can be done when it is needed.
+void v4_1_through_login(struct v4_1_call *c, const json_t *auth);
 
 // v4_1_describe.c
 int v4_1_describe(const struct entity_set *set, const struct mount *mount,

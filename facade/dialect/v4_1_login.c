@@ -181,6 +181,7 @@ static int welcome(struct v4_1_call *c)
 {
     if (c->mount->logins)
         metric_add(c->mount->logins, 1);
+    v4_1_through_login(c, c->args[0]);
     buf_addz(&c->body, "{\"id\":");
     buf_addjson_php(&c->body, c->session);
     buf_addz(&c->body, ",\"module_name\":\"Users\",\"name_value_list\":{");

@@ -448,7 +448,18 @@ bool pass_is(const struct pass *p, const struct upstream *u)
 
     return strcmp(o->name, u->name) == 0 && strcmp(o->url, u->url) == 0 &&
            o->host_rewritten == u->host_rewritten && o->forwarded == u->forwarded &&
-           o->forwarded_rfc == u->forwarded_rfc && o->via == u->via && o->tunnel == u->tunnel &&
+           o->forwarded_rfc == u->forwarded_rfc && o->via == u->via &&
            o->connections == u->connections && o->queue == u->queue &&
            o->connect_ms == u->connect_ms && o->silence_ms == u->silence_ms;
+}
+
+const struct upstream *pass_upstream(const struct pass *p)
+{
+    return &p->upstream;
+}
+
+int pass_send(struct pass *p, struct http_client_request *r, struct err *e)
+{
+    r->upstream = p->to;
+    return http_client_send(p->client, r, NULL, e);
 }

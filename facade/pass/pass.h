@@ -6,6 +6,7 @@
 #define FICUS_FACADE_PASS_H
 
 #include "base/loop.h"
+#include "connectors/http/http_client.h"
 #include "facade/http/http.h"
 #include "routes/upstream.h"
 
@@ -26,5 +27,10 @@ bool pass_is(const struct pass *p, const struct upstream *u); // made of an equa
 // with Retry-After when connections and queue are full; after the reply's head the client's
 // connection is reset instead.
 void pass_request(struct pass *p, struct http_request *r);
+
+const struct upstream *pass_upstream(const struct pass *p);
+// A request that the caller makes itself, over the same connections. As http_client_send; the
+// upstream is filled in.
+int pass_send(struct pass *p, struct http_client_request *r, struct err *e) FICUS_MUST_CHECK;
 
 #endif

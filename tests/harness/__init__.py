@@ -12,6 +12,7 @@ the process that started it dies. FICUS_TEST_TIMEOUT multiplies every time limit
 """
 from .daemon import Daemon, build_folder, ficus
 from .kafka import Kafka
+from .legacy_app import LegacyApp
 from .mariadb import MariaDB
 from .nginx import Nginx
 from .odbc import write_odbcinst
@@ -23,5 +24,5 @@ from .upstream import Upstream
 from .wait import seconds, wait_for, wait_for_port
 from .workdir import Workdir
 
-__all__ = ["Daemon", "Kafka", "MariaDB", "Nginx", "Postgres", "Proxy", "Sqlite", "Upstream",
+__all__ = ["Daemon", "Kafka", "LegacyApp", "MariaDB", "Nginx", "Postgres", "Proxy", "Sqlite", "Upstream",
            "Workdir", "build_folder", "ficus", "free_port", "seconds", "wait_for", "wait_for_port", "write_odbcinst"]
