@@ -5,8 +5,11 @@
 #ifndef FICUS_TESTS_V4_1_FAKE_H
 #define FICUS_TESTS_V4_1_FAKE_H
 
+#include "facade/app_sessions.h"
 #include "facade/dialect/v4_1_int.h"
 #include "facade/http/http.h"
+#include "facade/pass/pass.h"
+#include "facade/pass/pass_head.h"
 #include "facade/sessions.h"
 #include "migrations/map.h"
 
@@ -143,6 +146,50 @@ struct access *dispatcher_access(struct dispatcher *p)
 {
     (void)p;
     return NULL;
+}
+
+// No application stands behind these tests.
+const struct route_table *dispatcher_table(struct dispatcher *p)
+{
+    (void)p;
+    return NULL;
+}
+
+int pass_send(struct pass *p, struct http_client_request *r, struct err *e)
+{
+    (void)p;
+    (void)r;
+    return err_set(e, ERR_UNREACHABLE, "no application");
+}
+
+const struct upstream *pass_upstream(const struct pass *p)
+{
+    (void)p;
+    return NULL;
+}
+
+void pass_reply_head(const struct wire_head *h, const struct upstream *u,
+                     struct http_header *fields, struct http_stream_head *out)
+{
+    (void)h;
+    (void)u;
+    (void)fields;
+    *out = (struct http_stream_head){0};
+}
+
+void app_sessions_put(struct app_sessions *s, struct str ours, const struct app_session *app)
+{
+    (void)s;
+    (void)ours;
+    (void)app;
+}
+
+void app_sessions_get(struct app_sessions *s, struct str ours, app_session_found_fn *found,
+                      void *ctx)
+{
+    (void)s;
+    (void)ours;
+    found(ctx, NULL);
 }
 
 struct loop *dispatcher_loop(struct dispatcher *p)
