@@ -191,8 +191,7 @@ static int poll_one(struct column *k, struct watch *w, struct err *e)
         (w->greatest[0] && column_low(c, str_of(w->greatest), low, e)))
         return -1;
     if (!low[0])
-        snprintf(low, sizeof low, "%s",
-                 c->version ? "-9223372036854775807" : "0001-01-01 00:00:00");
+        snprintf(low, sizeof low, "%s", c->version ? "0" : "0001-01-01 00:00:00");
     w->now = !w->now;
     keymap_reset(&w->seen[w->now]);
     p[0] = value_set(str_of(low));
