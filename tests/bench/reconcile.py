@@ -133,7 +133,7 @@ def writers_rate(loop, seconds, meanwhile=None):
         if meanwhile and not ran:
             ran = True
             meanwhile()
-        time.sleep(0.01)
+        stop.wait(0.01)
     stop.set()
     for t in threads:
         t.join()

@@ -132,9 +132,9 @@ static void paths_are_matched_by_segment(void **state)
     assert_string_equal(FIND(t, .path = "/api"), "/api"); // a mount
     assert_string_equal(FIND(t, .path = "/api/accounts/1"), "/api");
     assert_string_equal(FIND(t, .path = "/apis"), "-");
-    char deep[600] = "";
-    for (int i = 0; i < 70; i++)
-        strncat(deep, "/x", sizeof deep - strlen(deep) - 1);
+    char deep[141] = "";
+    for (int i = 0; i < 140; i++)
+        deep[i] = i % 2 ? 'x' : '/';
     assert_string_equal(FIND(t, .path = deep), "-");
     route_table_unref(t);
     problems_free(&p);
