@@ -2,7 +2,7 @@
 // Sends markers into a store and asks a sink how many partitions have committed one.
 #include "cdc/marker.h"
 
-#include "cdc/event.h"
+#include "cdc/event/event.h"
 
 #include <stdio.h>
 #include <string.h>

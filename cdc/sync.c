@@ -6,8 +6,8 @@
 #include "cdc/sync_int.h"
 
 #include "base/clock.h"
-#include "cdc/column.h"
-#include "cdc/sweep.h"
+#include "cdc/capture/column.h"
+#include "cdc/capture/sweep.h"
 
 #include <stdio.h>
 #include <stdlib.h>

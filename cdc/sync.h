@@ -6,7 +6,7 @@
 //   apply.new        topics <prefix>.legacy.* -> PostgreSQL
 //   apply.legacy     topics <prefix>.new.* -> ODBC
 //   snapshot         chunks by key range, handed to the capture thread of that side
-//   coordinator      transfers (cdc/transfer.h)
+//   coordinator      transfers (cdc/transfer/transfer.h)
 //   report           stream_state rows, heartbeat, metrics endpoint
 // Capture of a side runs in one process at a time (advisory lock, term); apply is shared out
 // by partitions among all processes of the consumer group.

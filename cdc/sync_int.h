@@ -6,10 +6,10 @@
 
 #include "base/log.h"
 #include "base/metrics.h"
-#include "cdc/event.h"
-#include "cdc/snapshot.h"
+#include "cdc/event/event.h"
+#include "cdc/snapshot/snapshot.h"
 #include "cdc/sync.h"
-#include "cdc/transfer.h"
+#include "cdc/transfer/transfer.h"
 
 #include <pthread.h>
 #include <stdatomic.h>

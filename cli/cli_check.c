@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // ficus check: configuration, maps and routes, every mistake at once; and the SQL of a map.
-#include "cdc/debezium.h"
+#include "cdc/event/debezium.h"
 #include "cli/tables.h"
 #include "facade/admin/admin.h"
 #include "facade/dialect/rest.h"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // ficus cutover, ficus rollback, ficus complete: what is asked of the coordinator about a group.
 // The work is done in ficus sync, so a lost terminal or Ctrl-C changes nothing.
-#include "cdc/transfer.h"
+#include "cdc/transfer/transfer.h"
 #include "cli/tables.h"
 #include "cli/transfer_watch.h"
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // ficus diff: two tables or queries of any two databases, without configuration or maps.
-#include "cdc/diff.h"
+#include "cdc/reconcile/diff.h"
 #include "cli/tables.h"
 
 #include <stdio.h>

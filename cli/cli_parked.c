@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // ficus parked: events that could not be applied, in both stores. An id is "new:7" or
 // "legacy:7": the store that the event could not be applied to, and its row there.
-#include "cdc/event.h"
+#include "cdc/event/event.h"
 #include "cdc/reader.h"
 #include "cli/listing.h"
 #include "cli/tables.h"

@@ -2,7 +2,7 @@
 // ficus reconcile: compare both stores row by row, say what differs and why, and mend it.
 #include "cli/cli_reconcile.h"
 #include "base/clock.h"
-#include "cdc/repair.h"
+#include "cdc/reconcile/repair.h"
 #include "cli/reconcile_report.h"
 #include "cli/tables.h"
 

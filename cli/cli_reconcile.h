@@ -4,7 +4,7 @@
 #ifndef FICUS_CLI_CLI_RECONCILE_H
 #define FICUS_CLI_CLI_RECONCILE_H
 
-#include "cdc/repair.h"
+#include "cdc/reconcile/repair.h"
 #include "cli/command.h"
 
 int reconcile_history(const struct cli *c);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What earlier reconciliations left: their list, what each found, two side by side, receipts.
-#include "cdc/proof.h"
+#include "cdc/reconcile/proof.h"
 #include "cli/cli_reconcile.h"
 #include "cli/listing.h"
 

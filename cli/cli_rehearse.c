@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// ficus rehearse: test records through a group's streams, and what was found (cdc/rehearse.h).
-#include "cdc/rehearse.h"
+// ficus rehearse: test records through a group's streams, and what was found (cdc/transfer/rehearse.h).
+#include "cdc/transfer/rehearse.h"
 #include "cli/tables.h"
 
 #include <stdio.h>

@@ -2,8 +2,8 @@
 // ficus route explain: who answers for a record, or for a whole request, and why.
 #include "cli/route_print.h"
 #include "cli/tables.h"
-#include "facade/explain.h"
-#include "facade/explain_request.h"
+#include "facade/server/explain.h"
+#include "facade/server/explain_request.h"
 
 #include <errno.h>
 #include <stdio.h>

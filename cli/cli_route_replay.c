@@ -2,8 +2,8 @@
 // ficus route replay|noise: a mismatch asked again, and fields that differ by themselves.
 #include "cli/listing.h"
 #include "cli/tables.h"
-#include "facade/evidence.h"
-#include "facade/replay.h"
+#include "facade/evidence/evidence.h"
+#include "facade/evidence/replay.h"
 
 #include <stdio.h>
 #include <stdlib.h>

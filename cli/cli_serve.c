@@ -3,7 +3,7 @@
 // signals; the work is in the server's threads.
 #include "base/log.h"
 #include "cli/tables.h"
-#include "facade/server.h"
+#include "facade/server/server.h"
 
 #include <signal.h>
 #include <stdio.h>

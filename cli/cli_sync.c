@@ -4,7 +4,7 @@
 #include "cdc/sync.h"
 
 #include "base/log.h"
-#include "cdc/transfer.h"
+#include "cdc/transfer/transfer.h"
 #include "cli/tables.h"
 
 #include <pthread.h>

@@ -5,7 +5,7 @@
 #define FICUS_CLI_RECONCILE_REPORT_H
 
 #include "base/buf.h"
-#include "cdc/reconcile.h"
+#include "cdc/reconcile/reconcile.h"
 
 // Both write to `file` next to it first and rename, so that a full disk or an interrupt never
 // leaves half a report under its name. The error names the file. `who` ran it.

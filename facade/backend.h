@@ -5,7 +5,7 @@
 #define FICUS_FACADE_BACKEND_H
 
 #include "base/loop.h"
-#include "facade/breaker.h"
+#include "facade/backend/breaker.h"
 #include "facade/operation.h"
 
 struct backend;

@@ -8,10 +8,10 @@
 #include "facade/dispatch.h"
 #include "facade/http/http.h"
 
-struct app_sessions; // facade/app_sessions.h
-struct login_guard;  // facade/login_guard.h
+struct app_sessions; // facade/session/app_sessions.h
+struct login_guard;  // facade/session/login_guard.h
 struct pass;         // facade/pass/pass.h
-struct sessions;     // facade/sessions.h
+struct sessions;     // facade/session/sessions.h
 struct pg_pool;      // connectors/postgres/pg_pool.h
 
 // What a dialect may use; one per loop, borrowed.

@@ -23,11 +23,11 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "facade/dispatcher.h"
-#include "facade/explain.h"
+#include "facade/evidence/shadow.h"
 #include "facade/held.h"
 #include "facade/policy/access.h"
-#include "facade/request_stats.h"
-#include "facade/shadow.h"
+#include "facade/server/explain.h"
+#include "facade/server/request_stats.h"
 
 #include <stdatomic.h>
 #include <stddef.h>

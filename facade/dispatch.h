@@ -25,18 +25,18 @@ struct dispatch {
     struct dispatch *next_held;       // dispatch's and held.c's, as the next four
     struct dispatch *next_released, *followers;
     size_t held_bytes;
-    uint64_t key_hash; // of a write that was held and is being executed; else 0
-    uint64_t held_since_ns;           // dispatch's; 0: not held
-    uint64_t held_until_ns;           // dispatch's
-    struct dispatcher *dispatcher;    // dispatch's
-    bool hidden;                      // denied: in the strict policy, as if it were not there
-    uint8_t hole;                     // policy's: what a strict one would not answer
-    uint64_t started_ns;              // dispatch's
-    uint64_t asked_ns;                // dispatch's; when a backend was asked
-    uint64_t upstream_ns;             // time spent with backends so far
-    enum route_why why;               // of the side that was chosen last
-    int bucket;                       // of the key; -1: none was looked at
-    bool gone;                        // RESULT_RETIRED is to be 410 in every dialect
+    uint64_t key_hash;             // of a write that was held and is being executed; else 0
+    uint64_t held_since_ns;        // dispatch's; 0: not held
+    uint64_t held_until_ns;        // dispatch's
+    struct dispatcher *dispatcher; // dispatch's
+    bool hidden;                   // denied: in the strict policy, as if it were not there
+    uint8_t hole;                  // policy's: what a strict one would not answer
+    uint64_t started_ns;           // dispatch's
+    uint64_t asked_ns;             // dispatch's; when a backend was asked
+    uint64_t upstream_ns;          // time spent with backends so far
+    enum route_why why;            // of the side that was chosen last
+    int bucket;                    // of the key; -1: none was looked at
+    bool gone;                     // RESULT_RETIRED is to be 410 in every dialect
 };
 
 void dispatch_run(struct dispatcher *p, struct dispatch *d);

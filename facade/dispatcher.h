@@ -4,9 +4,9 @@
 #define FICUS_FACADE_DISPATCHER_H
 
 #include "base/metrics.h"
+#include "facade/evidence/tally.h"
 #include "facade/held.h"
 #include "facade/pins.h"
-#include "facade/tally.h"
 
 struct shadow;
 

@@ -113,8 +113,8 @@ struct lookup {
 // Who tells of the legacy side's changes.
 enum capture_by {
     CAPTURE_CHANGELOG, // our triggers; the only one that carries the fence, so that writes can move
-    CAPTURE_DEBEZIUM,  // a Debezium connector's topic; single tables (cdc/debezium.h)
-    CAPTURE_COLUMN,    // a timestamp or version column, polled; no triggers (cdc/column.h)
+    CAPTURE_DEBEZIUM,  // a Debezium connector's topic; single tables (cdc/event/debezium.h)
+    CAPTURE_COLUMN,    // a timestamp or version column, polled; no triggers (cdc/capture/column.h)
 };
 // How a Debezium connector was told to write what JSON cannot say by itself; the names are those
 // of its own options.

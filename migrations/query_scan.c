@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Statements that walk a slice of an entity by its key (cdc/scan.h). The order is the store's
+// Statements that walk a slice of an entity by its key (cdc/reconcile/scan.h). The order is the store's
 // own, whatever its collation: who compares two sides may not count on the same order in both.
 // Thread: any.
 #include "migrations/query_int.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The transfer of a route group (docs/concepts.md, cdc/transfer_steps.c), for spin.
+ * The transfer of a route group (docs/concepts.md, cdc/transfer/transfer_steps.c), for spin.
  *
  * Two stores with a fence each, one key, writers, both streams, COORDINATORS that may crash or
  * stall at any step and be overtaken, a sync that sends again what it had sent, people who ask
@@ -212,7 +212,7 @@ end:
     od
 }
 
-/* cdc/apply_fence.c, fence_refuses() */
+/* cdc/apply/apply_fence.c, fence_refuses() */
 #ifdef OWNER_TAKES_ALL
 #define takes(s) true
 #elif defined NO_OPENING
@@ -221,7 +221,7 @@ end:
 #define takes(s) (!writable[s] && (opened[s] == 0 || told[s] > opened[s]))
 #endif
 
-/* cdc/apply_batch.c, cdc/apply_fence.c: one transaction of the sink, its fence held shared */
+/* cdc/apply/apply_batch.c, cdc/apply/apply_fence.c: one transaction of the sink, its fence held shared */
 proctype apply(byte from)
 {
     byte m;
@@ -243,7 +243,7 @@ end:
     od
 }
 
-/* cdc/transfer.c, cdc/transfer_steps.c: one step an iteration; between two of them it may crash,
+/* cdc/transfer/transfer.c, cdc/transfer/transfer_steps.c: one step an iteration; between two of them it may crash,
  * or stall for as long as it likes. `attempt == e` and `< e` are the guards of the statements. */
 #ifdef ABORT_AFTER_FLIP
 #define stays false

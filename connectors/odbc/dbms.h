@@ -154,14 +154,14 @@ struct dbms {
     const char *session_id_sql, *holders_fmt, *end_session_fmt;
     const char *fence_init_sql; // (grp, writable, epoch), does nothing when present
 
-    // Changelog reading, see cdc/changelog.h. (after_seq, limit) -> seq, entity, key,
+    // Changelog reading, see cdc/capture/changelog.h. (after_seq, limit) -> seq, entity, key,
     // write_id, at_us ordered by seq.
     const char *changelog_read_sql;
     const char *changelog_max_sql; // -> greatest seq visible, 0 when none
     // Probe of one missing seq: MariaDB's locking read NOWAIT. NULL: seq order is commit order.
     const char *changelog_probe_sql;
     // Snapshot difference, for a store whose seq order is not commit order and whose gaps cannot
-    // be probed (cdc/changelog_snapshot.c); NULL elsewhere. -> the present snapshot as text;
+    // be probed (cdc/capture/changelog_snapshot.c); NULL elsewhere. -> the present snapshot as text;
     // rows as changelog_read_sql, then xid: of transactions that ended since ({xids}, xid, seq,
     // limit), of newer ones (xid, seq, xmax, snapshot, limit), both from behind (xid, seq).
     const char *changelog_snapshot_sql, *changelog_late_sql, *changelog_diff_sql;

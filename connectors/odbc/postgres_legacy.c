@@ -7,7 +7,7 @@
 // a type, so that the server gives them the column's own: the same statement serves a boolean
 // and a smallint, a timestamp with and without zone.
 //
-// Changes are read by snapshot difference (cdc/changelog_snapshot.c). A changelog row carries the
+// Changes are read by snapshot difference (cdc/capture/changelog_snapshot.c). A changelog row carries the
 // top-level transaction that wrote it; that column comes first, so that no number of the sequence
 // is ever handed out before its transaction has an id. The sequence keeps no cache.
 #include "connectors/odbc/dbms_int.h"

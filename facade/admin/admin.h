@@ -6,7 +6,7 @@
 #ifndef FICUS_FACADE_ADMIN_H
 #define FICUS_FACADE_ADMIN_H
 
-#include "facade/server_int.h"
+#include "facade/server/server_int.h"
 
 // True when the path is under /admin; the request has then been taken. Thread: the loop that
 // owns the admin listener.

@@ -5,7 +5,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "facade/backend/http_backend.h"
-#include "facade/explain.h"
+#include "facade/server/explain.h"
 
 #include <arpa/inet.h>
 

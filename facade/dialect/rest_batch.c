@@ -57,8 +57,7 @@ static bool good_headers(const json_t *j)
     json_t *v;
     json_object_foreach((json_t *)(uintptr_t)j, name, v)
     {
-        if (!known_header(name) || !json_is_string(v) ||
-            strpbrk(json_string_value(v), "\r\n"))
+        if (!known_header(name) || !json_is_string(v) || strpbrk(json_string_value(v), "\r\n"))
             return false;
     }
     return !j || json_is_object(j);
@@ -73,11 +72,13 @@ static int check_part(struct rest_request *q, const json_t *j, size_t number, st
         return err_memory(e);
     if (!known_method(json_string_value(json_object_get(j, "method"))) ||
         !good_path(json_string_value(json_object_get(j, "path"))))
-        return rest_mistake(q, e, false, at, "a part has a method (GET, HEAD, POST, PUT, PATCH,"
-                                             " DELETE) and a path below the mount");
+        return rest_mistake(q, e, false, at,
+                            "a part has a method (GET, HEAD, POST, PUT, PATCH,"
+                            " DELETE) and a path below the mount");
     if (!good_headers(headers))
-        return rest_mistake(q, e, false, at, "headers of a part: If-Match, If-None-Match,"
-                                             " Idempotency-Key, Content-Type, as text");
+        return rest_mistake(q, e, false, at,
+                            "headers of a part: If-Match, If-None-Match,"
+                            " Idempotency-Key, Content-Type, as text");
     if (json_object_size(j) != known)
         return rest_mistake(q, e, false, at, "a part has method, path, headers and body only");
     return 0;

@@ -7,7 +7,7 @@
 #include <stdio.h>
 
 #define VERSION_TEXT FICUS_VERSION
-#define TAGS                                                                                       \
+#define TAGS \
     "{\"type\":\"string\",\"pattern\":\"^(\\\\*|(W/)?\\\"[!#-~]*\\\"(, *(W/)?\\\"[!#-~]*\\\"){0,15})$\"}"
 
 static const char *const head_components =

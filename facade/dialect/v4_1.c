@@ -12,7 +12,7 @@
 #include "base/clock.h"
 #include "facade/dialect/v4_1_int.h"
 #include "facade/http/form.h"
-#include "facade/sessions.h"
+#include "facade/session/sessions.h"
 
 #include <stdio.h>
 

@@ -7,8 +7,8 @@
 //   login   user -> check -> reply
 #include "base/clock.h"
 #include "facade/dialect/v4_1_int.h"
-#include "facade/login_guard.h"
-#include "facade/sessions.h"
+#include "facade/session/login_guard.h"
+#include "facade/session/sessions.h"
 
 #include <crypt.h>
 #include <openssl/crypto.h>

@@ -3,17 +3,17 @@
 // nothing here knows, files, layouts, language packs, what a rule sends there, and writes of
 // routes whose legacy backend writes through the application. Thread: the loop of the mount.
 //
-//   known     what is known of the application's session beside ours? (facade/app_sessions.h)
+//   known     what is known of the application's session beside ours? (facade/session/app_sessions.h)
 //   log_in    none: the client's own login is repeated there        } once more when the
 //   send      the request with the application's session id in it   } application's has expired
 //   reply     back, with ours in it
 //
 // Our session id is 128 random bits in hex, so that it is replaced wherever it stands: in the
 // body, the query and the cookie, and the application's in its reply.
-#include "facade/app_sessions.h"
 #include "facade/dialect/v4_1_int.h"
 #include "facade/pass/pass.h"
 #include "facade/pass/pass_head.h"
+#include "facade/session/app_sessions.h"
 
 #include "base/log.h"
 

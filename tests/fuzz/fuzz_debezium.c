@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Debezium messages that are hostile: the first byte chooses the modes, the second how much of the
 // rest is the key. What decodes must be values that apply can bind, or be named as unfit.
-#include "cdc/debezium.h"
+#include "cdc/event/debezium.h"
 
 #include "migrations/map.h"
 #include "migrations/type.h"

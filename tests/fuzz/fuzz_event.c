@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // event_decode on hostile messages: the first byte says how much of the rest is the key; what
 // decodes is encoded again and must decode to the same.
-#include "cdc/event.h"
+#include "cdc/event/event.h"
 
 #include "migrations/map.h"
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Circuit breakers: when they open, who may try, when they close.
-#include "facade/breaker.h"
+#include "facade/backend/breaker.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -2,7 +2,7 @@
 // Canonical operations and results between processes: what is written reads back equal, and
 // what did not come from us is refused.
 #include "facade/canonical.h"
-#include "facade/compare.h"
+#include "facade/evidence/compare.h"
 #include "tests/unit/legacy_fixture.h"
 
 #include <setjmp.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The gap-safe changelog reader against a scripted store: which numbers are committed, locked by
 // an open transaction, or do not exist.
-#include "cdc/changelog.h"
+#include "cdc/capture/changelog.h"
 
 #include "base/clock.h"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Comparison of two canonical results: NULL is not the empty text, order of rows counts where one was asked for, order
 // of related rows does not, and each difference names its record and field.
-#include "facade/compare.h"
+#include "facade/evidence/compare.h"
 #include "tests/unit/legacy_fixture.h"
 
 #include <setjmp.h>

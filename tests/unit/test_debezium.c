@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Events as Debezium's connectors write them: every form that a value takes under their modes, with
 // the schema part and without, keys that change, what cannot be read, and what is not an event.
-#include "cdc/debezium.h"
+#include "cdc/event/debezium.h"
 #include "migrations/map.h"
 
 #include <setjmp.h>

@@ -3,8 +3,8 @@
 // which order it goes on, what a fenced write becomes, how a shadow comparison ends.
 #include "base/clock.h"
 #include "facade/dispatcher.h"
-#include "facade/evidence.h"
-#include "facade/shadow.h"
+#include "facade/evidence/evidence.h"
+#include "facade/evidence/shadow.h"
 #include "tests/unit/legacy_fixture.h"
 
 #include <setjmp.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Events out and back: every type, deletes, control messages, what may not cross, and messages
 // that are not events at all.
-#include "cdc/event.h"
+#include "cdc/event/event.h"
 
 #include "migrations/map.h"
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Requests that people paste: curl command lines and raw HTTP.
-#include "facade/explain_request.h"
+#include "facade/server/explain_request.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The join finds what differs whatever the order and however much must wait; a spool gives back
 // what it took, from memory and from disk.
-#include "cdc/join.h"
+#include "cdc/reconcile/join.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

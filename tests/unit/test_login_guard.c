@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Bounds on failed logins: who is locked out, for how long, and what many names cannot do.
-#include "facade/login_guard.h"
+#include "facade/session/login_guard.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

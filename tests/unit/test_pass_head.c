@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Framing of outgoing bodies, trailers through the proxy, and the seal of an application's session.
 #include "connectors/http/wire_out.h"
-#include "facade/app_sessions.h"
 #include "facade/pass/pass_head.h"
+#include "facade/session/app_sessions.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

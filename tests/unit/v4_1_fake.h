@@ -5,12 +5,12 @@
 #ifndef FICUS_TESTS_V4_1_FAKE_H
 #define FICUS_TESTS_V4_1_FAKE_H
 
-#include "facade/app_sessions.h"
 #include "facade/dialect/v4_1_int.h"
 #include "facade/http/http.h"
 #include "facade/pass/pass.h"
 #include "facade/pass/pass_head.h"
-#include "facade/sessions.h"
+#include "facade/session/app_sessions.h"
+#include "facade/session/sessions.h"
 #include "migrations/map.h"
 
 #include <setjmp.h>

@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: Apache-2.0
--- Where the sweep of each entity is, and what it found (cdc/sweep.c).
+-- Where the sweep of each entity is, and what it found (cdc/capture/sweep.c).
 CREATE TABLE ficus.sweep (
     entity      text PRIMARY KEY,
     side        text NOT NULL DEFAULT 'legacy' CHECK (side IN ('legacy','new')), -- walked now

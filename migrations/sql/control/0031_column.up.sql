@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: Apache-2.0
--- How far capture by a column got (cdc/column.c).
+-- How far capture by a column got (cdc/capture/column.c).
 CREATE TABLE ficus.capture_column (
     entity    text PRIMARY KEY,
     watermark text NOT NULL,               -- greatest value seen, as the legacy's text

@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: Apache-2.0
--- A snapshot may be of a slice of keys, and may go straight into the new store (cdc/copy.h).
+-- A snapshot may be of a slice of keys, and may go straight into the new store (cdc/snapshot/copy.h).
 ALTER TABLE ficus.snapshot
     ADD COLUMN direct boolean NOT NULL DEFAULT false,
     ADD COLUMN above  text,                      -- first part of the key: beyond this

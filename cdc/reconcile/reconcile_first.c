@@ -1,0 +1,353 @@
+// SPDX-License-Identifier: Apache-2.0
+// First pass: every range is walked on both sides, by several walkers at a time, each with its
+// own two connections; what does not agree becomes a candidate. With the pushdown plan a range
+// is first compared by checksums that both stores compute, and cut until the part that differs
+// is small enough to walk.
+//
+// Threads: the walkers, and the caller, which shows progress and watches how busy the stores are
+// with others' writes. Locks: crew.lock guards the fields marked so; the pool has its own.
+#include "base/clock.h"
+#include "base/log.h"
+#include "cdc/reconcile/checksum.h"
+#include "cdc/reconcile/reconcile_int.h"
+
+#include <stdlib.h>
+
+#define JOBS        4
+#define WAITING_MAX 16384 // prints of one walk in memory
+#define KEEP_MAX    20000 // waiting prints that a finished range may leave on record
+#define LEAF_ROWS   1000  // a differing part of so few rows is walked
+#define CUTS        8     // parts that a differing range is cut into
+#define DEPTH_MAX   24
+#define BUSY_SHARE  20 // per cent of one walk's time, while others write
+#define BUSY_WRITES 10 // changes (or 8 KiB of log) in a look that count as writing
+#define LOOK_MS     500
+#define TICK_MS     20
+
+struct crew {
+    struct pass *p;
+    struct pace pace;
+    pthread_mutex_t lock;
+    size_t next;      // range; lock
+    size_t working;   // walkers; lock
+    bool stop;        // lock
+    struct err err;   // of the first that failed; lock
+    long long legacy; // rows; lock
+    long long new_;   // lock
+    long long wire;   // lock
+};
+
+struct walker {
+    struct crew *crew;
+    pthread_t thread;
+    struct odbc_conn *odbc;
+    struct pg_conn *pg;
+    struct reader side[2];
+    struct join join;
+    struct spool kept;
+    struct arena *arena; // of one checksum
+    long long rows[2], wire;
+};
+
+struct feed {
+    struct walker *w;
+    enum side side;
+};
+
+static int on_print(void *ctx, const struct print *p, struct err *e)
+{
+    const struct feed *f = ctx;
+    return p->null_key ? 0 : join_add(&f->w->join, f->side, p, e); // bad_keys tells of NULLs
+}
+
+static bool stopped(struct crew *c)
+{
+    pthread_mutex_lock(&c->lock);
+    bool stop = c->stop;
+    pthread_mutex_unlock(&c->lock);
+    return stop;
+}
+
+static void add_rows(struct walker *w, long long legacy, long long new_, long long wire)
+{
+    pthread_mutex_lock(&w->crew->lock);
+    w->crew->legacy += legacy;
+    w->crew->new_ += new_;
+    w->crew->wire += wire;
+    pthread_mutex_unlock(&w->crew->lock);
+    w->rows[SIDE_LEGACY] += legacy;
+    w->rows[SIDE_NEW] += new_;
+}
+
+// The side that is behind goes next, so that few prints wait for their other half.
+static int walk(struct walker *w, const struct scan_query *slice, struct err *e)
+{
+    struct scan scan[2] = {{0}, {0}};
+    struct pass *p = w->crew->p;
+    int result = 0;
+    for (int side = 0; side < 2 && result == 0; side++) {
+        struct scan_query q = *slice;
+        q.unordered = p->unordered[side];
+        result = scan_start(&scan[side], &w->side[side], &q, &w->crew->pace, e);
+    }
+    while (result == 0 && !(scan[0].done && scan[1].done)) {
+        enum side side = scan[0].done                                   ? SIDE_NEW
+                         : scan[1].done || scan[0].rows <= scan[1].rows ? SIDE_LEGACY
+                                                                        : SIDE_NEW;
+        struct feed feed = {w, side};
+        long long rows = scan[side].rows, bytes = scan[side].bytes;
+        if (stopped(w->crew))
+            result = err_set(e, ERR_CANCELLED, "stopped");
+        else if (scan_step(&scan[side], on_print, &feed, e))
+            result = err_prefix(e, "%s of %s", p->entity->name, side_name(side));
+        rows = scan[side].rows - rows;
+        add_rows(w, side == SIDE_LEGACY ? rows : 0, side == SIDE_NEW ? rows : 0,
+                 scan[side].bytes - bytes);
+    }
+    scan_stop(&scan[0]);
+    scan_stop(&scan[1]);
+    return result;
+}
+
+static int push(struct walker *w, const struct scan_query *slice, unsigned depth, struct err *e);
+
+// Cuts a range that differs where the new side has its rows.
+static int cut(struct walker *w, const struct scan_query *slice, long long rows, unsigned depth,
+               struct err *e)
+{
+    struct value bounds[CUTS];
+    size_t n = 0;
+    struct arena *a = arena_create(0);
+    int result = a ? 0 : err_memory(e);
+    for (size_t i = 1; i < CUTS && result == 0; i++) {
+        struct value v;
+        bool found;
+        result = checksum_split(&w->side[SIDE_NEW], slice, (size_t)rows * i / CUTS, a, &v, &found,
+                                e);
+        if (result == 0 && found && (n == 0 || !value_eq(bounds[n - 1], v)))
+            bounds[n++] = v;
+    }
+    // A first key part that most rows share cannot be cut any more.
+    bool helps = n > 1;
+    for (size_t i = 0; i <= n && helps && result == 0; i++) {
+        struct scan_query part = *slice;
+        part.above = i == 0 ? slice->above : &bounds[i - 1];
+        part.up_to = i == n ? slice->up_to : &bounds[i];
+        result = push(w, &part, depth + 1, e);
+    }
+    if (result == 0 && !helps)
+        result = walk(w, slice, e);
+    arena_destroy(a);
+    return result;
+}
+
+static int push(struct walker *w, const struct scan_query *slice, unsigned depth, struct err *e)
+{
+    struct checksum sum[2];
+    long long wire = 0;
+    if (stopped(w->crew))
+        return err_set(e, ERR_CANCELLED, "stopped");
+    for (int side = 0; side < 2; side++) {
+        arena_reset(w->arena);
+        if (checksum_take(&w->side[side], slice, w->arena, &sum[side], e))
+            return err_prefix(e, "checksum of %s", side_name(side));
+        wire += sum[side].wire;
+    }
+    if (checksum_equal(&sum[0], &sum[1])) {
+        add_rows(w, sum[0].rows, sum[1].rows, wire);
+        return 0;
+    }
+    add_rows(w, 0, 0, wire);
+    if (sum[0].rows + sum[1].rows <= 2 * LEAF_ROWS || depth == DEPTH_MAX || sum[1].rows < CUTS)
+        return walk(w, slice, e);
+    return cut(w, slice, sum[1].rows, depth, e);
+}
+
+static int do_range(struct walker *w, size_t i, struct err *e)
+{
+    struct pass *p = w->crew->p;
+    struct scan_query slice = p->slice;
+    const struct range *r = &p->ranges[i];
+    if (r->above.state == VALUE_SET)
+        slice.above = &r->above;
+    if (r->up_to.state == VALUE_SET)
+        slice.up_to = &r->up_to;
+    w->rows[0] = w->rows[1] = 0;
+    spool_init(&w->kept, 64u << 10);
+    int result = p->report->plan == PLAN_PUSHDOWN ? push(w, &slice, 0, e) : walk(w, &slice, e);
+    if (result == 0)
+        result = join_flush(&w->join, e);
+    // Too many to keep: a process that takes over looks at the range again.
+    if (result == 0 && w->kept.records <= KEEP_MAX)
+        result = record_range(p, w->pg, i, w->rows[0], w->rows[1], &w->kept, e);
+    spool_free(&w->kept);
+    return result;
+}
+
+static bool take(struct crew *c, size_t *i)
+{
+    pthread_mutex_lock(&c->lock);
+    while (c->next < c->p->nranges && c->p->ranges[c->next].done)
+        c->next++;
+    bool more = !c->stop && c->next < c->p->nranges;
+    if (more)
+        *i = c->next++;
+    pthread_mutex_unlock(&c->lock);
+    return more;
+}
+
+static int walker_open(struct walker *w, struct err *e)
+{
+    struct pass *p = w->crew->p;
+    if (pass_open(p->o, &w->odbc, &w->pg, e) || join_init(&w->join, &p->pool, WAITING_MAX, e) ||
+        reader_init(&w->side[SIDE_LEGACY], p->entity, SIDE_LEGACY, w->odbc, NULL, e) ||
+        reader_init(&w->side[SIDE_NEW], p->entity, SIDE_NEW, NULL, w->pg, e))
+        return -1;
+    w->join.kept = &w->kept;
+    w->arena = arena_create(0);
+    return w->arena ? 0 : err_memory(e);
+}
+
+static void *walker_main(void *arg)
+{
+    struct walker *w = arg;
+    struct crew *c = w->crew;
+    struct err e = {0};
+    size_t i;
+    int result = walker_open(w, &e);
+    while (result == 0 && take(c, &i))
+        result = do_range(w, i, &e);
+    join_free(&w->join);
+    arena_destroy(w->arena);
+    odbc_close(w->odbc);
+    pg_close(w->pg);
+    pthread_mutex_lock(&c->lock);
+    if (result && !c->stop)
+        c->err = e;
+    c->stop |= result != 0;
+    c->working--;
+    pthread_mutex_unlock(&c->lock);
+    return NULL;
+}
+
+// ---------------------------------------------------------------- the caller meanwhile
+
+// A number that grows by each change that either store writes by others' hands.
+static bool writes_so_far(struct pass *p, long long *out)
+{
+    struct err ignored = {0};
+    struct rows rows;
+    long long lsn = 0;
+    *out = 0;
+    arena_reset(p->chunk);
+    const char *max = odbc_dbms(p->odbc)->changelog_max_sql;
+    if (!max || odbc_query(p->odbc, str_of(max), NULL, 0, p->chunk, 1, &rows, &ignored) ||
+        rows.nrows != 1 || !str_to_int(value_str(rows.cells[0]), 0, INT64_MAX, out))
+        return false;
+    return control_number(p->control, "SELECT (pg_current_wal_insert_lsn() - '0/0')::bigint / 8192",
+                          NULL, 0, &lsn, &ignored) == 0 &&
+           (*out += lsn, true);
+}
+
+static void look_around(struct crew *c, unsigned jobs, long long *last, bool *known)
+{
+    long long now;
+    unsigned share = 100;
+    if (writes_so_far(c->p, &now)) {
+        if (*known && now - *last > BUSY_WRITES)
+            share = BUSY_SHARE / jobs;
+        *known = true;
+        *last = now;
+    }
+    atomic_store_explicit(&c->pace.share, share ? share : 1, memory_order_relaxed);
+}
+
+static void show(struct crew *c, uint64_t start)
+{
+    struct pass *p = c->p;
+    struct reconcile_progress now = {.entity = p->entity, .estimate = p->report->estimate};
+    pthread_mutex_lock(&c->lock);
+    now.rows_legacy = c->legacy;
+    now.rows_new = c->new_;
+    pthread_mutex_unlock(&c->lock);
+    pthread_mutex_lock(&p->pool.lock);
+    now.candidates = p->pool.candidates.records;
+    pthread_mutex_unlock(&p->pool.lock);
+    now.ms = clock_mono_ms() - start;
+    p->o->progress(p->o->ctx, &now);
+}
+
+static void watch(struct crew *c, unsigned jobs)
+{
+    uint64_t start = clock_mono_ms(), looked = 0;
+    long long writes = 0;
+    bool known = false;
+    for (size_t working = 1; working > 0;) {
+        uint64_t now = clock_mono_ms();
+        if (c->p->o->budget == 0 && now - looked >= LOOK_MS) {
+            looked = now;
+            look_around(c, jobs, &writes, &known);
+        }
+        if (c->p->o->progress)
+            show(c, start);
+        clock_sleep_ms(now - start < TICK_MS ? 1 : TICK_MS);
+        pthread_mutex_lock(&c->lock);
+        working = c->working;
+        pthread_mutex_unlock(&c->lock);
+    }
+}
+
+static unsigned jobs_for(const struct pass *p)
+{
+    unsigned jobs = p->o->jobs ? p->o->jobs : JOBS;
+    if (jobs > JOBS_MAX)
+        jobs = JOBS_MAX;
+    return jobs < p->nranges ? jobs : p->nranges ? (unsigned)p->nranges : 1;
+}
+
+static int run_crew(struct crew *c, struct walker *walkers, unsigned jobs, struct err *e)
+{
+    unsigned started = 0;
+    for (; started < jobs; started++) {
+        walkers[started].crew = c;
+        pthread_mutex_lock(&c->lock);
+        c->working++;
+        pthread_mutex_unlock(&c->lock);
+        if (pthread_create(&walkers[started].thread, NULL, walker_main, &walkers[started]) != 0) {
+            pthread_mutex_lock(&c->lock);
+            c->working--;
+            c->stop = true;
+            pthread_mutex_unlock(&c->lock);
+            err_set(&c->err, ERR_MEMORY, "no thread for a walk");
+            break;
+        }
+    }
+    watch(c, jobs);
+    for (unsigned i = 0; i < started; i++)
+        pthread_join(walkers[i].thread, NULL);
+    if (!c->stop)
+        return 0;
+    if (e)
+        *e = c->err;
+    return -1;
+}
+
+int first_pass(struct pass *p, struct err *e)
+{
+    unsigned jobs = jobs_for(p);
+    struct walker *walkers = calloc(jobs, sizeof *walkers);
+    struct crew c = {.p = p, .lock = PTHREAD_MUTEX_INITIALIZER};
+    int result = -1;
+    if (!walkers)
+        return err_memory(e);
+    c.legacy = p->report->rows_legacy; // of ranges that an earlier process did
+    c.new_ = p->report->rows_new;
+    atomic_init(&c.pace.share, p->o->budget ? p->o->budget : 100);
+    atomic_init(&c.pace.rows_per_s, p->o->rows_per_s ? p->o->rows_per_s / jobs + 1 : 0);
+    result = run_crew(&c, walkers, jobs, e);
+    p->report->rows_legacy = c.legacy;
+    p->report->rows_new = c.new_;
+    p->report->wire += c.wire;
+    free(walkers);
+    return result ? -1 : pool_finish(&p->pool, e);
+}

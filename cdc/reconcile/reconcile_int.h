@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+// Shared by the files of reconcile only: reconcile.c (a run), reconcile_plan.c (slice, index,
+// cost, ranges), reconcile_first.c (first pass), reconcile_changed.c (first pass over keys that
+// changed), reconcile_settle.c (what outlives the markers), reconcile_cause.c (why),
+// reconcile_record.c (the control store).
+#ifndef FICUS_CDC_RECONCILE_INT_H
+#define FICUS_CDC_RECONCILE_INT_H
+
+#include "cdc/reconcile/join.h"
+#include "cdc/reconcile/reconcile.h"
+
+#define SAMPLES_MAX  1000
+#define FINDINGS_MAX 256
+#define RANGES_MAX   4096
+#define JOBS_MAX     16
+
+// A part of an entity's keys, by the first part of the key: above < k1 <= up_to.
+struct range {
+    struct value above, up_to; // VALUE_ABSENT: no bound
+    bool done;                 // by an earlier process, too
+};
+
+struct pass {
+    const struct reconcile_options *o;
+    const struct entity *entity;
+    struct control *control;
+    struct reader side[2];
+    struct odbc_conn *odbc;
+    struct pg_conn *pg;
+    struct arena *keep;  // samples: lives as long as the report
+    struct arena *chunk; // one block of rows
+    struct arena *plan;  // slice and ranges: one entity's
+    struct scan_query slice;
+    bool unordered[2]; // no index has the key's order: one walk without order
+    bool unique[2];    // an index says that keys are unique and not NULL
+    double rows_there; // on the new side, by its statistics
+    struct range *ranges;
+    size_t nranges;
+    struct pool pool;
+    char run[24];             // id
+    long long clean_run;      // of --changed: the run to go on from
+    const json_t *clean_from; // its positions
+    struct entity_report *report;
+};
+
+bool rows_agree(const struct pass *p, const struct value *legacy, const struct value *new_);
+int pass_open(const struct reconcile_options *o, struct odbc_conn **odbc, struct pg_conn **pg,
+              struct err *e) FICUS_MUST_CHECK;
+
+// Reads --from, --to, --where and --since into p->slice. Once an entity.
+int pass_slice(struct pass *p, struct err *e) FICUS_MUST_CHECK;
+// Looks at tables and indexes; chooses the plan and says why.
+int pass_plan(struct pass *p, struct err *e) FICUS_MUST_CHECK;
+int pass_cut(struct pass *p, struct err *e) FICUS_MUST_CHECK;
+// The checksum plan can be had for this entity on these stores; `why` says why not.
+bool pass_can_push(const struct pass *p, struct str *why);
+
+int first_pass(struct pass *p, struct err *e) FICUS_MUST_CHECK;   // fills the pool's candidates
+int changed_pass(struct pass *p, struct err *e) FICUS_MUST_CHECK; // the same, of changed keys
+// Rounds of read, markers, read. Fills the report's differences, settled and unsettled.
+int settle(struct pass *p, struct err *e) FICUS_MUST_CHECK;
+
+int record_begin(struct pass *p, struct reconcile_report *out, struct err *e) FICUS_MUST_CHECK;
+int record_ranges(struct pass *p, struct err *e) FICUS_MUST_CHECK;
+// One range is through: its counts and its waiting prints. Thread: a walk's, on its connection.
+int record_range(struct pass *p, struct pg_conn *pg, size_t i, long long legacy, long long new_,
+                 struct spool *waiting, struct err *e) FICUS_MUST_CHECK;
+// Of a resumed run: ranges with what is done, counts and waiting prints. *found: there were some.
+int record_resume(struct pass *p, bool *found, bool *finished, struct err *e) FICUS_MUST_CHECK;
+int record_entity(struct pass *p, struct err *e) FICUS_MUST_CHECK;
+int record_end(struct pass *p, struct reconcile_report *r, struct err *e) FICUS_MUST_CHECK;
+void record_failure(struct pass *p, const struct err *why);
+
+#endif

@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: Apache-2.0
+// Counting and logging requests. Metrics are registered when a handler first meets a method and
+// a status, so that a scrape shows only what happened; handlers are few (mounts), methods and
+// statuses are bounded by their tables.
+#include "facade/server/access_log.h"
+
+#include "base/log.h"
+#include "base/metrics.h"
+
+#include <arpa/inet.h>
+#include <openssl/sha.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define HANDLERS_MAX 80
+#define PATH_MAX_LOG 200
+#define FIELDS_MAX   24
+
+enum { STATUS_FROM = 100, STATUSES = 500 };
+static const char *const methods[] = {"GET",   "HEAD",    "POST",  "PUT", "DELETE",
+                                      "PATCH", "OPTIONS", "other", NULL};
+#define METHODS 8
+
+struct handler {
+    const char *name; // the listener's
+    struct metric *count[METHODS][STATUSES];
+    struct metric *seconds;
+};
+
+enum principal_form { PRINCIPAL_HASH, PRINCIPAL_ID, PRINCIPAL_NONE };
+
+struct access_log {
+    struct handler *handlers[HANDLERS_MAX];
+    size_t nhandlers;
+    enum principal_form principal;
+};
+
+struct access_log *access_log_create(const struct conf *conf, struct err *e)
+{
+    struct access_log *a = calloc(1, sizeof *a);
+    const char *form = conf_str(conf, "log.principal");
+    if (!a) {
+        err_memory(e);
+        return NULL;
+    }
+    a->principal = strcmp(form, "id") == 0     ? PRINCIPAL_ID
+                   : strcmp(form, "none") == 0 ? PRINCIPAL_NONE
+                                               : PRINCIPAL_HASH;
+    return a;
+}
+
+void access_log_destroy(struct access_log *a)
+{
+    for (size_t i = 0; a && i < a->nhandlers; i++)
+        free(a->handlers[i]);
+    free(a);
+}
+
+// ---------------------------------------------------------------- metrics
+
+static struct handler *handler_of(struct access_log *a, const char *name)
+{
+    for (size_t i = 0; i < a->nhandlers; i++)
+        if (a->handlers[i]->name == name || strcmp(a->handlers[i]->name, name) == 0)
+            return a->handlers[i];
+    struct handler *h = a->nhandlers < HANDLERS_MAX ? calloc(1, sizeof *h) : NULL;
+    if (!h)
+        return NULL;
+    h->name = name;
+    a->handlers[a->nhandlers++] = h;
+    return h;
+}
+
+static unsigned method_of(const struct http_request *r)
+{
+    for (unsigned i = 0; r && i < METHODS - 1; i++)
+        if (str_eqz(r->method, methods[i]))
+            return i;
+    return METHODS - 1;
+}
+
+static void count(struct access_log *a, const char *name, unsigned method,
+                  const struct http_access *x)
+{
+    struct handler *h = handler_of(a, name);
+    unsigned status = x->status - STATUS_FROM;
+    char labels[200];
+    if (!h || status >= STATUSES)
+        return;
+    struct metric **m = &h->count[method][status];
+    if (!*m) {
+        snprintf(labels, sizeof labels, "handler=\"%s\",method=\"%s\",code=\"%u\"", name,
+                 methods[method], x->status);
+        *m = metrics_counter("http_requests_total",
+                             "Requests answered, by who took them, method and status.", labels);
+    }
+    if (!h->seconds) {
+        snprintf(labels, sizeof labels, "handler=\"%s\"", name);
+        h->seconds = metrics_seconds("http_request_duration_seconds",
+                                     "Time from a complete request to its reply.", labels);
+    }
+    metric_add(*m, 1);
+    metric_observe_ns(h->seconds, x->duration_ns);
+}
+
+// ---------------------------------------------------------------- the line
+
+struct line {
+    struct log_field fields[FIELDS_MAX];
+    size_t n;
+    char text[12][64]; // numbers and other texts that are made here
+    size_t ntext;
+};
+
+static void add(struct line *l, const char *name, struct str text)
+{
+    if (text.len && l->n < FIELDS_MAX)
+        l->fields[l->n++] = (struct log_field){name, text, false};
+}
+
+static void addz(struct line *l, const char *name, const char *text)
+{
+    add(l, name, str_of(text));
+}
+
+static void add_number(struct line *l, const char *name, const char *text)
+{
+    size_t before = l->n;
+    addz(l, name, text);
+    if (l->n > before)
+        l->fields[before].number = true;
+}
+
+static void add_count(struct line *l, const char *name, unsigned long long v)
+{
+    if (l->ntext == 12)
+        return;
+    char *text = l->text[l->ntext++];
+    snprintf(text, sizeof l->text[0], "%llu", v);
+    add_number(l, name, text);
+}
+
+static void add_ms(struct line *l, const char *name, uint64_t ns)
+{
+    if (l->ntext == 12)
+        return;
+    char *text = l->text[l->ntext++];
+    snprintf(text, sizeof l->text[0], "%.3f", (double)ns / 1e6);
+    add_number(l, name, text);
+}
+
+static void add_principal(const struct access_log *a, struct line *l, const char *id)
+{
+    unsigned char hash[32];
+    if (!*id || a->principal == PRINCIPAL_NONE || l->ntext == 12)
+        return;
+    if (a->principal == PRINCIPAL_ID) {
+        addz(l, "principal", id);
+        return;
+    }
+    char *text = l->text[l->ntext++];
+    SHA256((const unsigned char *)id, strlen(id), hash);
+    for (int i = 0; i < 8; i++)
+        snprintf(text + 2 * i, 3, "%02x", hash[i]);
+    addz(l, "principal", text);
+}
+
+static void peer_text(const struct sockaddr_storage *peer, char out[INET6_ADDRSTRLEN])
+{
+    const void *address =
+        peer->ss_family == AF_INET6
+            ? (const void *)&((const struct sockaddr_in6 *)(const void *)peer)->sin6_addr
+            : (const void *)&((const struct sockaddr_in *)(const void *)peer)->sin_addr;
+    if (!inet_ntop(peer->ss_family, address, out, INET6_ADDRSTRLEN))
+        snprintf(out, INET6_ADDRSTRLEN, "-");
+}
+
+static struct str shown_id(struct str id)
+{
+    for (size_t i = 0; i < id.len; i++)
+        if ((unsigned char)id.data[i] <= 0x20 || (unsigned char)id.data[i] >= 0x7f)
+            return STR("");
+    return id.len <= 128 ? id : STR("");
+}
+
+static void add_facts(const struct access_log *a, struct line *l, const struct http_facts *f)
+{
+    addz(l, "handler", f->handler);
+    addz(l, "route", f->route);
+    addz(l, "stage", f->stage);
+    addz(l, "side", f->side);
+    addz(l, "operation", f->operation);
+    if (f->bucket >= 0)
+        add_count(l, "bucket", (unsigned)f->bucket);
+    if (f->operations) {
+        add_count(l, "operations", f->operations);
+        add_ms(l, "upstream_ms", f->upstream_ns);
+        add_count(l, "table", (unsigned long long)f->version);
+    }
+    add_principal(a, l, f->principal);
+}
+
+static void write_line(const struct access_log *a, const struct http_access *x, unsigned method)
+{
+    const struct http_request *r = x->request;
+    struct log_ctx ctx = {"access", x->label, NULL};
+    struct line l = {.n = 0};
+    char peer[INET6_ADDRSTRLEN];
+    peer_text(&r->peer, peer);
+    addz(&l, "client", peer);
+    add(&l, "method", method < METHODS - 1 ? r->method : STR("other"));
+    // The path only: a query string may carry a password.
+    add(&l, "path", str_n(r->path.data, r->path.len < PATH_MAX_LOG ? r->path.len : PATH_MAX_LOG));
+    add_count(&l, "status", x->status);
+    add_count(&l, "bytes", x->bytes);
+    add_ms(&l, "duration_ms", x->duration_ns);
+    add_facts(a, &l, x->facts);
+    add(&l, "request_id", shown_id(http_header(r, "X-Request-Id")));
+    add(&l, "traceparent", shown_id(http_header(r, "traceparent")));
+    if (x->gone)
+        addz(&l, "end", "client gone");
+    else if (x->cut)
+        addz(&l, "end", "cut");
+    log_fields(LOG_INFO, &ctx, l.fields, l.n);
+}
+
+void access_log_write(struct access_log *a, const struct http_access *x)
+{
+    struct log_ctx ctx = {"access", x->label, NULL};
+    unsigned method = method_of(x->request);
+    const char *handler = x->facts && x->facts->handler ? x->facts->handler : "none";
+    count(a, x->request ? handler : "malformed", method, x);
+    if (log_get_level() < LOG_INFO)
+        return;
+    if (!x->request)
+        log_info(&ctx, "malformed request refused with %u", x->status);
+    else
+        write_line(a, x, method);
+}
