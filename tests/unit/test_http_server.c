@@ -194,7 +194,7 @@ static int setup(void **state)
 static int setup_hasty(void **state)
 {
     static const struct http_limits limits = {
-        .idle_ms = 100, .request_ms = 150, .write_ms = 200, .connections_max = 2};
+        .idle_ms = 100, .head_ms = 150, .request_ms = 150, .write_ms = 200, .connections_max = 2};
     (void)state;
     return start(&limits);
 }
