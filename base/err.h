@@ -60,7 +60,7 @@ void err_clear(struct err *e);
 #define err_memory(...) ((void)err_memory(__VA_ARGS__), -1)
 #endif
 
-// The process exit status of design.md for an error: 2 usage is the CLI's own;
+// The process exit status (docs/operations.md) for an error: 2 usage is the CLI's own;
 // ERR_CONFIG 3, ERR_UNREACHABLE and ERR_TIMEOUT 4, refusals 1, the rest 5.
 int err_exit_status(const struct err *e);
 

@@ -8,7 +8,7 @@
 #include "facade/policy/policy.h"
 #include "routes/control.h"
 
-// Exit statuses of design.md.
+// Exit statuses, as docs/operations.md tells them.
 enum cli_exit {
     EXIT_OK = 0,
     EXIT_DIFFERENT = 1,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A transfer gives a group to a side (design.md "Ladder, fence, cutover"). States, each
+// A transfer gives a group to a side (docs/protocol.md, docs/concepts.md). States, each
 // durable in ficus.transfer.step before its effect, so that any process may resume:
 //
 //   requested -> guards -> holding -> sealed -> drained -> opened -> flipped -> done

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The steps of a transfer (design.md "Ladder, fence, cutover", 2 to 6), each written down in
+// The steps of a transfer (docs/concepts.md, 2 to 6), each written down in
 // ficus.transfer before it has an effect and guarded by the attempt's epoch in the place where
 // it acts: the row of the transfer, the two fences, the owner. Whatever an earlier, stalled
 // attempt still does fails at the first of these. Thread: the coordinator's.

@@ -33,7 +33,7 @@ enum text_match {
     MATCH_NOT_LIKE
 };
 
-// The session marks that triggers read (design.md "fence", sync-facts.md "loop prevention").
+// The session marks that triggers read (docs/concepts.md).
 struct dbms_marks {
     const char *origin;   // stream name while applying; NULL: a first-hand write
     long long epoch;      // the writer's epoch; -1: a direct writer (none given)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Shared by access.c (reads), access_write.c (writes) and inherit.c only.
+// Shared by access.c (reads), access_write.c (writes) only.
 #ifndef FICUS_FACADE_ACCESS_INT_H
 #define FICUS_FACADE_ACCESS_INT_H
 

@@ -274,8 +274,6 @@ static int begin(struct otel *o, const char *endpoint, struct err *e)
 
 int otel_start(const struct conf *conf, struct otel **out, struct err *e)
 {
-    static const char name[] = "ficus_trace_spans_total", help[] = "Spans of traces by what became"
-                                                                   " of them.";
     const char *endpoint = conf_str(conf, "trace.endpoint");
     *out = NULL;
     if (!*endpoint)
@@ -286,9 +284,12 @@ int otel_start(const struct conf *conf, struct otel **out, struct err *e)
     pthread_mutex_init(&o->lock, NULL);
     trace_random_seed(&o->random);
     o->sample = (unsigned)conf_int(conf, "trace.sample");
-    o->sent = metrics_counter(name, help, "result=\"sent\"");
-    o->dropped = metrics_counter(name, help, "result=\"dropped\"");
-    o->failed = metrics_counter(name, help, "result=\"failed\"");
+    o->sent = metrics_counter("ficus_trace_spans_total", "Spans of traces by what became of them.",
+                              "result=\"sent\"");
+    o->dropped = metrics_counter("ficus_trace_spans_total",
+                                 "Spans of traces by what became of them.", "result=\"dropped\"");
+    o->failed = metrics_counter("ficus_trace_spans_total",
+                                "Spans of traces by what became of them.", "result=\"failed\"");
     if (begin(o, endpoint, e)) {
         destroy(o);
         return err_prefix(e, "trace.endpoint");
