@@ -174,6 +174,7 @@ const struct dbms dbms_postgres_legacy = {
     .false_sql = "'0'",
     .hex_function = "ficus_hex",
     .text_cast = "::text",
+    .lock_row = " FOR UPDATE OF t", // extensions may be missing rows, which no lock holds
     .max_params = 32767,
     .quote = postgres_quote,
     .page = postgres_page,

@@ -64,6 +64,14 @@ def test_a_record_lives_on_the_legacy_side(crm):
         assert crm.new("SELECT count(*) FROM crm.account") == [(0,)]
 
 
+def test_a_conditional_write_is_done_once(crm):
+    with crm.running():
+        url, auth = f"{crm.url}/accounts/{create(crm)}", {"Authorization": f"Bearer {TOKEN}"}
+        tag = {"If-Match": call("GET", url, headers=auth).headers["ETag"], **auth}
+        assert [call("PATCH", url, {"name": name}, tag).status for name in ("first", "second")] == [204, 412]
+        assert crm.legacy.query("SELECT name FROM accounts")[0][0] == "first"
+
+
 def test_relations(crm):
     with crm.running():
         account, contact = create(crm), create(crm, "/contacts", last_name="Weber")

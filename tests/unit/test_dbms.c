@@ -15,6 +15,8 @@ static void dbms_are_found_by_name(void **state)
     assert_ptr_equal(dbms_find(STR("mariadb")), &dbms_mariadb);
     assert_ptr_equal(dbms_find(STR("postgres")), &dbms_postgres_legacy);
     assert_null(dbms_find(STR("oracle")));
+    for (unsigned i = 0; dbms_at(i); i++)
+        assert_non_null(dbms_at(i)->lock_row);
 }
 
 static const char *quoted(const struct dbms *d, const char *name, struct buf *b)
