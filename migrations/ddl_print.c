@@ -69,6 +69,26 @@ static struct value sample(const struct field *f)
     return f->key ? value_set(STR("1")) : value_null();
 }
 
+// As if every listed field changed.
+static int print_also(struct print_job *j, const struct write *w, struct err *e)
+{
+    const struct entity *en = j->en;
+    struct value *before = arena_array(j->a, en->nfields, sizeof(*before));
+    struct write_statement *list;
+    size_t n;
+    if (!before)
+        return err_memory(e);
+    for (size_t i = 0; i < en->nfields; i++)
+        before[i] = (struct value){"", 0, VALUE_FOREIGN, PROBLEM_EMPTY};
+    if (query_also(w, before, j->side, j->d, j->a, &list, &n, e) < 0)
+        return -1;
+    if (n > 0)
+        buf_addz(j->out, "-- and besides, in the same transaction\n");
+    for (size_t i = 0; i < n; i++)
+        statement(j, list[i].sql.text);
+    return 0;
+}
+
 static int print_writes(struct print_job *j, struct err *e)
 {
     static const char *const names[] = {"facade: create", "facade: update", "facade: delete"};
@@ -90,6 +110,8 @@ static int print_writes(struct print_job *j, struct err *e)
             return -1;
         for (size_t i = 0; i < n; i++)
             statement(j, list[i].sql.text);
+        if (print_also(j, &w, e) < 0)
+            return -1;
     }
     return 0;
 }

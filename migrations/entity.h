@@ -138,6 +138,28 @@ struct capture_source {
     long long overlap;  // seconds, or numbers, that a commit may come late
 };
 
+// What a write of the facade leaves behind besides, in its own transaction: rows of an audit, of
+// security groups. Never run for what sync applies or a repair writes. Named parameters as in
+// lookup.writes; none of a field after a delete.
+struct change_field {
+    const struct field *field;
+    const char *data_type; // :data_type
+};
+struct change_rows {
+    const struct change_field *fields;
+    size_t nfields;
+    const char *sql; // once for each of the fields that an update changed; no :<field>, but
+                     // :field, :data_type, :before and :after
+};
+struct also {
+    struct {
+        const char *const *sql;
+        size_t n;
+    } after[3]; // by enum write_kind (query.h)
+    const struct change_rows *changes;
+    size_t nchanges;
+};
+
 struct side_map {
     const char *root;               // table, "schema.table" allowed
     const char *const *key_columns; // as many as entity->nkeys
@@ -151,6 +173,7 @@ struct side_map {
     size_t non_delete;
     const char *service_url;       // new side served by a service; NULL
     struct capture_source capture; // legacy side
+    struct also also;              // legacy side
 };
 
 enum relation_kind { RELATION_FOREIGN_KEY, RELATION_LINK, RELATION_PARENT };

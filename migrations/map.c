@@ -158,6 +158,7 @@ static void map_finish(struct entity_set *s, struct entity **en, struct problems
     for (size_t i = 0; i < s->ndocs; i++) {
         struct map_job j = {s, &s->docs[i], en[i], p};
         map_relationships(&j, s->docs[i].root);
+        map_also(&j, s->docs[i].root);
         map_check(&j, s->docs[i].root);
     }
 }

@@ -5,6 +5,7 @@
 #include "migrations/type.h"
 
 #include <ctype.h>
+#include <stdio.h>
 
 int named_sql_visit(const char *sql, const struct named_visitor *v, struct err *e)
 {
@@ -38,6 +39,7 @@ int named_sql_visit(const char *sql, const struct named_visitor *v, struct err *
 struct name_check {
     const struct entity *en;
     bool fields_too;
+    const char *const *more;
 };
 
 static void ignore_text(void *ctx, struct str sql)
@@ -53,34 +55,48 @@ static int check_name(void *ctx, struct str name, struct err *e)
     for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
         if (str_eqz(name, known[i]))
             return 0;
+    for (size_t i = 0; c->more && c->more[i]; i++)
+        if (str_eqz(name, c->more[i]))
+            return 0;
     if (c->fields_too && entity_field(c->en, name))
         return 0;
-    return err_set(e, ERR_CONFIG, "unknown parameter :%.*s; :key, :now, :actor, :uuid1 to :uuid4%s",
-                   (int)name.len, name.data, c->fields_too ? " or a field" : "");
+    char more[128] = "";
+    size_t len = 0;
+    for (size_t i = 0; c->more && c->more[i] && len < sizeof(more); i++)
+        len += (size_t)snprintf(more + len, sizeof(more) - len, ", :%s", c->more[i]);
+    return err_set(e, ERR_CONFIG,
+                   "unknown parameter :%.*s; :key, :now, :actor, :uuid1 to :uuid4%s%s",
+                   (int)name.len, name.data, more, c->fields_too ? " or a field" : "");
 }
 
-static void check_statements(struct map_job *j, const char *const *sql, size_t n, bool fields,
-                             const char *at)
+void map_check_statement(struct map_job *j, const char *sql, bool fields, const char *const *more,
+                         const char *at)
 {
-    struct name_check c = {j->en, fields};
+    struct name_check c = {j->en, fields, more};
     struct named_visitor v = {ignore_text, check_name, &c};
     struct err e;
-    for (size_t i = 0; i < n; i++)
-        if (named_sql_visit(sql[i], &v, &e) < 0)
-            problems_add(j->p, j->doc, map_at_index(j, at, i), "%s", e.msg);
-    if (n > 0 && j->en->nkeys != 1)
+    if (named_sql_visit(sql, &v, &e) < 0)
+        problems_add(j->p, j->doc, at, "%s", e.msg);
+    if (j->en->nkeys != 1)
         problems_add(j->p, j->doc, at, "statements want a key of one field (:key)");
+}
+
+void map_check_statements(struct map_job *j, const char *const *sql, size_t n, bool fields,
+                          const char *at)
+{
+    for (size_t i = 0; i < n; i++)
+        map_check_statement(j, sql[i], fields, NULL, map_at_index(j, at, i));
 }
 
 static void check_side(struct map_job *j, enum side side)
 {
     const struct side_map *m = &j->en->sides[side];
     const char *at = side == SIDE_LEGACY ? "/legacy" : "/new";
-    check_statements(j, m->on_delete, m->non_delete, false, map_at(j, at, "on_delete"));
+    map_check_statements(j, m->on_delete, m->non_delete, false, map_at(j, at, "on_delete"));
     for (size_t i = 0; i < m->nlookups; i++) {
         const char *here = map_at(j, map_at(j, at, "lookups"), m->lookups[i].name);
-        check_statements(j, m->lookups[i].writes, m->lookups[i].nwrites, true,
-                         map_at(j, here, "write"));
+        map_check_statements(j, m->lookups[i].writes, m->lookups[i].nwrites, true,
+                             map_at(j, here, "write"));
     }
     if (m->nextensions > 0 && j->en->nkeys != 1)
         problems_add(j->p, j->doc, at, "extension tables want a key of one field");

@@ -48,7 +48,15 @@ void map_side(struct map_job *j, const json_t *root, enum side side);    // map_
 void map_capture(struct map_job *j, const json_t *side, const char *at); // map_capture.c
 void map_fields(struct map_job *j, const json_t *root);                  // map_fields.c
 void map_relationships(struct map_job *j, const json_t *root);           // map_relations.c
+void map_also(struct map_job *j, const json_t *root);                    // map_also.c
 void map_check(struct map_job *j, const json_t *root);                   // map_check.c
+
+// Named parameters of a map's statements: :key, :now, :actor, :uuid1 to :uuid4, those that `more`
+// lists (ends with NULL; NULL: none), and with `fields` every field.
+void map_check_statement(struct map_job *j, const char *sql, bool fields, const char *const *more,
+                         const char *at);
+void map_check_statements(struct map_job *j, const char *const *sql, size_t n, bool fields,
+                          const char *at);
 
 // Renders what every read asks for once and for all (query_build.c).
 int query_prepare(struct entity *en, struct arena *a, struct err *e) FICUS_MUST_CHECK;

@@ -176,8 +176,9 @@ void map_side(struct map_job *j, const json_t *root, enum side side)
 {
     static const char *const known[] = {"root",    "extensions", "lookups", "on_delete",
                                         "service", "comment",    NULL};
-    static const char *const legacy_known[] = {"root",    "extensions", "lookups", "on_delete",
-                                               "capture", "comment",    "service", NULL};
+    static const char *const legacy_known[] = {"root",      "extensions", "lookups",
+                                               "on_delete", "also",       "capture",
+                                               "comment",   "service",    NULL};
     struct side_map *m = &j->en->sides[side];
     const json_t *v = map_object(j, root, "", side_name(side));
     const char *at = side == SIDE_LEGACY ? "/legacy" : "/new";

@@ -113,6 +113,16 @@ struct write_statement {
 // Read-only fields are left out. A field given in `values` beats its auto-fill.
 int query_write(const struct write *w, enum side side, const struct dbms *d, struct arena *a,
                 struct write_statement **out, size_t *n, struct err *e) FICUS_MUST_CHECK;
+// What the map's "also" leaves behind after that write, for the facade to run behind it in the
+// same transaction; nothing else runs it. `before`: the row as it was, canonical by field index,
+// ABSENT where unknown; NULL: nothing is known, so no field counts as changed.
+int query_also(const struct write *w, const struct value *before, enum side side,
+               const struct dbms *d, struct arena *a, struct write_statement **out, size_t *n,
+               struct err *e) FICUS_MUST_CHECK;
+// The fields whose values before the write query_also wants to know; *n 0: none. Memory of `a`;
+// NULL when there is none left.
+const struct field *const *query_also_fields(const struct write *w, enum side side, struct arena *a,
+                                             size_t *n);
 // Adds or soft-deletes link rows through relationship->through, repeating changes nothing.
 int query_relate(const struct relationship *r, struct value near, struct value far, bool remove,
                  const struct value *extra, const char *now, enum side side, const struct dbms *d,

@@ -76,10 +76,17 @@ struct write_list {
 int write_list_add(struct write_list *l, struct sql sql, enum statement_role role,
                    struct err *e) FICUS_MUST_CHECK;
 
-// A map's own statement with its named parameters bound for one write. `values` by field
-// index, may be NULL.
-int query_named(struct query_build *b, const char *sql, const struct value *key,
-                const struct value *values, const char *now, struct str actor, struct sql *out,
-                struct err *e) FICUS_MUST_CHECK;
+// What :field, :data_type, :before and :after stand for: one field that an update changed, with
+// the legacy's raw texts.
+struct named_change {
+    const struct change_field *field;
+    struct value before, after;
+};
+// A map's own statement with its named parameters bound for one write. `change`: NULL, or a
+// statement of "each_change".
+int query_named(struct query_build *b, const char *sql, const struct write *w,
+                const struct named_change *change, struct sql *out, struct err *e) FICUS_MUST_CHECK;
+// What a write puts into a field: its value, else what the map fills in; ABSENT: nothing.
+struct value query_write_value(const struct write *w, const struct field *f);
 
 #endif

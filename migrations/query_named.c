@@ -8,9 +8,8 @@
 struct binder {
     struct query_build *b;
     struct buf text;
-    const struct value *key, *values;
-    const char *now;
-    struct str actor;
+    const struct write *w; // NULL for a template
+    const struct named_change *change;
     // A template's parameters; NULL when binding values.
     struct named_param *params;
     size_t nparams;
@@ -79,11 +78,33 @@ static struct value new_uuid(struct arena *a)
     return value_set(arena_str(a, str_n(text, 36)));
 }
 
+// Texts of the one change that the statement tells of.
+static bool bind_change(struct binder *s, struct str name)
+{
+    const struct named_change *c = s->change;
+    struct value v;
+    if (c && str_eqz(name, "field"))
+        v = value_set(str_of(c->field->field->name));
+    else if (c && str_eqz(name, "data_type"))
+        v = value_set(str_of(c->field->data_type));
+    else if (c && str_eqz(name, "before"))
+        v = c->before;
+    else if (c && str_eqz(name, "after"))
+        v = c->after;
+    else
+        return false;
+    query_param(s->b, &s->text, v, COLUMN_TEXT);
+    add_cast(s, COLUMN_TEXT);
+    return true;
+}
+
 static int bind_name(void *ctx, struct str name, struct err *e)
 {
     struct binder *s = ctx;
     struct named_param p;
     enum column_kind kind;
+    if (bind_change(s, name))
+        return 0;
     if (resolve(s->b, name, &p, &kind, e) < 0)
         return -1;
     if (s->params) {
@@ -97,15 +118,15 @@ static int bind_name(void *ctx, struct str name, struct err *e)
     }
     struct value v = value_null();
     if (p.special == NAMED_NOW) {
-        v = value_set(str_of(s->now));
+        v = value_set(str_of(s->w->now));
     } else if (p.special == NAMED_ACTOR) {
-        v = s->actor.len > 0 ? value_set(s->actor) : v;
+        v = s->w->actor.len > 0 ? value_set(s->w->actor) : v;
     } else if (p.special == NAMED_UUID) {
         v = new_uuid(s->b->a);
         if (!v.data)
             return err_memory(e);
     } else {
-        v = p.field->key ? s->key[0] : s->values ? s->values[p.field->index] : v;
+        v = p.field->key ? s->w->key[0] : s->w->values ? s->w->values[p.field->index] : v;
         if (v.state == VALUE_ABSENT)
             v = value_null();
         if (query_param_field(s->b, &s->text, p.field, v, e) < 0)
@@ -118,11 +139,10 @@ static int bind_name(void *ctx, struct str name, struct err *e)
     return 0;
 }
 
-int query_named(struct query_build *b, const char *sql, const struct value *key,
-                const struct value *values, const char *now, struct str actor, struct sql *out,
-                struct err *e)
+int query_named(struct query_build *b, const char *sql, const struct write *w,
+                const struct named_change *change, struct sql *out, struct err *e)
 {
-    struct binder s = {b, BUF_INIT, key, values, now, actor, NULL, 0};
+    struct binder s = {.b = b, .w = w, .change = change};
     struct named_visitor v = {add_text, bind_name, &s};
     int rc = named_sql_visit(sql, &v, e);
     if (rc == 0)

@@ -27,8 +27,7 @@ static int add_statement(struct write_job *j, struct query_build *b, struct buf 
     return write_list_add(&j->list, sql, role, e);
 }
 
-// What this write puts into a field: its value, else what the map fills in, else nothing.
-static struct value write_value(const struct write *w, const struct field *f)
+struct value query_write_value(const struct write *w, const struct field *f)
 {
     struct value v = w->values ? w->values[f->index] : (struct value){0};
     bool create = w->kind == WRITE_CREATE;
@@ -67,7 +66,7 @@ static int add_set(const struct write_job *j, struct query_build *b, struct buf 
     *n = 0;
     for (size_t i = 0; i < en->nfields; i++) {
         const struct field *f = &en->fields[i];
-        struct value v = write_value(j->w, f);
+        struct value v = query_write_value(j->w, f);
         if (f->key || !is_here(f, b->side, kind, index) || v.state == VALUE_ABSENT)
             continue;
         buf_addz(out, (*n)++ > 0 ? ", " : "");
@@ -91,7 +90,7 @@ static int add_insert(struct write_job *j, struct err *e)
     buf_addz(&text, " (");
     for (size_t i = 0; i < en->nfields && rc == 0; i++) {
         const struct field *f = &en->fields[i];
-        struct value v = write_value(j->w, f);
+        struct value v = query_write_value(j->w, f);
         if (f->key)
             for (size_t k = 0; k < en->nkeys; k++)
                 if (en->keys[k] == f)
@@ -182,7 +181,7 @@ static int add_extension(struct write_job *j, unsigned index, struct err *e)
     rc = query_param_field(&b, &text, en->keys[0], j->w->key[0], e);
     for (size_t i = 0; i < en->nfields && rc == 0; i++) {
         const struct field *f = &en->fields[i];
-        struct value v = write_value(j->w, f);
+        struct value v = query_write_value(j->w, f);
         if (!is_here(f, b.side, PLACE_EXTENSION, index) || v.state == VALUE_ABSENT)
             continue;
         buf_addz(&names, ", ");
@@ -220,7 +219,7 @@ static int add_named(struct write_job *j, const char *const *sql, size_t n, stru
     for (size_t i = 0; i < n; i++) {
         struct query_build b = fresh(j);
         struct sql one;
-        if (query_named(&b, sql[i], j->w->key, j->w->values, j->w->now, j->w->actor, &one, e) < 0 ||
+        if (query_named(&b, sql[i], j->w, NULL, &one, e) < 0 ||
             write_list_add(&j->list, one, STATEMENT_LOOKUP, e) < 0)
             return -1;
     }
@@ -236,7 +235,7 @@ static int add_lookups(struct write_job *j, struct err *e)
         for (size_t i = 0; i < j->w->entity->nfields && !touched; i++) {
             const struct field *f = &j->w->entity->fields[i];
             touched = is_here(f, j->b.side, PLACE_LOOKUP, l) &&
-                      write_value(j->w, f).state != VALUE_ABSENT;
+                      query_write_value(j->w, f).state != VALUE_ABSENT;
         }
         if (touched && add_named(j, m->lookups[l].writes, m->lookups[l].nwrites, e) < 0)
             return -1;

@@ -157,12 +157,13 @@ static int mark(struct odbc_conn *c, const struct job *j, struct err *e)
     return result;
 }
 
-static int run_statements(struct odbc_conn *c, struct job *j, struct err *e)
+static int run_statements(struct odbc_conn *c, struct job *j, const struct write_statement *list,
+                          size_t n, struct err *e)
 {
-    struct plan *p = &j->plan;
+    const struct plan *p = &j->plan;
     bool must_find = p->op.kind == OPERATION_UPDATE || p->op.kind == OPERATION_DELETE;
-    for (size_t i = 0; i < p->nstatements; i++) {
-        const struct write_statement *s = &p->statements[i];
+    for (size_t i = 0; i < n; i++) {
+        const struct write_statement *s = &list[i];
         long long changed = 0;
         if (odbc_exec(c, s->sql.text, s->sql.params, s->sql.nparams, &changed, e))
             return -1;
@@ -172,6 +173,30 @@ static int run_statements(struct odbc_conn *c, struct job *j, struct err *e)
             j->result.changed += changed;
     }
     return 0;
+}
+
+// The write, and what the map leaves behind besides.
+static int run_all(struct odbc_conn *c, struct job *j, struct err *e)
+{
+    struct plan *p = &j->plan;
+    struct write_statement *list;
+    struct rows before;
+    bool read = p->nbefore_fields > 0;
+    size_t n;
+    if ((read && query(c, j, &p->before, &before, e)) ||
+        run_statements(c, j, p->statements, p->nstatements, e))
+        return -1;
+    if (!p->also)
+        return 0;
+    return plan_also(p, read ? &before : NULL, &list, &n, e) || run_statements(c, j, list, n, e)
+               ? -1
+               : 0;
+}
+
+static int lock_row(struct odbc_conn *c, struct job *j, struct err *e)
+{
+    struct rows ignored;
+    return j->plan.lock.text.len > 0 ? query(c, j, &j->plan.lock, &ignored, e) : 0;
 }
 
 // Inside the writing transaction, with the row locked: nobody writes between this and the write.
@@ -220,7 +245,8 @@ static int run_write(struct slot *s, struct odbc_conn *c, struct job *j, struct 
 {
     if (odbc_begin(c, true, e))
         return -1;
-    if (mark(c, j, e) || check_guard(c, j, e) || run_statements(c, j, e) || read_through(c, j, e) ||
+    if (mark(c, j, e) || lock_row(c, j, e) || check_guard(c, j, e) || run_all(c, j, e) ||
+        read_through(c, j, e) ||
         dbms_each_statement(str_of(odbc_dbms(c)->clear_marks), direct, c, e)) {
         odbc_rollback(c);
         return -1;

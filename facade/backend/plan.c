@@ -161,6 +161,79 @@ static int plan_relate(struct plan *p, const struct operation *op, struct err *e
     return 0;
 }
 
+// The write itself, for statements that are made by the worker.
+static int copy_write(struct plan *p, const struct write *w)
+{
+    size_t n = p->op.entity->nfields;
+    struct value *values = w->values ? arena_array(p->arena, n + 1, sizeof *values) : NULL;
+    p->op.write.entity = p->op.entity;
+    p->op.write.now = arena_strz(p->arena, str_of(w->now));
+    p->op.write.actor = arena_str(p->arena, w->actor);
+    if (!p->op.write.now || !p->op.write.actor.data || (w->values && !values))
+        return -1;
+    for (size_t i = 0; values && i < n; i++) {
+        values[i] = w->values[i];
+        if (copy_value(&values[i], p->arena))
+            return -1;
+    }
+    p->op.write.values = values;
+    return 0;
+}
+
+// What the map leaves behind besides, and the values that are to be known for it: read under the
+// lock of the root's row, so nobody changes them between this and the write.
+static int prepare_also(struct plan *p, const struct operation *op, struct err *e)
+{
+    const struct also *also = &op->entity->sides[p->side].also;
+    if (op->kind == OPERATION_RELATE || (also->after[op->write.kind].n == 0 &&
+                                         (op->kind != OPERATION_UPDATE || also->nchanges == 0)))
+        return 0;
+    p->also = true;
+    if (copy_write(p, &op->write))
+        return err_memory(e);
+    p->before_fields = query_also_fields(&p->op.write, p->side, p->arena, &p->nbefore_fields);
+    if (!p->before_fields)
+        return err_memory(e);
+    if (p->nbefore_fields == 0)
+        return 0;
+    struct query q = {.entity = op->entity,
+                      .key = p->op.write.key,
+                      .fields = p->before_fields,
+                      .nfields = p->nbefore_fields,
+                      .deleted = DELETED_ANY,
+                      .lock = true,
+                      .limit = -1};
+    if (query_select(&q, p->side, p->dbms, p->arena, &p->before, e))
+        return -1;
+    return copy_sql(&p->before, p->arena) ? err_memory(e) : 0;
+}
+
+static bool all_in_root(const struct plan *p)
+{
+    for (size_t i = 0; i < p->nbefore_fields; i++)
+        if (p->before_fields[i]->place[p->side].kind != PLACE_ROOT)
+            return false;
+    return true;
+}
+
+// A store whose writing transaction holds everything has no words for this.
+static int plan_lock(struct plan *p, const struct operation *op, struct err *e)
+{
+    struct query q = {.entity = op->entity,
+                      .key = p->op.write.key,
+                      .fields = op->entity->keys,
+                      .nfields = op->entity->nkeys,
+                      .deleted = DELETED_ANY,
+                      .lock = true,
+                      .limit = -1};
+    bool wanted = p->nguard_fields > 0 || !all_in_root(p);
+    if (p->side != SIDE_LEGACY || !wanted || !*p->dbms->lock_row)
+        return 0;
+    if (query_select(&q, p->side, p->dbms, p->arena, &p->lock, e))
+        return -1;
+    return copy_sql(&p->lock, p->arena) ? err_memory(e) : 0;
+}
+
 static int plan_write(struct plan *p, const struct operation *op, struct err *e)
 {
     if (op->kind == OPERATION_RELATE ? plan_relate(p, op, e)
@@ -181,7 +254,11 @@ static int plan_write(struct plan *p, const struct operation *op, struct err *e)
         }
         p->op.write.key = key;
     }
-    return op->nmatch && op->kind != OPERATION_RELATE ? plan_guard(p, op, e) : 0;
+    if (prepare_also(p, op, e))
+        return -1;
+    if (op->nmatch && op->kind != OPERATION_RELATE && plan_guard(p, op, e))
+        return -1;
+    return plan_lock(p, op, e);
 }
 
 int plan_make(struct plan *p, const struct operation *op, enum side side, const struct dbms *d,
@@ -253,6 +330,27 @@ int plan_check_guard(const struct plan *p, const struct rows *rows, struct err *
     return version_matches(&p->op, version)
                ? 0
                : err_set(e, ERR_STALE, "%s has been changed", p->op.entity->name);
+}
+
+int plan_also(struct plan *p, const struct rows *before, struct write_statement **out, size_t *n,
+              struct err *e)
+{
+    const struct entity *en = p->op.entity;
+    struct value *was = arena_array(p->arena, en->nfields + 1, sizeof *was);
+    struct value *row = arena_array(p->arena, p->nbefore_fields + 1, sizeof *row);
+    if (!was || !row)
+        return err_memory(e);
+    if (before && before->nrows > 0) {
+        if (before->ncols != p->nbefore_fields)
+            return err_set(e, ERR_SCHEMA, "%s: %zu columns where %zu were asked for", en->name,
+                           before->ncols, p->nbefore_fields);
+        if (canonical_row(p->before_fields, p->nbefore_fields, p->side, rows_at(before, 0, 0),
+                          p->arena, row, e))
+            return -1;
+        for (size_t i = 0; i < p->nbefore_fields; i++)
+            was[p->before_fields[i]->index] = row[i];
+    }
+    return query_also(&p->op.write, was, p->side, p->dbms, p->arena, out, n, e);
 }
 
 int plan_take_count(const struct rows *rows, struct result *out, struct err *e)

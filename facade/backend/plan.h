@@ -21,11 +21,18 @@ struct plan {
     bool has_select, has_count;
     struct sql *expansions; // made by plan_expand once the rows are known
     // Writes.
+    struct sql lock;  // no text: not needed. Before what follows: a statement that waits for the
+                      // root's lock may show other tables as they were before it waited
     struct sql guard; // the record's values, locked: for op.match
     const struct field *const *guard_fields;
     size_t nguard_fields;
     struct write_statement *statements;
     size_t nstatements;
+    // The map's "also" (legacy side): run behind the statements, once `before` has been read.
+    bool also;
+    struct sql before; // values that the write may change, locked
+    const struct field *const *before_fields;
+    size_t nbefore_fields; // 0: nothing to read
 };
 
 int plan_make(struct plan *p, const struct operation *op, enum side side, const struct dbms *d,
@@ -36,6 +43,10 @@ int plan_take_rows(const struct plan *p, const struct rows *rows, struct result 
 int plan_take_count(const struct rows *rows, struct result *out, struct err *e) FICUS_MUST_CHECK;
 // The row of the guard against op.match: ERR_NOT_FOUND, ERR_STALE.
 int plan_check_guard(const struct plan *p, const struct rows *rows, struct err *e) FICUS_MUST_CHECK;
+// With p->also: the further statements. `before`: rows of p->before, NULL when there is nothing
+// to read.
+int plan_also(struct plan *p, const struct rows *before, struct write_statement **out, size_t *n,
+              struct err *e) FICUS_MUST_CHECK;
 // Statements for the expansions of these records; 0 rows: none are needed (*n = 0).
 int plan_expand(struct plan *p, const struct result *rows, size_t *n,
                 struct err *e) FICUS_MUST_CHECK;

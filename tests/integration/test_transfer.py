@@ -101,9 +101,13 @@ def test_a_sealed_store_refuses_direct_writers(stack):
     with pytest.raises(Exception, match="fence"):
         insert_direct(stack, "legacy", "direct-3")
     insert_direct(stack, "new", "direct-4")
+    stack.postgres.execute("UPDATE crm.account SET name = 'changed' WHERE id = 'direct-1'")
     # What the new side accepted is in the legacy before that is opened again.
     settle_with(stack, "legacy")
     assert stack.old("SELECT count(*) FROM accounts WHERE id IN ('direct-1', 'direct-4')")[0][0] == 2
+    # What is applied leaves no row in the application's audit: the map's "also" is the facade's.
+    assert stack.old("SELECT name FROM accounts WHERE id = 'direct-1'")[0][0] == "changed"
+    assert stack.old("SELECT count(*) FROM accounts_audit WHERE parent_id IN ('direct-1', 'direct-4')")[0][0] == 0
     assert stack.new("SELECT count(*) FROM crm.account WHERE id IN ('direct-1', 'direct-4')")[0][0] == 2
     assert stack.old("SELECT count(*) FROM accounts WHERE id IN ('direct-2', 'direct-3')")[0][0] == 0
 

@@ -38,6 +38,13 @@ class Client:
         return {k: v["value"] for k, v in entry.items()} if isinstance(entry, dict) else None
 
 
+def add_users(legacy):
+    for key, name, admin in (("1", "jim", 1), ("2", "sally", 0)):
+        legacy.execute("INSERT INTO users (id, user_name, user_hash, is_admin, status, deleted, is_group,"
+                       " portal_only, external_auth_only) VALUES (?, ?, ?, ?, 'Active', 0, 0, 0, 0)",
+                       (key, name, hashlib.md5(b"secret").hexdigest(), admin))
+
+
 @pytest.fixture(params=["sqlite", "mariadb", "postgres"])
 def crm(request, work, postgres, unique):
     if request.param == "sqlite":
@@ -45,10 +52,7 @@ def crm(request, work, postgres, unique):
     else:
         legacy = Database(request.getfixturevalue(request.param), f"{unique}_old")
     crm = Crm(work, request.param, legacy, postgres, unique)
-    for key, name, admin in (("1", "jim", 1), ("2", "sally", 0)):
-        legacy.execute("INSERT INTO users (id, user_name, user_hash, is_admin, status, deleted, is_group,"
-                       " portal_only, external_auth_only) VALUES (?, ?, ?, ?, 'Active', 0, 0, 0, 0)",
-                       (key, name, hashlib.md5(b"secret").hexdigest(), admin))
+    add_users(legacy)
     return crm
 
 

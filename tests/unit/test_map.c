@@ -185,6 +185,69 @@ static void lookups_are_checked(void **state)
     }
 }
 
+static void what_a_write_leaves_behind_is_checked(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *also, *more, *want;
+    } bad[] = {
+        {"\"creates\": []", "", "/legacy/also/creates"},
+        {"\"create\": \"INSERT\"", "", "/legacy/also/create"},
+        {"\"create\": [\"\"]", "", "/legacy/also/create/0: must be a string that is not empty"},
+        {"\"update\": [\"UPDATE t SET a = :y\"]", "",
+         "/legacy/also/update/0: unknown parameter :y"},
+        {"\"delete\": [\"UPDATE t SET a = :x\"]", "",
+         "/legacy/also/delete/0: unknown parameter :x; :key, :now, :actor, :uuid1 to :uuid4\n"},
+        {"\"create\": [\"INSERT INTO t VALUES (:before)\"]", "", "unknown parameter :before"},
+        {"\"create\": [\"INSERT INTO t VALUES ('a)\"]", "", "quote is not closed"},
+        {"\"each_change\": {}", "", "/legacy/also/each_change"},
+        {"\"each_change\": [3]", "", "/legacy/also/each_change/0: must be an object"},
+        {"\"each_change\": [{\"sql\": \"S\"}]", "", "each_change/0: wants \"fields\""},
+        {"\"each_change\": [{\"fields\": {\"x\": \"\"}}]", "", "/legacy/also/each_change/0"},
+        {"\"each_change\": [{\"fields\": {\"x\": \"\"}, \"sql\": \"\"}]", "",
+         "each_change/0/sql: must be a string that is not empty"},
+        {"\"each_change\": [{\"fields\": {\"x\": \"\"}, \"sql\": \"S :x\"}]", "",
+         "each_change/0/sql: unknown parameter :x; :key, :now, :actor, :uuid1 to :uuid4, :field,"
+         " :data_type, :before, :after"},
+        {"\"each_change\": [{\"fields\": {\"x\": \"\"}, \"sql\": \"S\", \"table\": \"t\"}]", "",
+         "each_change/0/table"},
+        {"\"each_change\": [{\"fields\": {\"y\": \"\"}, \"sql\": \"S\"}]", "",
+         "each_change/0/fields/y: no field \"y\""},
+        {"\"each_change\": [{\"fields\": {\"x\": 1}, \"sql\": \"S\"}]", "",
+         "each_change/0/fields/x: must be a string"},
+        {"\"each_change\": [{\"fields\": {\"id\": \"\"}, \"sql\": \"S\"}]", "", "is the key"},
+        {"\"each_change\": [{\"fields\": {\"s\": \"\"}, \"sql\": \"S\"}]", "", "is secret"},
+        {"\"each_change\": [{\"fields\": {\"r\": \"\"}, \"sql\": \"S\"}]", "", "is never written"},
+        {"\"each_change\": [{\"fields\": {\"n\": \"\"}, \"sql\": \"S\"}]", "", "is never written"},
+        {"\"create\": [\"S :x\"]", "\"read_only\": true,", "clients cannot write this entity"},
+        {"\"create\": [\"S :x\"]", "\"link\": true,", "are written by relations only"},
+    };
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        struct problems p;
+        char text[2048];
+        snprintf(
+            text, sizeof(text),
+            "{\"entity\": \"thing\", \"key\": {\"fields\": [\"id\"]}, %s \"legacy\": {\"root\": "
+            "\"things\", \"also\": {%s}}, \"new\": {\"root\": \"thing\"}, \"fields\": {\"id\": "
+            "{\"type\": \"id\"}, \"x\": {\"type\": \"text\"}, \"s\": {\"type\": \"text\", \"secret\": "
+            "true}, \"r\": {\"type\": \"text\", \"read_only\": true}, \"n\": {\"type\": \"text\", "
+            "\"legacy\": null, \"sync\": false}}}",
+            bad[i].more, bad[i].also);
+        struct entity_set *s = parse(text, &p);
+        if (s || !strstr(p.text.data, bad[i].want) || p.count != 1)
+            fail_msg("%s: %s", bad[i].also, p.text.data ? p.text.data : "accepted");
+        problems_free(&p);
+    }
+    struct problems p;
+    assert_null(
+        parse("{\"entity\": \"thing\", \"key\": {\"fields\": [\"id\"]}, \"legacy\": {\"root\": "
+              "\"things\"}, \"new\": {\"root\": \"thing\", \"also\": {}}, \"fields\": {\"id\": "
+              "{\"type\": \"id\"}}}",
+              &p));
+    assert_non_null(strstr(p.text.data, "/new/also"));
+    problems_free(&p);
+}
+
 static void all_mistakes_come_at_once(void **state)
 {
     (void)state;
@@ -268,6 +331,7 @@ int main(void)
         cmocka_unit_test(defaults_are_what_the_schema_says),
         cmocka_unit_test(each_mistake_is_reported_with_its_place),
         cmocka_unit_test(lookups_are_checked),
+        cmocka_unit_test(what_a_write_leaves_behind_is_checked),
         cmocka_unit_test(all_mistakes_come_at_once),
         cmocka_unit_test(a_service_needs_no_table),
         cmocka_unit_test(keys_are_joined_and_split),
