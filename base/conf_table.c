@@ -2,7 +2,8 @@
 // Every option of ficus.json, one row each. docs/configuration.md is written from here.
 #include "base/conf.h"
 
-static const char *const dbms_words[] = {"sqlite", "mariadb", "postgres", NULL};
+static const char *const dbms_words[] = {"sqlite",    "mariadb", "postgres",
+                                         "sqlserver", "oracle",  NULL};
 static const char *const level_words[] = {"error", "warn", "info", "debug", NULL};
 static const char *const format_words[] = {"text", "json", NULL};
 static const char *const security_words[] = {"plaintext", "ssl", "sasl_plaintext", "sasl_ssl",
@@ -45,7 +46,8 @@ const struct conf_option conf_options[] = {
            "PostgreSQL connection string of the control store and the new store."),
 
     SECRET("legacy.odbc", NULL, "ODBC connection string of the legacy database."),
-    ENUM("legacy.dbms", NULL, dbms_words, "What the legacy database is."),
+    ENUM("legacy.dbms", NULL, dbms_words,
+         "What the legacy database is; the last two are untested (docs/compatibility.md)."),
     INT("legacy.workers", "4", 1, 64, "threads",
         "Worker threads for ODBC calls, one connection each."),
     INT("legacy.queue_max", "256", 1, 100000, "jobs",

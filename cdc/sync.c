@@ -318,6 +318,7 @@ static int fill(struct sync *s, struct err *e)
     if (!s->dbms || !s->dbms->changelog_read_sql)
         return err_set(e, ERR_CONFIG, "legacy.dbms: no changelog is known for '%s'",
                        conf_str(s->conf, "legacy.dbms"));
+    dbms_warn_untested(s->dbms);
     order_entities(s);
     for (int side = 0; side < 2; side++) {
         s->streams[side] = calloc(n + 1, sizeof **s->streams);

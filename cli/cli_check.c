@@ -10,12 +10,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static int print_sql(const struct cli_env *env, const char *name)
+static int print_sql(const struct cli_env *env, const char *name, const char *dbms)
 {
     struct buf out = BUF_INIT;
     struct err e = {0};
     const struct entity *en = entity_find(env->set, str_of(name));
-    const struct dbms *d = dbms_find(str_of(conf_str(env->conf, "legacy.dbms")));
+    const struct dbms *d = dbms_find(str_of(dbms ? dbms : conf_str(env->conf, "legacy.dbms")));
     if (!en) {
         fprintf(stderr, "ficus check: no entity '%s'; there are:", name);
         for (size_t i = 0; i < entity_count(env->set); i++)
@@ -24,8 +24,8 @@ static int print_sql(const struct cli_env *env, const char *name)
         return EXIT_USAGE;
     }
     if (!d) {
-        err_set(&e, ERR_CONFIG, "legacy.dbms: '%s' is not known",
-                conf_str(env->conf, "legacy.dbms"));
+        err_set(&e, ERR_CONFIG, "%s: '%s' is not known", dbms ? "--dbms" : "legacy.dbms",
+                dbms ? dbms : conf_str(env->conf, "legacy.dbms"));
         return cli_fail(&e);
     }
     const struct group *g = group_of(env->table, en);
@@ -133,7 +133,7 @@ static int run(const struct cli *c)
         return status;
     }
     if (print && strcmp(print, "sql") == 0 && c->nargs == 1) {
-        status = print_sql(&env, c->args[0]);
+        status = print_sql(&env, c->args[0], cli_option(c, "dbms"));
     } else if (print && strcmp(print, "config") == 0 && c->nargs == 0) {
         status = print_conf(&env);
     } else if (print && strcmp(print, "openapi") == 0 && c->nargs == 0) {
@@ -175,6 +175,7 @@ static int run_admin(const struct cli *c)
 static const struct command_option options[] = {
     {"print", 'p', "WHAT",
      "'sql' with an ENTITY: all SQL made from its map; 'config'; or 'openapi'."},
+    {"dbms", 0, "NAME", "With --print sql: as on this legacy, instead of legacy.dbms."},
     {NULL, 0, NULL, NULL},
 };
 

@@ -28,6 +28,7 @@ static int legacy_open(const struct cli_env *env, struct odbc_conn **out, struct
     if (!d)
         return err_set(e, ERR_CONFIG, "legacy.dbms: '%s' is not known",
                        conf_str(env->conf, "legacy.dbms"));
+    dbms_warn_untested(d);
     return odbc_open(conf_str(env->conf, "legacy.odbc"), d, out, e)
                ? err_prefix(e, "legacy database (legacy.odbc)")
                : 0;

@@ -182,6 +182,9 @@ static int run_job(struct install_job *j, int (*work)(struct install_job *j, str
 int ddl_install_legacy(struct odbc_conn *c, const struct entity_set *set, group_of_fn *group_of,
                        const void *ctx, bool rogue_allowed, struct err *e)
 {
+    if (!odbc_dbms(c)->changelog_read_sql) // a changelog that nobody reads would only grow
+        return err_set(e, ERR_UNSUPPORTED, "%s: its changelog cannot be read, so none is installed",
+                       odbc_dbms(c)->name);
     struct install_job j = {.c = c,
                             .d = odbc_dbms(c),
                             .set = set,

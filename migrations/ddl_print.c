@@ -20,7 +20,7 @@ static void heading(struct print_job *j, const char *what)
 static void statement(struct print_job *j, struct str sql)
 {
     buf_addstr(j->out, sql);
-    buf_addz(j->out, ";\n");
+    buf_addz(j->out, sql.len > 0 && sql.data[sql.len - 1] == ';' ? "\n" : ";\n"); // MERGE has one
 }
 
 static int print_reads(struct print_job *j, struct err *e)

@@ -52,7 +52,7 @@ void query_table(const struct query_build *b, struct buf *out, const char *table
 {
     query_name(b, out, table);
     if (alias)
-        buf_printf(out, " AS %s", alias);
+        buf_printf(out, "%s%s", b->d->table_alias ? b->d->table_alias : " AS ", alias);
 }
 
 void query_alias(const struct query_build *b, struct buf *out, const char *alias,
@@ -153,7 +153,8 @@ void query_field(struct query_build *b, struct buf *out, const struct field *f)
     buf_addz(out, " ORDER BY ");
     snprintf(alias, sizeof(alias), "l%u", l->order_step);
     query_alias(b, out, alias, l->order_column);
-    buf_addz(out, " LIMIT 1)");
+    buf_printf(out, "%s1%s)", b->d->limit_head ? b->d->limit_head : " LIMIT ",
+               b->d->limit_tail ? b->d->limit_tail : "");
 }
 
 static void render(struct query_build *b, struct buf *out, const struct field *f)

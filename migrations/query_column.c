@@ -45,8 +45,10 @@ int query_column(const struct entity *en, const struct dbms *d, bool first, stru
             query_param(&b, &text, value_null(), COLUMN_TEXT);
             buf_addc(&text, ')');
         }
-        buf_printf(&text, " ORDER BY %s, %s LIMIT ", column.data, key.data);
+        buf_printf(&text, " ORDER BY %s, %s%s", column.data, key.data,
+                   d->limit_head ? d->limit_head : " LIMIT ");
         query_param(&b, &text, value_null(), COLUMN_INTEGER);
+        buf_addz(&text, d->limit_tail ? d->limit_tail : "");
         rc = query_finish(&b, &text, &sql, e);
     }
     buf_free(&text);

@@ -275,6 +275,8 @@ int query_select(const struct query *q, enum side side, const struct dbms *d, st
         buf_printf(&text, ", %s.%s", QUERY_ROOT, d->row_mark);
     buf_addz(&text, " FROM ");
     query_table(&b, &text, query_side(&b)->root, QUERY_ROOT);
+    if (q->lock && d->lock_hint)
+        buf_addz(&text, d->lock_hint);
     query_joins(&b, &text);
     buf_addstr(&text, buf_str(&p.from));
     buf_addstr(&text, buf_str(&p.where));

@@ -141,8 +141,9 @@ int query_read_range(const struct entity *en, enum side side, const struct dbms 
         buf_addz(&text, i > 0 ? ", " : "");
         query_alias(&b, &text, QUERY_ROOT, query_side(&b)->key_columns[i]);
     }
-    buf_addz(&text, " LIMIT ");
+    buf_addz(&text, d->limit_head ? d->limit_head : " LIMIT ");
     query_param(&b, &text, value_null(), COLUMN_INTEGER);
+    buf_addz(&text, d->limit_tail ? d->limit_tail : "");
     if (rc == 0)
         rc = query_finish(&b, &text, &sql, e);
     buf_free(&text);

@@ -5,11 +5,15 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct sink_odbc {
     struct sink base;
     struct odbc_conn *db;
     struct buf marks; // statements that set the origin
+    struct buf due;   // SINK_PARKED_DUE with its bound
+    const char *sql[SINK_STATEMENTS];
+    struct sink_ops ops;
 };
 
 #define ONCE " FROM (SELECT 1 AS one) d WHERE NOT EXISTS "
@@ -38,7 +42,7 @@ static const char *const sql[SINK_STATEMENTS] = {
                         " CAST(? AS DECIMAL(18,0))"
                         " AND (SUM(CASE WHEN reason = 'waits' THEN 1 ELSE 0 END) > 0 OR"
                         " SUM(CASE WHEN reason <> 'behind' THEN 1 ELSE 0 END) = 0))"
-                        " ORDER BY MIN(id) LIMIT 500",
+                        " ORDER BY MIN(id)",
     [SINK_PARKED_OF_KEY] = "SELECT id, part, offset_no, after_image, state, reason, opened"
                            " FROM ficus_parked WHERE stream = ? AND k = ?"
                            " AND state IN ('parked','retry') ORDER BY part, offset_no",
@@ -86,12 +90,13 @@ static int with_name(struct sink *k, const char *verb, const char *name, struct 
 
 static int savepoint(struct sink *k, const char *name, struct err *e)
 {
-    return with_name(k, "SAVEPOINT", name, e);
+    return with_name(k, k->dbms->savepoint ? k->dbms->savepoint : "SAVEPOINT", name, e);
 }
 
 static int rollback_to(struct sink *k, const char *name, struct err *e)
 {
-    return with_name(k, "ROLLBACK TO SAVEPOINT", name, e);
+    const char *verb = k->dbms->rollback_to ? k->dbms->rollback_to : "ROLLBACK TO SAVEPOINT";
+    return with_name(k, verb, name, e);
 }
 
 static int exec(struct sink *k, struct str text, const struct value *params, size_t n,
@@ -122,12 +127,12 @@ static void close_sink(struct sink *k)
 {
     struct sink_odbc *p = self(k);
     buf_free(&p->marks);
+    buf_free(&p->due);
     odbc_close(p->db);
     free(p);
 }
 
 static const struct sink_ops ops = {
-    .sql = sql,
     .repeat_keys = true,
     .begin = begin,
     .commit = commit,
@@ -141,19 +146,30 @@ static const struct sink_ops ops = {
     .close = close_sink,
 };
 
+static void set_statements(struct sink_odbc *p, const struct dbms *d)
+{
+    memcpy(p->sql, sql, sizeof sql);
+    buf_printf(&p->due, "%s%s500%s", sql[SINK_PARKED_DUE],
+               d->limit_head ? d->limit_head : " LIMIT ", d->limit_tail ? d->limit_tail : "");
+    p->sql[SINK_PARKED_DUE] = p->due.data;
+    p->ops = ops;
+    p->ops.sql = p->sql;
+    p->base.ops = &p->ops;
+}
+
 int sink_odbc_open(struct sync *s, struct sink **out, struct err *e)
 {
     struct sink_odbc *p = calloc(1, sizeof *p);
     *out = NULL;
     if (!p)
         return err_memory(e);
-    p->base.ops = &ops;
+    set_statements(p, s->dbms);
     snprintf(p->base.origin, sizeof p->base.origin, "ficus_%.40s", s->prefix);
     struct dbms_marks marks = {.origin = p->base.origin, .epoch = -1};
     if (s->dbms->set_marks)
         s->dbms->set_marks(&p->marks, &marks);
-    if (buf_check(&p->marks, e) || sink_init(&p->base, s, SIDE_LEGACY, s->dbms, e) ||
-        sync_open_legacy(s, &p->db, e)) {
+    if (buf_check(&p->marks, e) || buf_check(&p->due, e) ||
+        sink_init(&p->base, s, SIDE_LEGACY, s->dbms, e) || sync_open_legacy(s, &p->db, e)) {
         sink_close(&p->base);
         return -1;
     }

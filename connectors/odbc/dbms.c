@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the DBMS files share, and finding one by name. Owns no connection and no state; every
 // function is pure text. Thread: any.
+#include "base/log.h"
 #include "connectors/odbc/dbms_int.h"
 
 const struct dbms *dbms_at(unsigned index)
 {
-    static const struct dbms *const all[] = {&dbms_sqlite, &dbms_mariadb, &dbms_postgres,
-                                             &dbms_postgres_legacy};
+    static const struct dbms *const all[] = {&dbms_sqlite,          &dbms_mariadb,   &dbms_postgres,
+                                             &dbms_postgres_legacy, &dbms_sqlserver, &dbms_oracle};
     _Static_assert(sizeof(all) / sizeof(all[0]) <= DBMS_MAX, "raise DBMS_MAX");
     return index < sizeof(all) / sizeof(all[0]) ? all[index] : NULL;
 }
@@ -18,12 +19,21 @@ const struct dbms_added_column dbms_added_columns[] = {
     {NULL, NULL, NULL},
 };
 
+const struct dbms_added_column dbms_no_columns[] = {{NULL, NULL, NULL}};
+
 const struct dbms *dbms_find(struct str name)
 {
     for (unsigned i = 0; dbms_at(i); i++)
         if (dbms_at(i) != &dbms_postgres && str_eqz(name, dbms_at(i)->name))
             return dbms_at(i);
     return NULL;
+}
+
+void dbms_warn_untested(const struct dbms *d)
+{
+    struct log_ctx ctx = {"odbc", NULL, NULL};
+    if (d->untested)
+        log_warn(&ctx, "legacy.dbms %s is untested: %s", d->name, d->untested);
 }
 
 int dbms_each_statement(struct str text, int (*each)(void *ctx, struct str sql, struct err *e),

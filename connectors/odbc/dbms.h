@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What differs from one DBMS to the next, one file each: sqlite.c, mariadb.c, postgres_legacy.c
-// for a legacy; postgres.c ('$1' placeholders) with libpq for the new store. Pure text and tables:
-// no connection in here.
+// for a legacy, sqlserver.c and oracle.c for one, never run; postgres.c ('$1' placeholders) with
+// libpq for the new store. Pure text and tables: no connection in here.
 #ifndef FICUS_CONNECTORS_DBMS_H
 #define FICUS_CONNECTORS_DBMS_H
 
@@ -79,20 +79,28 @@ extern const struct dbms_added_column dbms_added_columns[]; // of the changelog'
 #define DBMS_HEX_PARAM "/*hex*/"
 
 struct dbms {
-    unsigned index;                   // its own, below DBMS_MAX: for tables of prepared texts
-    const char *name;                 // "sqlite", "mariadb", "postgres"
-    bool dollar_placeholders;         // $1 instead of ?
-    const char *session_sql;          // run on every new connection; NULL
-    const char *begin_write;          // "BEGIN IMMEDIATE", "START TRANSACTION"
+    unsigned index;           // its own, below DBMS_MAX: for tables of prepared texts
+    const char *name;         // "sqlite", "mariadb", "postgres", "sqlserver", "oracle"
+    const char *untested;     // what was never tried on a server of it; NULL: it runs
+    bool dollar_placeholders; // $1 instead of ?
+    const char *session_sql;  // run on every new connection; NULL
+    const char *begin_write;  // "BEGIN IMMEDIATE"; NULL: no transaction can be begun by a statement
+    const char *begin_read;   // NULL: "BEGIN"
+    // Before a savepoint's name. NULL: "SAVEPOINT", "ROLLBACK TO SAVEPOINT".
+    const char *savepoint, *rollback_to;
     bool case_folds_like;             // LIKE ignores case by nature
     const char *text_type;            // CAST(.. AS this) gives text
     const char *true_sql, *false_sql; // literals of its boolean columns
     // For statements that a map brings itself: what HEX() is called here, NULL: so; what follows
     // a text parameter, NULL: nothing.
     const char *hex_function, *text_cast;
-    const char *lock_row; // at the end of a SELECT of alias t: locks its rows
-    const char *row_mark; // text that changes with every write of a row; NULL: none
-    unsigned max_params;  // in one statement
+    const char *lock_row;  // at the end of a SELECT of alias t: locks its rows
+    const char *lock_hint; // the same, right behind "FROM .. t"; NULL: none
+    // Around the count of rows behind an ORDER BY. NULL: " LIMIT ", "".
+    const char *limit_head, *limit_tail;
+    const char *table_alias; // between a table and its alias; NULL: " AS "
+    const char *row_mark;    // text that changes with every write of a row; NULL: none
+    unsigned max_params;     // in one statement
 
     void (*quote)(struct buf *out, struct str identifier); // dotted names part by part
     void (*page)(struct buf *out, long long limit, long long offset);
@@ -184,9 +192,11 @@ struct dbms {
 };
 
 extern const struct dbms dbms_sqlite, dbms_mariadb, dbms_postgres_legacy; // legacies
+extern const struct dbms dbms_sqlserver, dbms_oracle;                     // legacies, untested
 extern const struct dbms dbms_postgres;                                   // the new store
 const struct dbms *dbms_find(struct str name); // a legacy's; NULL when unknown
 const struct dbms *dbms_at(unsigned index);    // NULL past the last
+void dbms_warn_untested(const struct dbms *d); // into the log, where it is
 
 // Calls `each` for every statement of a "\n--\n" separated text.
 int dbms_each_statement(struct str text, int (*each)(void *ctx, struct str sql, struct err *e),

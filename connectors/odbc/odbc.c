@@ -162,7 +162,11 @@ int odbc_begin(struct odbc_conn *c, bool write, struct err *e)
 {
     if (c->in_transaction)
         return err_set(e, ERR_INTERNAL, "ODBC: a transaction is open already");
-    const char *sql = write ? c->dbms->begin_write : "BEGIN";
+    const char *read = c->dbms->begin_read ? c->dbms->begin_read : "BEGIN";
+    const char *sql = write || !c->dbms->begin_write ? c->dbms->begin_write : read;
+    if (!sql)
+        return err_set(e, ERR_UNSUPPORTED, "ODBC: no transaction can be begun on %s",
+                       c->dbms->name);
     if (odbc_direct(c, str_of(sql), e))
         return -1;
     c->in_transaction = true;

@@ -550,6 +550,8 @@ struct odbc_workers *odbc_workers_create(const struct conf *conf, struct err *e)
                                .arg = w};
     if (!w->dbms)
         err_set(e, ERR_CONFIG, "legacy.dbms: '%s' is not known", conf_str(conf, "legacy.dbms"));
+    else
+        dbms_warn_untested(w->dbms);
     struct worker_options cancel = {.name = "cancel", .threads = 1, .queue_max = CANCEL_QUEUE};
     if (w->dbms && (w->slots = odbc_slots_create(e)) &&
         (w->canceller = worker_pool_create(&cancel, e)) && (w->pool = worker_pool_create(&o, e)))

@@ -109,14 +109,16 @@ static void shows_every_mistake_at_once(void **state)
     (void)state;
     unsetenv("FICUS_TEST_NONE");
     assert_null(load("{\"legacy\": {\"odbc\": \"${env:FICUS_TEST_NONE}\",\n"
-                     "\"dbms\": \"oracle\",\n\"workers\": 65,\n\"queue_max\": \"x\",\n"
+                     "\"dbms\": \"db2\",\n\"workers\": 65,\n\"queue_max\": \"x\",\n"
                      "\"deadline\": 5},\n"
                      "\"kafka\": {\"prefix\": 5, \"sasl_password\": \"${file:none}\"},\n"
                      "\"control\": {\"conninfo\": \"${what}\"},\n"
                      "\"service\": {\"entities\": \"account\"},\n"
                      "\"facde\": {},\n\"log\": 5}"));
     expect_problem("ficus.json:1: /legacy/odbc: environment variable FICUS_TEST_NONE is not set");
-    expect_problem("ficus.json:2: /legacy/dbms: must be one of sqlite, mariadb, postgres");
+    expect_problem(
+        "ficus.json:2: /legacy/dbms: must be one of sqlite, mariadb, postgres, sqlserver, "
+        "oracle");
     expect_problem("ficus.json:3: /legacy/workers: must be an integer from 1 to 64");
     expect_problem("ficus.json:4: /legacy/queue_max: must be an integer");
     expect_problem("ficus.json:5: /legacy/deadline: is not known; did you mean \"deadline_ms\"?");

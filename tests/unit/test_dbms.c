@@ -14,7 +14,9 @@ static void dbms_are_found_by_name(void **state)
     assert_ptr_equal(dbms_find(STR("sqlite")), &dbms_sqlite);
     assert_ptr_equal(dbms_find(STR("mariadb")), &dbms_mariadb);
     assert_ptr_equal(dbms_find(STR("postgres")), &dbms_postgres_legacy);
-    assert_null(dbms_find(STR("oracle")));
+    assert_ptr_equal(dbms_find(STR("sqlserver")), &dbms_sqlserver);
+    assert_ptr_equal(dbms_find(STR("oracle")), &dbms_oracle);
+    assert_null(dbms_find(STR("db2")));
     for (unsigned i = 0; dbms_at(i); i++)
         assert_non_null(dbms_at(i)->lock_row);
 }
@@ -104,6 +106,25 @@ static void errors_have_classes(void **state)
         {&dbms_postgres, "57P01", 0, "terminating connection", ERR_UNREACHABLE},
         {&dbms_postgres, "57014", 0, "canceling statement", ERR_CANCELLED},
         {&dbms_postgres, "XX000", 0, "internal", ERR_INTERNAL},
+        {&dbms_sqlserver, "42000", 51000, "[SQL Server]ficus: fence: group crm is ..", ERR_FENCED},
+        {&dbms_sqlserver, "23000", 2627, "Violation of PRIMARY KEY constraint", ERR_CONFLICT},
+        {&dbms_sqlserver, "23000", 547, "conflicted with the FOREIGN KEY", ERR_CONSTRAINT},
+        {&dbms_sqlserver, "22001", 2628, "would be truncated", ERR_VALUE},
+        {&dbms_sqlserver, "40001", 1205, "deadlock victim", ERR_BUSY},
+        {&dbms_sqlserver, "42S02", 208, "Invalid object name", ERR_SCHEMA},
+        {&dbms_sqlserver, "08S01", 10054, "link failure", ERR_UNREACHABLE},
+        {&dbms_sqlserver, "HYT00", 0, "timeout", ERR_TIMEOUT},
+        {&dbms_sqlserver, "HY008", 0, "canceled", ERR_CANCELLED},
+        {&dbms_sqlserver, "HY000", 0, "what", ERR_INTERNAL},
+        {&dbms_oracle, "HY000", 20900, "ORA-20900: ficus: fence: group crm is ..", ERR_FENCED},
+        {&dbms_oracle, "23000", 1, "ORA-00001: unique constraint", ERR_CONFLICT},
+        {&dbms_oracle, "HY000", -2291, "ORA-02291: parent key not found", ERR_CONSTRAINT},
+        {&dbms_oracle, "HY000", 12899, "ORA-12899: value too large", ERR_VALUE},
+        {&dbms_oracle, "HY000", 60, "ORA-00060: deadlock", ERR_BUSY},
+        {&dbms_oracle, "42S02", 942, "ORA-00942", ERR_SCHEMA},
+        {&dbms_oracle, "HY000", 3113, "ORA-03113: end-of-file", ERR_UNREACHABLE},
+        {&dbms_oracle, "HY000", 1013, "ORA-01013: cancel", ERR_CANCELLED},
+        {&dbms_oracle, "HY000", 600, "ORA-00600", ERR_INTERNAL},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         enum err_code code = rows[i].d->classify(rows[i].sqlstate, rows[i].native, rows[i].message);

@@ -2,6 +2,7 @@
 // The ODBC client against a private SQLite file through the real driver.
 #include "base/clock.h"
 #include "connectors/odbc/odbc.h"
+#include "migrations/ddl.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -288,6 +289,26 @@ static void more_statements_than_are_kept(void **state)
     }
 }
 
+// Of a DBMS that lacks a word (as Oracle does), what needs it is refused before it begins.
+static void what_a_dbms_lacks_is_refused(void **state)
+{
+    struct fixture *f = *state;
+    struct dbms lacking = dbms_sqlite;
+    struct odbc_conn *other;
+    struct err e = {0};
+    lacking.begin_write = NULL;
+    lacking.changelog_read_sql = NULL;
+    assert_int_equal(odbc_open(f->conninfo, &lacking, &other, &e), 0);
+    assert_int_equal(odbc_begin(other, true, &e), -1);
+    assert_int_equal(e.code, ERR_UNSUPPORTED);
+    assert_int_equal(odbc_begin(other, false, &e), -1);
+    assert_false(odbc_in_transaction(other));
+    e = (struct err){0};
+    assert_int_equal(ddl_install_legacy(other, NULL, NULL, NULL, false, &e), -1);
+    assert_int_equal(e.code, ERR_UNSUPPORTED);
+    odbc_close(other);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -304,6 +325,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(one_writer_at_a_time, setup, teardown),
         cmocka_unit_test_setup_teardown(a_statement_can_be_cancelled, setup, teardown),
         cmocka_unit_test_setup_teardown(more_statements_than_are_kept, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_a_dbms_lacks_is_refused, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
