@@ -99,7 +99,7 @@ static const struct section sections[] = {
      " extract(epoch FROM now() - f.finished_at)::bigint AS age_s,"
      " coalesce((SELECT extract(epoch FROM now() - max(s.finished_at))::bigint::text"
      " FROM ficus.reconcile_entity s WHERE s.entity = f.entity AND s.coverage = 'slice'), '-')"
-     " AS slice_age_s, coalesce((SELECT round(100.0 * count(*) FILTER (WHERE g.done) / count(*), 0)"
+     " AS slice_age_s, coalesce((SELECT round(100.0 * count(*) FILTER (WHERE g.done) / nullif(count(*), 0), 0)"
      "::text || ' %' FROM ficus.reconcile_range g WHERE g.entity = f.entity"
      " AND g.run = (SELECT max(run) FROM ficus.reconcile_range h WHERE h.entity = f.entity)), '-')"
      " AS under_way FROM (SELECT DISTINCT ON (entity) * FROM ficus.reconcile_entity"

@@ -63,7 +63,7 @@ def test_a_column_that_cannot_hold_the_value_is_found(stack):
 def test_a_fence_that_does_not_hold_is_found(stack):
     stack.new("UPDATE ficus.fence SET writable = true WHERE grp = %s RETURNING 1", (GROUP,))
     try:
-        report = stack.json("rehearse", GROUP, good=(1,))
+        report = stack.json("rehearse", GROUP, "--wait", "3", good=(1,))
     finally:
         stack.new("UPDATE ficus.fence SET writable = false WHERE grp = %s RETURNING 1", (GROUP,))
     assert ("fence" in {f["check"] for f in failures(report)}
