@@ -571,6 +571,8 @@ def test_a_dropped_trigger_stops_its_entity(loop):
         loop.legacy.execute("INSERT INTO boxes (id, label) VALUES ('b1', 'flows')")
         wait_for(lambda: loop.new("SELECT count(*) FROM crm.box") == [(1,)], "the others")
         assert loop.ficus("migrate", "up").returncode == 0
+        if loop.dbms == "postgres":  # its one trigger logs inserts too: what passed it needs the copy that it asks for
+            assert loop.ficus("sync", "snapshot", "thing").returncode == 0
         assert loop.ficus("sync", "resume", "thing").returncode == 0
         loop.wait_equal()
 
@@ -648,6 +650,9 @@ def test_a_restored_legacy_stops_capture_until_a_new_copy(loop):
                              "mariadb": "ALTER TABLE ficus_changelog AUTO_INCREMENT = 1",
                              "postgres": "ALTER SEQUENCE ficus_changelog_seq RESTART"}[loop.dbms])
         loop.legacy.execute("INSERT INTO things (id, name) VALUES ('unseen', 'x')")
+        if loop.dbms == "postgres":  # read by transactions, not by numbers: there is nothing to miss
+            loop.wait_equal()
+            return
         capture_stopped(loop, "legacy", "a new snapshot is due")
         assert loop.ficus("sync", "snapshot", "--all").returncode == 0
         loop.wait_equal()
