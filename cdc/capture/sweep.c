@@ -27,6 +27,7 @@ struct sweep {
     struct reader side[2];
     enum side walks;
     char *last_key; // owned; NULL: from the start
+    long long seq;  // the greatest of the changelog before the chunk was walked
     long long walked;
     struct metric **m_rows, **m_found; // by entity
 };
@@ -218,6 +219,30 @@ static int tell_capture(struct sweep *w, struct str key, struct err *e)
                      NULL, e);
 }
 
+static int one_number(struct sweep *w, const char *sql, const struct value *p, size_t n,
+                      long long *out, struct err *e)
+{
+    struct rows rows;
+    if (odbc_query(w->odbc, str_of(sql), p, n, w->a, 1, &rows, e))
+        return -1;
+    return rows.nrows == 1 && str_to_int(value_str(rows.cells[0]), 0, INT64_MAX, out)
+               ? 0
+               : err_set(e, ERR_INTERNAL, "the changelog gave no number");
+}
+
+// A row that went and came back meanwhile looks as it did, and its triggers saw it.
+static int logged_since(struct sweep *w, struct str key, bool *logged, struct err *e)
+{
+    long long seq;
+    struct value p[] = {value_set(str_of(w->s->entities[w->entity]->name)), value_set(key)};
+    if (one_number(w,
+                   "SELECT COALESCE(MAX(seq), 0) FROM ficus_changelog WHERE entity = ? AND k = ?",
+                   p, 2, &seq, e))
+        return -1;
+    *logged = seq > w->seq;
+    return 0;
+}
+
 // Looks again behind a marker; what was missed goes to the changelog.
 static int settle(struct sweep *w, const struct suspect *list, size_t n, size_t *found,
                   struct err *e)
@@ -236,6 +261,10 @@ static int settle(struct sweep *w, const struct suspect *list, size_t n, size_t 
             moved = !XXH128_isEqual(list[i].legacy,
                                     scan_hash(&w->side[SIDE_LEGACY], legacy[i].values, &w->flat));
         if (moved || !differs(w, legacy[i].values, new_[i].values))
+            continue;
+        if (logged_since(w, keys[i], &moved, e))
+            return -1;
+        if (moved)
             continue;
         if (tell_capture(w, keys[i], e))
             return -1;
@@ -266,7 +295,10 @@ static int chunk(struct sweep *w, bool *over, struct err *e)
     uint64_t start = clock_mono_ms();
     char *before = w->last_key ? strdup(w->last_key) : NULL;
     arena_reset(w->a);
-    int result = walk(w, &list, &n, &rows, e);
+    int result = one_number(w, w->s->dbms->changelog_max_sql, NULL, 0, &w->seq, e) ||
+                         walk(w, &list, &n, &rows, e)
+                     ? -1
+                     : 0;
     uint64_t took = clock_mono_ms() - start;
     if (result == 0 && n && (wait_marker(w, &there, e) || (there && settle(w, list, n, &found, e))))
         result = -1;
