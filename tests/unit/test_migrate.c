@@ -194,8 +194,10 @@ static void guards_follow_the_fence(void **state)
     if (ddl_install_new(s.pg, s.l.set, group_of_all, "crm", &e) < 0 ||
         ddl_install_new(s.pg, s.l.set, group_of_all, "crm", &e) < 0)
         fail_msg("%s", e.msg);
+    char entities[24];
+    snprintf(entities, sizeof entities, "%zu", entity_count(s.l.set));
     store_text_is(&s, "", "SELECT count(*) FROM pg_publication_tables WHERE pubname = 'ficus'",
-                  "11");
+                  entities);
     assert_string_equal(refused(&s, "INSERT INTO crm.account (id) VALUES ('a1')"),
                         "FC001"); // no fence row
     assert_string_equal(refused(&s, "INSERT INTO ficus.fence VALUES ('crm', true, 7)"), "");
@@ -249,13 +251,14 @@ static void the_shipped_schema_reverts(void **state)
     (void)state;
     struct store s;
     struct err e = {0};
-    unsigned n, steps = 0;
+    unsigned n, steps = 0, tables = 0;
     if (!store_open(&s, SIDE_NEW))
         skip();
-    for (int i = 0; i < 2; i++) {
+    while (has_schema(&s, "crm") && tables < 100) {
         if (migrate_down(s.pg, "crm", "migrations/sql/crm", &n, &e) < 0)
             fail_msg("%s", e.msg);
         assert_int_equal(n, 1);
+        tables++;
     }
     store_text_is(&s, "", "SELECT to_regnamespace('crm')", "(null)");
     while (has_schema(&s, "ficus") && steps < 100) { // one step at a time, the first one last
@@ -268,7 +271,7 @@ static void the_shipped_schema_reverts(void **state)
     assert_int_equal(migrate_up(s.pg, "control", NULL, &n, &e), 0);
     assert_int_equal(n, steps);
     assert_int_equal(migrate_up(s.pg, "crm", "migrations/sql/crm", &n, &e), 0);
-    assert_int_equal(n, 2);
+    assert_int_equal(n, tables);
     store_close(&s);
 }
 

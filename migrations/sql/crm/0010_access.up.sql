@@ -10,7 +10,7 @@ CREATE TABLE crm.acl_action (
     name text CHECK (char_length(name) <= 150),
     category text CHECK (char_length(category) <= 100),
     acltype text CHECK (char_length(acltype) <= 100),
-    aclaccess smallint,
+    aclaccess integer,
     deleted boolean DEFAULT false,
     PRIMARY KEY (id)
 );
@@ -31,7 +31,7 @@ CREATE TABLE crm.acl_role_action (
     id text COLLATE "C" NOT NULL CHECK (char_length(id) <= 36),
     role_id text COLLATE "C" CHECK (char_length(role_id) <= 36),
     action_id text COLLATE "C" CHECK (char_length(action_id) <= 36),
-    access_override smallint,
+    access_override integer,
     date_modified timestamptz(0),
     deleted boolean DEFAULT false,
     PRIMARY KEY (id)
