@@ -91,7 +91,7 @@ static void on_answer(struct execution *x)
 int replay_run(const struct conf *conf, struct route_table *t, const struct route *r,
                const json_t *operation, struct arena *a, struct replay *out, struct err *e)
 {
-    struct house h = {NULL};
+    struct house h = {0};
     struct asking q = {.execution = {.done = on_answer}, .house = &h, .route = r, .replay = out};
     *out = (struct replay){.op = {.entity = r->entity, .arena = a, .request_line = "replay"}};
     int result = canonical_read_operation(operation, route_entities(t), &out->op, e);

@@ -31,7 +31,8 @@ def step(text):
 def keep(work, stack):
     """Says how to talk to what is left running, and how to end it."""
     pids = " ".join(str(pid) for pid in stack.pids())
-    run = f"{' '.join(f'{k}={v}' for k, v in {**work.odbc_env, **stack.environment("ficus")}.items())} build/ficus"
+    settings = {**work.odbc_env, **stack.environment("ficus")}
+    run = " ".join([f"{k}={v}" for k, v in settings.items()] + ["build/ficus"])
     login = json.dumps([{"user_name": "admin", "password": hashlib.md5(b"admin1").hexdigest()}, "demo", []])
     print(f"""
 Left running in {work.path}. Legacy endpoint: {stack.url()}
