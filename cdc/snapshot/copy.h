@@ -23,8 +23,8 @@
 
 #define COPY_RANGES_MAX 16
 
-// One direct copy, to its end or until the process stops (*done tells). `slice`: bounds of the
-// first key part, canonical, or NULL. Takes up what an earlier run left. `pg`: the control store.
+// One direct copy, to its end or until the process stops (*done tells). The slice is that of the
+// request in ficus.snapshot. Takes up what an earlier run left. `pg`: the control store.
 // Only legacy -> new. Thread: the snapshot thread; starts and joins one a range.
 int copy_run(struct sync *s, size_t entity, struct pg_conn *pg, bool resumed, bool *done,
              struct err *e) FICUS_MUST_CHECK;
