@@ -254,6 +254,45 @@ static int read_both(struct run *r, struct err *e)
     return 0;
 }
 
+// ---------------------------------------------------------------- keys that stand twice
+
+static int on_double(void *ctx, const struct value *cells, size_t ncols, struct err *e)
+{
+    struct side_reader *s = ctx;
+    struct value key[DIFF_KEYS_MAX];
+    (void)ncols;
+    arena_reset(s->row);
+    if (diff_row(s->r->pairs, s->r->nkey, cells, s->row, key, e))
+        return -1;
+    for (size_t i = 0; i < s->r->nkey; i++)
+        if (key[i].state != VALUE_SET)
+            return 0; // counted as a NULL key
+    struct str text = entity_key_text(key, s->r->nkey, s->row);
+    return text.data ? pool_candidate(&s->r->pool, text, e) : err_memory(e);
+}
+
+// The join forgets what it has matched, so it sees a double or not as the two walks happen to
+// meet. Where no index forbids doubles the database is asked for them.
+static int find_doubles(struct run *r, int at, struct err *e)
+{
+    struct side_reader s = {.r = r, .at = at, .row = arena_create(0)};
+    struct str sql, names[DIFF_KEYS_MAX];
+    size_t n = 0, same = 0;
+    int result = s.row ? source_key(&r->source[at], r->a, names, &n, e) : err_memory(e);
+    for (size_t i = 0; i < n; i++)
+        for (size_t k = 0; k < r->nkey; k++)
+            same += str_eq_nocase(names[i], r->pairs[k].name[at]);
+    if (result == 0 && (n == 0 || same < n)) {
+        result = source_doubles(&r->source[at], at, r->pairs, r->nkey, r->a, &sql, e);
+        if (result == 0)
+            result = source_each(&r->source[at], sql, NULL, 0, on_double, &s, e);
+    }
+    arena_destroy(s.row);
+    return result ? err_prefix(e, at ? "second: keys that stand twice"
+                                     : "first: keys that stand twice")
+                  : 0;
+}
+
 // ---------------------------------------------------------------- what does not agree
 
 struct found {
@@ -428,7 +467,8 @@ static int compare(struct run *r, struct err *e)
         return -1;
     if (r->npairs == 0)
         return err_set(e, ERR_INVALID, "no column is common to both");
-    return read_both(r, e) || join_flush(&r->join, e) || pool_finish(&r->pool, e) || look_all(r, e)
+    return read_both(r, e) || join_flush(&r->join, e) || pool_finish(&r->pool, e) ||
+                   find_doubles(r, 0, e) || find_doubles(r, 1, e) || look_all(r, e)
                ? -1
                : 0;
 }

@@ -39,6 +39,9 @@ int source_key(struct source *s, struct arena *a, struct str *out, size_t *n,
 int source_select(const struct source *s, int at, const struct pair *pairs, size_t npairs,
                   size_t nkey, size_t nkeys, struct arena *a, struct str *out,
                   struct err *e) FICUS_MUST_CHECK;
+// SELECT of the key columns of side `at`, of keys that stand there more than once.
+int source_doubles(const struct source *s, int at, const struct pair *pairs, size_t nkey,
+                   struct arena *a, struct str *out, struct err *e) FICUS_MUST_CHECK;
 int source_each(struct source *s, struct str sql, const struct value *params, size_t n,
                 rows_each_fn *each, void *ctx, struct err *e) FICUS_MUST_CHECK;
 

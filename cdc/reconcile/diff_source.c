@@ -45,10 +45,12 @@ static bool is_query(const char *what)
 static void add_from(const struct source *s, struct buf *out)
 {
     buf_addz(out, " FROM ");
-    if (s->query)
+    if (s->query) {
         buf_printf(out, "(%s) AS t", s->what);
-    else
+    } else {
         s->dbms->quote(out, str_of(s->what));
+        buf_addz(out, " AS t");
+    }
 }
 
 static int describe(struct source *s, struct arena *a, struct err *e)
@@ -147,27 +149,39 @@ static void add_key(const struct source *s, int at, const struct pair *p, size_t
         s->dbms->write_param(out, param, p->kind[at]);
 }
 
+// Column i of a SELECT list.
+static void add_read(const struct source *s, int at, const struct pair *p, size_t i,
+                     struct buf *sql)
+{
+    struct buf column = BUF_INIT;
+    add_column(s, &column, p->name[at]);
+    buf_addz(sql, i > 0 ? ", " : "");
+    s->dbms->read_column(sql, column.data ? column.data : "", p->kind[at]);
+    sql->failed |= column.failed;
+    buf_free(&column);
+}
+
+// Moves the statement into the arena.
+static int take_sql(struct buf *sql, struct arena *a, struct str *out, struct err *e)
+{
+    int result = buf_check(sql, e);
+    if (result == 0) {
+        *out = arena_str(a, buf_str(sql));
+        result = out->data ? 0 : err_memory(e);
+    }
+    buf_free(sql);
+    return result;
+}
+
 int source_select(const struct source *s, int at, const struct pair *pairs, size_t npairs,
                   size_t nkey, size_t nkeys, struct arena *a, struct str *out, struct err *e)
 {
     struct buf sql = BUF_INIT;
     size_t number = 1;
     buf_addz(&sql, "SELECT ");
-    for (size_t i = 0; i < npairs; i++) {
-        struct buf column = BUF_INIT;
-        add_column(s, &column, pairs[i].name[at]);
-        buf_addz(&sql, i > 0 ? ", " : "");
-        s->dbms->read_column(&sql, column.data ? column.data : "", pairs[i].kind[at]);
-        sql.failed |= column.failed;
-        buf_free(&column);
-    }
-    buf_addz(&sql, " FROM ");
-    if (s->query) {
-        buf_printf(&sql, "(%s) AS t", s->what);
-    } else {
-        s->dbms->quote(&sql, str_of(s->what));
-        buf_addz(&sql, " AS t");
-    }
+    for (size_t i = 0; i < npairs; i++)
+        add_read(s, at, &pairs[i], i, &sql);
+    add_from(s, &sql);
     for (size_t k = 0; k < nkeys; k++) {
         buf_addz(&sql, k == 0 ? " WHERE (" : " OR (");
         for (size_t i = 0; i < nkey; i++) {
@@ -176,11 +190,22 @@ int source_select(const struct source *s, int at, const struct pair *pairs, size
         }
         buf_addc(&sql, ')');
     }
-    int result = buf_check(&sql, e);
-    if (result == 0) {
-        *out = arena_str(a, buf_str(&sql));
-        result = out->data ? 0 : err_memory(e);
+    return take_sql(&sql, a, out, e);
+}
+
+int source_doubles(const struct source *s, int at, const struct pair *pairs, size_t nkey,
+                   struct arena *a, struct str *out, struct err *e)
+{
+    struct buf sql = BUF_INIT;
+    buf_addz(&sql, "SELECT ");
+    for (size_t i = 0; i < nkey; i++)
+        add_read(s, at, &pairs[i], i, &sql);
+    add_from(s, &sql);
+    buf_addz(&sql, " GROUP BY ");
+    for (size_t i = 0; i < nkey; i++) {
+        buf_addz(&sql, i > 0 ? ", " : "");
+        add_column(s, &sql, pairs[i].name[at]);
     }
-    buf_free(&sql);
-    return result;
+    buf_addz(&sql, " HAVING count(*) > 1");
+    return take_sql(&sql, a, out, e);
 }
