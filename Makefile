@@ -224,10 +224,10 @@ torture: deps ## Clients, transfers and faults at once, then the checker (N faul
 	$(Q)$(PYTHON) tests/consistency/torture.py --seconds $(or $(SECONDS),60) --n $(or $(N),0) --seed $(or $(SEED),1) \
 		--legacy $(or $(LEGACY),sqlite)
 
-torture-capture: deps ## Many sessions write to a legacy; what arrived is compared with the truth (N, SEED, LEGACY, KILL)
+torture-capture: deps ## Many sessions write to a legacy; what arrived is compared with the truth (N, SEED, LEGACY, KILLS)
 	$(Q)$(MAKE) all
 	$(Q)$(PYTHON) tests/consistency/torture_capture.py --changes $(or $(N),100000) --seed $(or $(SEED),1) \
-		--legacy $(or $(LEGACY),mariadb) --kill $(or $(KILL),10)
+		--legacy $(or $(LEGACY),mariadb) --kills $(or $(KILLS),20)
 
 lint: ## Layering, headers, banned calls, format, clang-tidy, cppcheck; sizes as a report
 	$(Q)scripts/lint.sh

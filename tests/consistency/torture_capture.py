@@ -2,13 +2,13 @@
 """`make torture-capture`: many sessions write to a legacy, the truth is kept beside, and what
 arrived in the new store is compared with it.
 
-    torture_capture.py [--changes 100000] [--seed 1] [--legacy sqlite|mariadb|postgres] [--kill 10]
+    torture_capture.py [--changes 100000] [--seed 1] [--legacy sqlite|mariadb|postgres] [--kills 20]
 
 Each change of a key raises its version under the key's lock and is written, with the version and
 the transaction's own mark, into table `truth` in the same transaction: so truth holds exactly what
 was committed, in the order of each key. Sessions commit late, roll back, use savepoints, delete and
 insert again, change fifty keys at once, are killed in mid-transaction; one stays open to the end;
-`ficus sync` is killed every --kill seconds. A trigger in the new store records every change that had
+`ficus sync` is killed --kills times on the way. A trigger in the new store records every change that had
 an effect. Then:
 
 - both stores hold the same rows, and every key's last change is the last one of truth;
@@ -63,16 +63,38 @@ SHAPES = (("one", 6), ("bulk", 3), ("undone", 2), ("savepoint", 2), ("again", 2)
 class Budget:
     """How many changes are still to be made, for all sessions."""
 
-    def __init__(self, changes):
-        self.left, self.made, self.lock = changes, 0, threading.Lock()
+    def __init__(self, changes, kills):
+        self.left, self.made, self.changed = changes, 0, threading.Condition()
+        self.share = changes / (kills + 1)  # sync is killed once in each, but the last
+        self.allowed = self.share if kills else changes
 
     def take(self, n):
-        with self.lock:
+        with self.changed:
             self.made += n
             self.left -= n
+            self.changed.notify_all()
 
     def over(self):
         return self.left <= 0
+
+    def end(self):
+        with self.changed:
+            self.left = 0
+            self.changed.notify_all()
+
+    def wait_turn(self):
+        """However fast the machine, no kill is outrun."""
+        with self.changed:
+            self.changed.wait_for(lambda: self.over() or self.made < self.allowed)
+
+    def wait_made(self, n):
+        with self.changed:
+            self.changed.wait_for(lambda: self.over() or self.made >= n)
+
+    def next_share(self):
+        with self.changed:
+            self.allowed += self.share
+            self.changed.notify_all()
 
 
 class Session(threading.Thread):
@@ -177,6 +199,7 @@ class Session(threading.Thread):
     def run(self):
         try:
             while not self.budget.over() and self.error is None:
+                self.budget.wait_turn()
                 try:
                     self.budget.take(self.step())
                 except Exception as error:  # pylint: disable=broad-except
@@ -187,7 +210,7 @@ class Session(threading.Thread):
                         self.run_sql("ROLLBACK")
         except BaseException as error:  # pylint: disable=broad-except
             self.error = error
-            self.budget.left = 0
+            self.budget.end()
         finally:
             if self.db is not None:
                 self.db.close()
@@ -273,7 +296,18 @@ def judge(loop):
     return wrong + ordered, figures
 
 
-def torture(loop, seed, changes, keys=400, kill_every=0.0):
+def killed_again_and_again(loop, budget, daemon, kills, chaos):
+    """The last of them, left running."""
+    for k in range(kills):
+        budget.wait_made(budget.share * (k + 0.3 + 0.7 * chaos.random()))
+        daemon.kill()
+        daemon = loop.sync(name=f"torture{k + 1}", allow=["trying again"])
+        daemon.start()
+        budget.next_share()
+    return daemon
+
+
+def torture(loop, seed, changes, keys=400, kills=0):
     """Runs to the end and judges. `loop` is migrated and nothing of it runs."""
     names = [f"k{i}" for i in range(keys)]
     for statement in TRUTH.strip().split(";\n"):
@@ -282,26 +316,17 @@ def torture(loop, seed, changes, keys=400, kill_every=0.0):
         some = names[i:i + 100] + (["linger"] if i == 0 else [])
         loop.legacy.execute(f"INSERT INTO truth_now (id, n) VALUES {', '.join(['(?, 0)'] * len(some))}", some)
     loop.postgres.execute(EFFECTS, database=loop.database)
-    budget, kills, start = Budget(changes), 0, time.monotonic()
+    budget, start = Budget(changes, kills), time.monotonic()
     lingerer = Lingerer(loop)
     sessions = [Session(loop, n, seed, names, budget) for n in range(SESSIONS)]
     daemon = loop.sync(name="torture", allow=["trying again"])
     daemon.start()
-    chaos = random.Random(f"{seed}:chaos")
     try:
         for session in sessions:
             session.start()
-        next_kill = time.monotonic() + kill_every
-        while any(s.is_alive() for s in sessions):
-            sessions[0].join(0.1)
-            for s in sessions:
-                s.join(0.01)
-            if kill_every and time.monotonic() > next_kill and not budget.over():
-                daemon.kill()
-                kills += 1
-                daemon = loop.sync(name=f"torture{kills}", allow=["trying again"])
-                daemon.start()
-                next_kill = time.monotonic() + kill_every * (0.5 + chaos.random())
+        daemon = killed_again_and_again(loop, budget, daemon, kills, random.Random(f"{seed}:chaos"))
+        for session in sessions:
+            session.join()
         wrote = time.monotonic() - start
         for s in sessions:
             if s.error:
@@ -311,6 +336,7 @@ def torture(loop, seed, changes, keys=400, kill_every=0.0):
         caught_up = time.monotonic() - start - wrote
         daemon.stop()
     except BaseException:
+        budget.end()
         if daemon.process is not None:
             daemon.kill()
         raise
@@ -348,7 +374,7 @@ def main():
     ap.add_argument("--changes", type=int, default=100000)
     ap.add_argument("--seed", type=int, default=1)
     ap.add_argument("--legacy", choices=("sqlite", "mariadb", "postgres"), default="mariadb")
-    ap.add_argument("--kill", type=float, default=10.0, help="seconds between kills of sync; 0: none")
+    ap.add_argument("--kills", type=int, default=20, help="how often sync is killed on the way")
     ap.add_argument("--keys", type=int, default=2000)
     args = ap.parse_args()
     print(f"torture-capture: seed {args.seed}, {args.changes} changes on {args.legacy}", flush=True)
@@ -362,7 +388,7 @@ def main():
                 server.script(LEGACY_OF[args.legacy], database="old")
             loop = Loop(work, args.legacy, legacy, postgres, kafka, "torture")
             loop.migrate()
-            wrong, figures = torture(loop, args.seed, args.changes, args.keys, args.kill)
+            wrong, figures = torture(loop, args.seed, args.changes, args.keys, args.kills)
     print(json.dumps(figures))
     return 1 if wrong else 0
 
