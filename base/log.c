@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Log lines on stderr: one write(2) a line, so that lines of several threads and processes
-// never mix. Levels and format are process-wide. Thread: any.
+// Log lines on stderr: one write(2) a line, or several whole lines, so that those of several
+// threads and processes never mix. Levels and format are process-wide. Thread: any.
 //
 // Text: 2024-05-01 10:11:12.345Z info  sync.capture [account] message
 // JSON: {"time":"...","level":"info","process":"sync","subsystem":"capture",...,"message":"..."}
@@ -10,6 +10,7 @@
 #include "base/clock.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -21,6 +22,7 @@ static _Atomic bool as_json;
 static char process_name[32]; // set once by log_setup, before other threads exist
 
 static const char *const level_names[] = {"error", "warn", "info", "debug"};
+static const char *const level_column[] = {"Z error ", "Z warn  ", "Z info  ", "Z debug "};
 
 void log_setup(enum log_level level, bool json, const char *process)
 {
@@ -50,18 +52,47 @@ int log_level_from(struct str name, enum log_level *out)
     return -1;
 }
 
+// "2024-05-01 10:11:12.345". The calendar is asked once a second and thread.
+static void when_text(char out[32])
+{
+    static _Thread_local uint64_t known;
+    static _Thread_local char seconds[20];
+    uint64_t now = clock_wall_ms();
+
+    if (known != now / 1000 || !seconds[0]) {
+        clock_utc_seconds(now, seconds);
+        known = now / 1000;
+    }
+    memcpy(out, seconds, 19);
+    out[19] = '.';
+    for (unsigned i = 3, ms = (unsigned)(now % 1000); i-- > 0; ms /= 10)
+        out[20 + i] = (char)('0' + ms % 10);
+    out[23] = '\0';
+}
+
+static void json_name(struct buf *b, const char *name)
+{
+    buf_addz(b, ",\"");
+    buf_addz(b, name);
+    buf_addz(b, "\":");
+}
+
 static void json_field(struct buf *b, const char *name, const char *text)
 {
     if (!text || !*text)
         return;
-    buf_printf(b, ",\"%s\":", name);
+    json_name(b, name);
     buf_addjson(b, str_of(text));
 }
 
 static void json_begin(struct buf *b, enum log_level level, const char *when,
                        const struct log_ctx *ctx)
 {
-    buf_printf(b, "{\"time\":\"%sZ\",\"level\":\"%s\"", when, level_names[level]);
+    buf_addz(b, "{\"time\":\"");
+    buf_addz(b, when);
+    buf_addz(b, "Z\",\"level\":\"");
+    buf_addz(b, level_names[level]);
+    buf_addc(b, '"');
     json_field(b, "process", process_name);
     if (ctx) {
         json_field(b, "subsystem", ctx->subsystem);
@@ -89,9 +120,13 @@ static void add_plain(struct buf *b, const char *text)
 static void text_begin(struct buf *b, enum log_level level, const char *when,
                        const struct log_ctx *ctx)
 {
-    buf_printf(b, "%sZ %-5s %s", when, level_names[level], process_name);
-    if (ctx && ctx->subsystem)
-        buf_printf(b, "%s%s", process_name[0] ? "." : "", ctx->subsystem);
+    buf_addz(b, when);
+    buf_addz(b, level_column[level]);
+    buf_addz(b, process_name);
+    if (ctx && ctx->subsystem) {
+        buf_addz(b, process_name[0] ? "." : "");
+        buf_addz(b, ctx->subsystem);
+    }
     if (ctx && ctx->entity && *ctx->entity) {
         buf_addz(b, " [");
         add_plain(b, ctx->entity);
@@ -142,9 +177,8 @@ static void write_all(const char *data, size_t len)
 
 void log_write(enum log_level level, const struct log_ctx *ctx, const char *fmt, ...)
 {
-    char message[LINE_MAX_BYTES / 2], when[32], seconds[20];
+    char message[LINE_MAX_BYTES / 2], when[32];
     struct buf b = BUF_INIT;
-    uint64_t now = clock_wall_ms();
     va_list ap;
 
     if (level > log_get_level())
@@ -153,8 +187,7 @@ void log_write(enum log_level level, const struct log_ctx *ctx, const char *fmt,
     if (vsnprintf(message, sizeof(message), fmt, ap) >= (int)sizeof(message))
         memcpy(message + sizeof(message) - 4, "...", 4);
     va_end(ap);
-    clock_utc_seconds(now, seconds);
-    snprintf(when, sizeof(when), "%s.%03u", seconds, (unsigned)(now % 1000));
+    when_text(when);
     if (atomic_load(&as_json))
         write_json(&b, level, when, ctx, message);
     else
@@ -164,39 +197,48 @@ void log_write(enum log_level level, const struct log_ctx *ctx, const char *fmt,
     buf_free(&b);
 }
 
-void log_fields(enum log_level level, const struct log_ctx *ctx, const struct log_field *fields,
-                size_t n)
+void log_fields(struct buf *b, enum log_level level, const struct log_ctx *ctx,
+                const struct log_field *fields, size_t n)
 {
-    char when[32], seconds[20];
-    struct buf b = BUF_INIT;
-    uint64_t now = clock_wall_ms();
+    char when[32];
     bool json = atomic_load(&as_json);
+    size_t before = b->len;
 
     if (level > log_get_level())
         return;
-    clock_utc_seconds(now, seconds);
-    snprintf(when, sizeof(when), "%s.%03u", seconds, (unsigned)(now % 1000));
+    when_text(when);
     if (json)
-        json_begin(&b, level, when, ctx);
+        json_begin(b, level, when, ctx);
     else
-        text_begin(&b, level, when, ctx);
+        text_begin(b, level, when, ctx);
     for (size_t i = 0; i < n; i++) {
         if (!json) {
-            text_field(&b, &fields[i]);
+            text_field(b, &fields[i]);
             if (i + 1 < n)
-                buf_addc(&b, ' ');
+                buf_addc(b, ' ');
             continue;
         }
-        buf_printf(&b, ",\"%s\":", fields[i].name);
+        json_name(b, fields[i].name);
         if (fields[i].number)
-            buf_addstr(&b, fields[i].text);
+            buf_addstr(b, fields[i].text);
         else
-            buf_addjson(&b, fields[i].text);
+            buf_addjson(b, fields[i].text);
     }
-    buf_addz(&b, json ? "}\n" : "\n");
-    if (!b.failed)
-        write_all(b.data, b.len);
-    buf_free(&b);
+    buf_addz(b, json ? "}\n" : "\n");
+    if (b->failed && b->data) { // half a line is none
+        b->len = before;
+        b->failed = false;
+    } else if (b->len > PIPE_BUF && before > 0) {
+        write_all(b->data, before);
+        buf_consume(b, before);
+    }
+}
+
+void log_flush(struct buf *lines)
+{
+    if (lines->len > 0)
+        write_all(lines->data, lines->len);
+    buf_reset(lines);
 }
 
 bool log_allowed(struct log_limit *l, unsigned period_ms, unsigned *dropped)

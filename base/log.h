@@ -3,7 +3,7 @@
 #ifndef FICUS_BASE_LOG_H
 #define FICUS_BASE_LOG_H
 
-#include "base/str.h"
+#include "base/buf.h"
 
 #include <stdint.h>
 
@@ -25,14 +25,17 @@ void log_write(enum log_level level, const struct log_ctx *ctx, const char *fmt,
     FICUS_PRINTF(3, 4);
 
 // A line of facts instead of a sentence: members of the JSON object, or `name=value` in text,
-// where a value with blanks, quotes or control characters is quoted.
+// where a value with blanks, quotes or control characters is quoted. The line is added to `b`,
+// for log_flush() to write with its neighbours; one that finds no memory is left out. What is
+// there is written before it would grow beyond PIPE_BUF: up to that a pipe takes a write whole.
 struct log_field {
     const char *name;
     struct str text;
     bool number; // JSON: without quotes
 };
-void log_fields(enum log_level level, const struct log_ctx *ctx, const struct log_field *fields,
-                size_t n);
+void log_fields(struct buf *b, enum log_level level, const struct log_ctx *ctx,
+                const struct log_field *fields, size_t n);
+void log_flush(struct buf *lines); // one write(2); the buffer is empty after
 
 #define log_error(ctx, ...) log_write(LOG_ERROR, ctx, __VA_ARGS__)
 #define log_warn(ctx, ...)  log_write(LOG_WARN, ctx, __VA_ARGS__)

@@ -8,6 +8,7 @@
 #include "base/metrics.h"
 
 #include <arpa/inet.h>
+#include <inttypes.h>
 #include <openssl/sha.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,13 +34,28 @@ struct access_log {
     struct handler *handlers[HANDLERS_MAX];
     size_t nhandlers;
     enum principal_form principal;
+    // Lines of this turn of the loop: `flush` runs behind what is active now, before the loop
+    // waits again.
+    struct buf lines;
+    struct event *flush;
 };
 
-struct access_log *access_log_create(const struct conf *conf, struct err *e)
+static void on_flush(evutil_socket_t fd, short what, void *arg)
+{
+    struct access_log *a = arg;
+    (void)fd;
+    (void)what;
+    log_flush(&a->lines);
+}
+
+struct access_log *access_log_create(struct loop *loop, const struct conf *conf, struct err *e)
 {
     struct access_log *a = calloc(1, sizeof *a);
     const char *form = conf_str(conf, "log.principal");
-    if (!a) {
+    if (a)
+        a->flush = event_new(loop_base(loop), -1, 0, on_flush, a);
+    if (!a || !a->flush) {
+        access_log_destroy(a);
         err_memory(e);
         return NULL;
     }
@@ -53,6 +69,11 @@ void access_log_destroy(struct access_log *a)
 {
     for (size_t i = 0; a && i < a->nhandlers; i++)
         free(a->handlers[i]);
+    if (a && a->flush) {
+        log_flush(&a->lines);
+        event_free(a->flush);
+        buf_free(&a->lines);
+    }
     free(a);
 }
 
@@ -145,7 +166,8 @@ static void add_ms(struct line *l, const char *name, uint64_t ns)
     if (l->ntext == 12)
         return;
     char *text = l->text[l->ntext++];
-    snprintf(text, sizeof l->text[0], "%.3f", (double)ns / 1e6);
+    uint64_t us = ns / 1000;
+    snprintf(text, sizeof l->text[0], "%" PRIu64 ".%03u", us / 1000, (unsigned)(us % 1000));
     add_number(l, name, text);
 }
 
@@ -200,7 +222,7 @@ static void add_facts(const struct access_log *a, struct line *l, const struct h
     add_principal(a, l, f->principal);
 }
 
-static void write_line(const struct access_log *a, const struct http_access *x, unsigned method)
+static void write_line(struct access_log *a, const struct http_access *x, unsigned method)
 {
     const struct http_request *r = x->request;
     struct log_ctx ctx = {"access", x->label, NULL};
@@ -221,7 +243,8 @@ static void write_line(const struct access_log *a, const struct http_access *x, 
         addz(&l, "end", "client gone");
     else if (x->cut)
         addz(&l, "end", "cut");
-    log_fields(LOG_INFO, &ctx, l.fields, l.n);
+    log_fields(&a->lines, LOG_INFO, &ctx, l.fields, l.n);
+    event_active(a->flush, EV_TIMEOUT, 0);
 }
 
 void access_log_write(struct access_log *a, const struct http_access *x)

@@ -98,7 +98,7 @@ static int create_dispatch(struct server_loop *sl, struct err *e)
     sl->sessions = sl->dispatcher && !s->through_only
                        ? sessions_open(sl->pool, (uint64_t)conf_int(conf, "facade.session_ms"), e)
                        : NULL;
-    if (!(sl->access_log = access_log_create(conf, e))) {
+    if (!(sl->access_log = access_log_create(sl->loop, conf, e))) {
         route_table_unref(t);
         return -1;
     }
