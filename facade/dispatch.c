@@ -58,6 +58,7 @@ static const struct log_ctx log_ctx = {"dispatch", NULL, NULL};
 static void choose(struct dispatcher *p, struct dispatch *d);
 static void choose_read(struct dispatcher *p, struct dispatch *d);
 static void release(struct dispatcher *p, struct dispatch *d);
+static void ended(struct dispatch *d);
 
 // ---------------------------------------------------------------- ending
 
@@ -102,6 +103,16 @@ static void end(struct dispatcher *p, struct dispatch *d)
         access_note(p->access, d);
     if (p->access && d->result.status == RESULT_OK && !operation_is_read(op->kind))
         access_changed(p->access, op);
+    if (p->access && !p->closed && access_inherits(p->access, d))
+        access_inherit(p->access, d, ended);
+    else
+        ended(d);
+}
+
+static void ended(struct dispatch *d)
+{
+    struct dispatcher *p = d->dispatcher;
+    struct route_table *table = d->table;
     struct dispatch *next = held_ended(&p->held, d);
     d->done(d); // `d` may be gone after this
     route_table_unref(table);

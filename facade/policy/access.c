@@ -560,6 +560,9 @@ struct access *access_create(const struct access_policy *p, struct dispatcher *d
     }
     a->policy = p;
     a->dispatcher = d;
+    a->inherit_failed = metrics_counter(
+        "ficus_access_inherit_failed_total",
+        "Records that were written and could not be put into all groups that they inherit.", "");
     return a;
 }
 

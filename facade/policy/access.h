@@ -30,6 +30,12 @@ void access_note(struct access *a, const struct dispatch *d);
 // A write of a row that the policy goes by: what is kept is asked again.
 void access_changed(const struct access *a, const struct operation *op);
 
+// Whether a write that was done leaves its record in groups (inherit.c).
+bool access_inherits(const struct access *a, const struct dispatch *d);
+// Writes the groups of it; `done` runs once, maybe before this returns. A failure is counted
+// (ficus_access_inherit_failed_total) and logged: the record itself has been written.
+void access_inherit(struct access *a, struct dispatch *d, void (*done)(struct dispatch *d));
+
 // For dialects: a question about a user, answered through q->done. `q` is filled but for done
 // and owner.
 void access_ask(struct access *a, struct str user, struct arena *arena, uint64_t deadline_ns,

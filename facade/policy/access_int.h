@@ -21,6 +21,8 @@ struct access {
     char clients[HOLE_CLIENTS][64];
     size_t nclients;
     struct metric *holes[HOLE_CLIENTS + 1][HOLE_COUNT_OF];
+    struct metric *inherit_failed;
+    struct log_limit inherit_limit;
 };
 
 // One decision on its way, in the operation's arena.
@@ -62,6 +64,6 @@ void check_row(struct check *k, const struct check_row_of *r, void (*then)(struc
 void check_rows(struct check *k, const struct check_row_of *r, size_t n,
                 void (*then)(struct check *k));
 void check_write(struct check *k); // access_write.c
-void check_admin(struct check *k); // may everything; a write still leaves its groups behind
+void check_admin(struct check *k); // may everything
 
 #endif

@@ -66,7 +66,14 @@ struct access_policy {
         struct policy_link members;  // a: group, b: user
         struct policy_link records;  // a: group, b: record
         const struct field *records_module;
+        // Groups of new records; entity NULL: none. a: group, b: module
+        struct policy_link defaults;
+        struct str every_module; // what b says of all modules
+        // Booleans of a group and of a membership that keep it from records; NULL: no such field
+        const struct field *group_keeps, *member_keeps;
     } groups;
+    bool inherit_creator;      // a new record joins the groups of who made it
+    bool inherit_owner;        // and, with every write, those of its owner
     bool additive;             // of several overrides the highest counts, else the lowest
     bool user_role_precedence; // groups' roles count only for who has no role of his own
     bool strict_rights;        // a group counts for an action only by a role of its own

@@ -156,7 +156,8 @@ struct link_keys {
 static void load_link(struct load *l, const json_t *parent, const char *at, const char *key,
                       struct link_keys keys, bool needed, struct policy_link *out)
 {
-    const char *const known[] = {"entity", keys.a, keys.b, "level", "module", NULL};
+    const char *const known[] = {"entity", keys.a,           keys.b, "level",
+                                 "module", "noninheritable", NULL};
     char here[AT_MAX];
     const json_t *o = section(l, parent, at, key, needed);
     if (!o)
@@ -181,9 +182,36 @@ static void load_roles(struct load *l, const json_t *o)
               &l->out->role_groups);
 }
 
+static const struct field *get_boolean(struct load *l, const struct entity *en, const json_t *o,
+                                       const char *at, const char *key)
+{
+    const struct field *f = get_field(l, en, o, at, key, false);
+    if (f && f->type != TYPE_BOOLEAN)
+        problems_add(l->p, &l->doc, at, "'%s' is no boolean", f->name);
+    return f;
+}
+
+// The groups that a new record of a module, or of every module, joins.
+static void load_defaults(struct load *l, const json_t *groups)
+{
+    static const char *const known[] = {"entity", "group", "module", "all", NULL};
+    struct policy_link *out = &l->out->groups.defaults;
+    const json_t *o = section(l, groups, "/groups", "defaults", false);
+    const char *all;
+    if (!o)
+        return;
+    json_only_keys(&l->doc, o, "/groups/defaults", known, l->p);
+    out->entity = get_entity(l, o, "/groups/defaults");
+    out->a = get_field(l, out->entity, o, "/groups/defaults", "group", true);
+    out->b = get_field(l, out->entity, o, "/groups/defaults", "module", true);
+    if (json_get_str(&l->doc, o, "/groups/defaults", "all", "All", &all, l->p) == 0)
+        l->out->groups.every_module = keep(l, all);
+}
+
 static void load_groups(struct load *l, const json_t *o)
 {
-    static const char *const known[] = {"entity", "members", "records", NULL};
+    static const char *const known[] = {"entity",  "noninheritable", "members",
+                                        "records", "defaults",       NULL};
     struct access_policy *p = l->out;
     if (!o)
         return;
@@ -196,6 +224,10 @@ static void load_groups(struct load *l, const json_t *o)
     const json_t *records = json_object_get(o, "records");
     p->groups.records_module = get_field(l, p->groups.records.entity, records, "/groups/records",
                                          "module", true);
+    p->groups.group_keeps = get_boolean(l, p->groups.entity, o, "/groups", "noninheritable");
+    p->groups.member_keeps = get_boolean(l, p->groups.members.entity, json_object_get(o, "members"),
+                                         "/groups/members", "noninheritable");
+    load_defaults(l, o);
 }
 
 // ---------------------------------------------------------------- modules and settings
@@ -230,11 +262,13 @@ static void load_modules(struct load *l, const json_t *o, const json_t *open)
 
 static void load_settings(struct load *l, const json_t *o)
 {
-    static const char *const known[] = {"additive", "user_role_precedence", "strict_rights", NULL};
+    static const char *const known[] = {"additive",        "user_role_precedence", "strict_rights",
+                                        "inherit_creator", "inherit_assigned",     NULL};
     struct access_policy *p = l->out;
-    bool *out[] = {&p->additive, &p->user_role_precedence, &p->strict_rights};
+    bool *out[] = {&p->additive, &p->user_role_precedence, &p->strict_rights, &p->inherit_creator,
+                   &p->inherit_owner};
     json_only_keys(&l->doc, o, "/settings", known, l->p);
-    for (size_t i = 0; i < 3; i++)
+    for (size_t i = 0; known[i]; i++)
         (void)json_get_bool(&l->doc, o, "/settings", known[i], i != 2, out[i], l->p);
 }
 
@@ -261,6 +295,7 @@ static void load_administered(struct load *l, const json_t *more)
     administer(p, p->groups.entity);
     administer(p, p->groups.members.entity);
     administer(p, p->groups.records.entity);
+    administer(p, p->groups.defaults.entity);
     for (size_t i = 0; i < json_array_size(more); i++)
         administer(p, entity_named(l, "/administered", json_string_value(json_array_get(more, i))));
 }

@@ -99,7 +99,9 @@ def people(crm):
             role(crm, f"{kind}.{i}", levels, more.get("deleted", 0))
             link(crm, "acl_roles_users", role_id=f"{kind}.{i}", user_id=kind)
         for group in more.get("groups", []):
+            # Their records stay out of it: what a record joins has a test of its own below.
             link(crm, "securitygroups_users", securitygroup_id=group, user_id=kind)
+            crm.legacy.execute("UPDATE securitygroups_users SET noninheritable = 1 WHERE user_id = ?", (kind,))
 
 
 def group_record(crm, side, group, record, module="Accounts"):
@@ -401,6 +403,74 @@ def test_holes_are_counted_by_client(world):
     assert holes("count") == before["count"] + 1
     assert holes("links") == before["links"]
     assert world.crm.metric('ficus_access_lenient_total{client="admin",what="count"}') == 0
+
+
+# ---- the groups that a record joins
+
+def groups_of(world, key, module="Accounts"):
+    crm, columns = world.crm, "securitygroup_id, created_by"
+    if world.side == "legacy":
+        rows = crm.legacy.query(f"SELECT {columns} FROM securitygroups_records WHERE record_id = ? AND module = ?"
+                                " AND deleted = 0", (key, module))
+    else:
+        rows = crm.new(f"SELECT {columns} FROM crm.security_group_record WHERE record_id = %s AND module = %s"
+                       " AND NOT deleted", (key, module))
+    assert len({group for group, _ in rows}) == len(rows), "a group twice"
+    assert {by for _, by in rows} <= {None}
+    return {group for group, _ in rows}
+
+
+@contextlib.contextmanager
+def inheriting(world):
+    """Groups of one user each: makers' and owners' (and what keeps records out), and groups of new records."""
+    crm, made = world.crm, []
+    groups = {"g-maker": (0, 0), "g-owner": (0, 0), "g-fallen": (1, 0), "g-keeps": (0, 1), "g-leads": (0, 1),
+              "g-all": (0, 0), "g-out": (0, 0)}
+    for name, (deleted, keeps) in groups.items():
+        crm.legacy.execute("INSERT INTO securitygroups (id, name, deleted, noninheritable) VALUES (?, ?, ?, ?)",
+                           (name, name, deleted, keeps))
+    for group, user, keeps, deleted in (
+            ("g-maker", "roleless", 0, 0), ("g-owner", "level90", None, 0), ("g-fallen", "level90", 0, 0),
+            ("g-keeps", "level90", 0, 0), ("g-out", "level90", 1, 0), ("g-out", "roleless", 0, 1),
+            ("g-owner", "roleless", 0, 1)):
+        made.append(f"{group}.{user}")
+        crm.legacy.execute("INSERT INTO securitygroups_users (id, securitygroup_id, user_id, noninheritable, deleted)"
+                           " VALUES (?, ?, ?, ?, ?)", (made[-1], group, user, keeps, deleted))
+    for key, group, module in (("d-leads", "g-leads", "Leads"), ("d-all", "g-all", "All"), ("d-gone", "g-fallen", "All")):
+        crm.legacy.execute("INSERT INTO securitygroups_default (id, securitygroup_id, module, deleted)"
+                           " VALUES (?, ?, ?, 0)", (key, group, module))
+    try:
+        yield
+    finally:
+        crm.legacy.execute("DELETE FROM securitygroups_users WHERE securitygroup_id LIKE 'g-%'")
+        crm.legacy.execute("DELETE FROM securitygroups_default")
+
+
+def test_a_record_joins_groups(world):
+    c = world.client("roleless")
+    before = world.crm.metric("ficus_access_inherit_failed_total")
+    with inheriting(world):
+        mine = c("set_entry", "Accounts", {"name": "joins"})["id"]
+        assert groups_of(world, mine) == {"g-maker", "g-all"}
+        given = c("set_entry", "Accounts", {"name": "joins", "assigned_user_id": "level90"})["id"]
+        assert groups_of(world, given) == {"g-maker", "g-owner", "g-all"}
+        lead = c("set_entries", "Leads", [{"last_name": "joins"}])["ids"][0]
+        assert groups_of(world, lead, "Leads") == {"g-maker", "g-all", "g-leads"}
+        # Every write adds the owner's, whether it names him or not; none takes a group away.
+        c("set_entry", "Accounts", {"id": mine, "assigned_user_id": "level90"})
+        assert groups_of(world, mine) == {"g-maker", "g-owner", "g-all"}
+        c("set_entry", "Accounts", {"id": mine, "assigned_user_id": ""})
+        assert groups_of(world, mine) == {"g-maker", "g-owner", "g-all"}
+        world.crm.legacy.execute("UPDATE securitygroups SET noninheritable = 0 WHERE id = 'g-keeps'")
+        c("set_entry", "Accounts", {"id": given, "industry": "Media"})
+        assert groups_of(world, given) == {"g-maker", "g-owner", "g-all", "g-keeps"}
+        c("set_entry", "Accounts", {"id": "nosuch", "assigned_user_id": "level90"})
+        assert groups_of(world, "nosuch") == set()
+        rest = world.crm.api("POST", "/accounts", {"name": "joins"}, token="of-roleless").json()["id"]
+        assert groups_of(world, rest) == {"g-maker", "g-all"}
+    assert world.crm.metric("ficus_access_inherit_failed_total") == before
+    for key in (mine, given, rest):
+        c("set_entry", "Accounts", {"id": key, "deleted": 1})
 
 
 # ---- the rest dialect: the same, in its own words

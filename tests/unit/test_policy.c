@@ -54,6 +54,10 @@ static void test_the_shipped_policy(void **state)
     struct access_policy *p = shipped();
     assert_int_equal(p->mode, ACCESS_LEGACY);
     assert_true(p->additive && p->user_role_precedence && !p->strict_rights);
+    assert_true(p->inherit_creator && p->inherit_owner);
+    assert_string_equal(p->groups.defaults.entity->name, "security_group_default");
+    assert_string_equal(p->groups.group_keeps->name, "noninheritable");
+    assert_true(policy_is_administered(p, entity("security_group_default")));
     assert_int_equal(p->users.noff, 3);
     assert_true(policy_is_administered(p, entity("user")));
     assert_true(policy_is_administered(p, entity("acl_role")));
@@ -104,6 +108,10 @@ static void test_what_is_refused(void **state)
     refused("\"additive\"", "\"adictive\"", "additive");
     refused("\"groups\": {\n    \"entity\"", "\"groups\": {\n    \"entity_\"", "/groups");
     refused("\"roles\"", "\"rolls\"", "roles");
+    refused("\"noninheritable\": \"noninheritable\"", "\"noninheritable\": \"name\"",
+            "'name' is no boolean");
+    refused("\"module\": \"module\",\n      \"all\"", "\"all\"", "/groups/defaults");
+    refused("\"inherit_creator\"", "\"inherit_maker\"", "inherit_maker");
 }
 
 static void test_overrides(void **state)
