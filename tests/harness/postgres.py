@@ -34,7 +34,7 @@ class Postgres(Server):
         self.database, self.port = database, free_port()
         self.settings = {
             "listen_addresses": self.host, "port": self.port, "unix_socket_directories": self.dir,
-            "wal_level": "logical", "max_wal_senders": 20, "max_replication_slots": 20,
+            "wal_level": "logical", "max_wal_senders": 40, "max_replication_slots": 40,
             "max_connections": 200, "shared_buffers": "128MB", "timezone": "UTC",
             "log_line_prefix": "%m [%p] %q%a ", "logging_collector": "off",
         }
@@ -97,6 +97,13 @@ class Postgres(Server):
                 return cur.fetchall()
         finally:
             db.close()
+
+    def drop_replication(self, prefix):
+        """The slot and the origins of a sync that has ended: a server has only so many of either."""
+        self.execute("SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots"
+                     " WHERE slot_name = %s AND NOT active", (f"ficus_{prefix}_new",), database="postgres")
+        self.execute("SELECT pg_replication_origin_drop(roname) FROM pg_replication_origin"
+                     " WHERE starts_with(roname, %s)", (f"ficus_{prefix}_",), database="postgres")
 
     def script(self, text, database=None):
         return self.psql(text, database)

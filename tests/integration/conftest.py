@@ -15,6 +15,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(__file__), ".."))
 from harness import Kafka, MariaDB, Postgres, Sqlite, Workdir  # noqa: E402
 
 _numbers = itertools.count(1)
+_postgres = []  # the shared one, once it runs
 
 
 @pytest.fixture(scope="session")
@@ -26,7 +27,9 @@ def session_work():
 @pytest.fixture(scope="session")
 def postgres(session_work):
     with Postgres(session_work) as server:
+        _postgres.append(server)
         yield server
+        _postgres.clear()
 
 
 @pytest.fixture(scope="session")
@@ -55,5 +58,9 @@ def sqlite(work):
 
 @pytest.fixture
 def unique():
-    """A name that no other test of this session uses, fit for SQL and for topics."""
-    return f"t{os.getpid()}_{next(_numbers)}"
+    """A name that no other test of this session uses, fit for SQL and for topics. What a sync of that
+    prefix left in the shared PostgreSQL ends with the test."""
+    name = f"t{os.getpid()}_{next(_numbers)}"
+    yield name
+    for server in _postgres:
+        server.drop_replication(name)

@@ -8,7 +8,7 @@ import pytest
 
 from harness import wait_for
 from loop import LEGACY, Loop
-from test_sync import Database, slots  # noqa: F401  pylint: disable=unused-import
+from test_sync import Database
 
 ROWS = 12000
 

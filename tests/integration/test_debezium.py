@@ -27,10 +27,6 @@ def loop(work, postgres, kafka, sqlite, unique):
     made.migrate()
     made.producer = Producer({"bootstrap.servers": kafka.bootstrap, "enable.idempotence": True})
     yield made
-    made.postgres.execute("SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots"
-                          " WHERE slot_name = %s AND NOT active", (f"ficus_{unique}_new",), database="postgres")
-    made.postgres.execute("SELECT pg_replication_origin_drop(roname) FROM pg_replication_origin"
-                          " WHERE roname LIKE %s", (f"ficus_{unique}_%",), database="postgres")
 
 
 def row(key, label):

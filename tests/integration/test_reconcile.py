@@ -20,10 +20,6 @@ def loop(work, postgres, kafka, unique, sqlite):
     work.file("maps/box.json", json.dumps(box))
     made.migrate()
     yield made
-    postgres.execute("SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots"
-                     " WHERE slot_name = %s AND NOT active", (f"ficus_{unique}_new",), database="postgres")
-    postgres.execute("SELECT pg_replication_origin_drop(roname) FROM pg_replication_origin"
-                     " WHERE roname LIKE %s", (f"ficus_{unique}_%",), database="postgres")
 
 
 def copied(loop):

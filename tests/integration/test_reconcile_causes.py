@@ -56,10 +56,7 @@ def world(session_work, mariadb, postgres, kafka):
             wait_for(lambda: loop.new("SELECT (SELECT count(*) FROM crm.box) + (SELECT count(*) FROM crm.tie)"
                                       " + (SELECT count(*) FROM crm.thing)")[0][0] == 180, "the rows", 60)
             yield loop
-    postgres.execute("SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots"
-                     " WHERE slot_name = %s AND NOT active", (f"ficus_{name}_new",), database="postgres")
-    postgres.execute("SELECT pg_replication_origin_drop(roname) FROM pg_replication_origin"
-                     " WHERE roname LIKE %s", (f"ficus_{name}_%",), database="postgres")
+    postgres.drop_replication(name)
 
 
 def quiet(loop, statement, params):

@@ -47,10 +47,7 @@ def world(request, session_work, postgres, kafka, unique_module):
                      == 2 * ROWS, "the rows", 60)
             loop.write_new("ANALYZE")
             yield loop
-    postgres.execute("SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots"
-                     " WHERE slot_name = %s AND NOT active", (f"ficus_{name}_new",), database="postgres")
-    postgres.execute("SELECT pg_replication_origin_drop(roname) FROM pg_replication_origin"
-                     " WHERE roname LIKE %s", (f"ficus_{name}_%",), database="postgres")
+    postgres.drop_replication(name)
 
 
 def key(i):

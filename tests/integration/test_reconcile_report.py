@@ -37,10 +37,7 @@ def world(session_work, mariadb, postgres, kafka):
                 write("UPDATE crm.box SET label = '<script>alert(1)</script>' WHERE id = 'b001'")
                 write("DELETE FROM crm.box WHERE id = 'b002'")
             yield loop
-    postgres.execute("SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots"
-                     " WHERE slot_name = %s AND NOT active", (f"ficus_{name}_new",), database="postgres")
-    postgres.execute("SELECT pg_replication_origin_drop(roname) FROM pg_replication_origin"
-                     " WHERE roname LIKE %s", (f"ficus_{name}_%",), database="postgres")
+    postgres.drop_replication(name)
 
 
 @pytest.fixture(scope="module")

@@ -15,18 +15,6 @@ from harness import Kafka, Postgres, free_port, wait_for
 from loop import LEGACY, LEGACY_OF, THING, Loop
 
 
-@pytest.fixture(autouse=True)
-def slots(request, unique):
-    """The shared server has few replication slots and origins: each test gives its own back."""
-    yield
-    if "postgres" in request.fixturenames:
-        server = request.getfixturevalue("postgres")
-        server.execute("SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots"
-                       " WHERE slot_name = %s AND NOT active", (f"ficus_{unique}_new",), database="postgres")
-        server.execute("SELECT pg_replication_origin_drop(roname) FROM pg_replication_origin"
-                       " WHERE roname LIKE %s", (f"ficus_{unique}_%",), database="postgres")
-
-
 @pytest.fixture(params=["sqlite", "mariadb", "postgres"])
 def loop(request, work, postgres, kafka, unique):
     if request.param == "sqlite":
