@@ -39,6 +39,8 @@ WARN := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes 
 OPT  := -O2 -g
 HARDEN := -fstack-protector-strong -fPIE
 LDHARDEN := -pie -Wl,-z,relro,-z,now
+# Taken from our archive before libc's: see base/c11_threads.c.
+LDFLAGS += -Wl,-u,cnd_timedwait
 DEFS := -D_GNU_SOURCE -DFICUS_VERSION='"$(VERSION)"'
 
 ifeq ($(SAN),asan)
@@ -46,7 +48,6 @@ SANFLAGS := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-om
 OPT := -O1 -g
 else ifeq ($(SAN),tsan)
 SANFLAGS := -fsanitize=thread -fno-omit-frame-pointer
-# Taken from our archive before libc's: see base/c11_threads.c.
 LDFLAGS += -Wl,-u,thrd_create
 OPT := -O1 -g
 else ifeq ($(SAN),fuzz)

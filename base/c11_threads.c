@@ -1,8 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
+// C11's threads where libc's do not serve; librdkafka is made of them. Taken from our archive
+// before libc's (see the Makefile). glibc's types of C11 and of POSIX have the same layout.
+//
+// cnd_timedwait takes its deadline by the wall clock, by definition. When that clock is set back
+// while someone waits, the wait grows by as much: a poll of 50 ms lasts an hour, and so does the
+// end of the process, which waits for it. Ours waits as long by the monotonic clock.
+//
 // ThreadSanitizer of gcc 12 and clang 14 knows pthreads but not C11's threads: a thread made by
 // thrd_create (librdkafka makes its own that way) crashes at its first instrumented call. In
-// that variant alone these stand in for libc's and go through pthreads, which are known. glibc's
-// types of both kinds have the same layout.
+// that variant the rest stand in for libc's, too, and go through pthreads, which are known.
+#include <errno.h>
+#include <pthread.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <threads.h>
+#include <time.h>
+
 #ifdef __has_feature
 #if __has_feature(thread_sanitizer)
 #define C11_THREADS_OURS
@@ -12,13 +25,35 @@
 #define C11_THREADS_OURS
 #endif
 
-#ifdef C11_THREADS_OURS
+#define NS     1000000000ll
+#define WAIT_S 20 // beyond every timeout that we give; whoever waits longer looks again
 
-#include <errno.h>
-#include <pthread.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <threads.h>
+static int result(int rc)
+{
+    return rc == 0           ? thrd_success
+           : rc == ETIMEDOUT ? thrd_timedout
+           : rc == EBUSY     ? thrd_busy
+           : rc == ENOMEM    ? thrd_nomem
+                             : thrd_error;
+}
+
+// The deadline may have been made before the wall clock was set back: hence the bound.
+int cnd_timedwait(cnd_t *restrict c, mtx_t *restrict m, const struct timespec *restrict until)
+{
+    struct timespec now, mono;
+    if (timespec_get(&now, TIME_UTC) != TIME_UTC || clock_gettime(CLOCK_MONOTONIC, &mono))
+        return thrd_error;
+    long long s = (long long)until->tv_sec - now.tv_sec;
+    s = s < -WAIT_S ? -WAIT_S : s > WAIT_S ? WAIT_S : s;
+    long long ns = s * NS + until->tv_nsec - now.tv_nsec;
+    ns = (ns > 0 ? ns : 0) + mono.tv_nsec;
+    mono.tv_sec += (time_t)(ns / NS);
+    mono.tv_nsec = (long)(ns % NS);
+    return result(
+        pthread_cond_clockwait((pthread_cond_t *)c, (pthread_mutex_t *)m, CLOCK_MONOTONIC, &mono));
+}
+
+#ifdef C11_THREADS_OURS
 
 struct start {
     thrd_start_t function;
@@ -30,15 +65,6 @@ static void *run(void *arg)
     struct start s = *(struct start *)arg;
     free(arg);
     return (void *)(intptr_t)s.function(s.arg);
-}
-
-static int result(int rc)
-{
-    return rc == 0           ? thrd_success
-           : rc == ETIMEDOUT ? thrd_timedout
-           : rc == EBUSY     ? thrd_busy
-           : rc == ENOMEM    ? thrd_nomem
-                             : thrd_error;
 }
 
 int thrd_create(thrd_t *thread, thrd_start_t function, void *arg)
@@ -92,11 +118,4 @@ int cnd_wait(cnd_t *c, mtx_t *m)
     return result(pthread_cond_wait((pthread_cond_t *)c, (pthread_mutex_t *)m));
 }
 
-int cnd_timedwait(cnd_t *restrict c, mtx_t *restrict m, const struct timespec *restrict until)
-{
-    return result(pthread_cond_timedwait((pthread_cond_t *)c, (pthread_mutex_t *)m, until));
-}
-
-#else
-typedef int c11_threads_unused; // ISO C wants a declaration
 #endif
