@@ -5,6 +5,7 @@
 #include "cdc/sync_int.h"
 
 #include "base/clock.h"
+#include "base/failpoint.h"
 #include "cdc/snapshot/copy.h"
 #include "connectors/postgres/pg_stream.h"
 
@@ -145,6 +146,7 @@ static int one_chunk(struct run *r, struct request *q, struct reader *reader, si
         return -1;
     if (*n == 0)
         return 0;
+    GATE("chunk");
     if (q->source == SIDE_NEW && wal_position(r, &c.after, e))
         return -1;
     c.rows = rows;

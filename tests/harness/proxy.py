@@ -8,6 +8,9 @@
     proxy.blackhole()               # bytes are swallowed until resume(): the streams are broken then,
                                     # so resume() resets the connections that lost bytes
     proxy.delay(0.05)               # every chunk waits so long, each way
+    proxy.lose_answers(b"COMMIT", b"apply", 3)
+                                    # three times: what a client that ever sent `apply` sends with COMMIT
+                                    # arrives, the answer does not, and the connection is reset
 """
 import asyncio
 import socket
@@ -17,6 +20,14 @@ import threading
 from .ports import free_port
 
 CHUNK = 65536
+
+
+class _Link:
+    """One connection through the proxy."""
+
+    def __init__(self):
+        self.said = b""     # by its client, the first of it
+        self.muted = False  # nothing comes back any more
 
 
 class Proxy:
@@ -30,6 +41,8 @@ class Proxy:
         self._refuse = False
         self._swallow = False
         self._delay = 0.0
+        self.lost = 0         # answers that were lost
+        self._lose = (b"", b"", 0)
         self._writers = set()
         self._holed = set()
         self._loop = asyncio.new_event_loop()
@@ -49,6 +62,9 @@ class Proxy:
 
     def delay(self, seconds):
         self._delay = seconds
+
+    def lose_answers(self, pattern, client, times):
+        self.lost, self._lose = 0, (pattern, client, times)
 
     def stall(self):
         self._call(self._gate.clear)
@@ -128,10 +144,11 @@ class Proxy:
         except OSError:
             self._abort(writer)
             return
-        both = (writer, up_writer)
+        both, link = (writer, up_writer), _Link()
         self._writers.update(both)
         try:
-            await asyncio.gather(self._pump(reader, up_writer, both), self._pump(up_reader, writer, both))
+            await asyncio.gather(self._pump(reader, up_writer, both, link, self._on_request),
+                                 self._pump(up_reader, writer, both, link, self._on_answer))
         except (OSError, asyncio.CancelledError):
             for w in both:
                 self._abort(w)
@@ -139,9 +156,23 @@ class Proxy:
             self._writers.difference_update(both)
             self._holed.difference_update(both)
 
-    async def _pump(self, reader, writer, both):
+    def _on_request(self, data, link):
+        pattern, client, times = self._lose
+        if len(link.said) < 4 * CHUNK:
+            link.said += data
+        if self.lost < times and not link.muted and pattern in data and client in link.said:
+            link.muted = True
+            self.lost += 1
+
+    @staticmethod
+    def _on_answer(data, link):
+        if link.muted and data:
+            raise ConnectionResetError("the answer is lost")
+
+    async def _pump(self, reader, writer, both, link, look):
         while True:
             data = await reader.read(CHUNK)
+            look(data, link)
             await self._gate.wait()
             if self._swallow and data:
                 self._holed.update(both)

@@ -67,7 +67,7 @@ class Loop:
             work.file(f"maps/{entity['entity']}.json", json.dumps(entity))
         work.file("sql/0001_things.up.sql", NEW)
         work.file("sql/0001_things.down.sql", NEW_DOWN)
-        work.file("routes.json", json.dumps({"groups": {}, "routes": {}, "mounts": []}))
+        work.file("routes.json", json.dumps({"groups": self.options.get("groups", {}), "routes": {}, "mounts": []}))
         self.config = work.file("ficus.json", json.dumps(self._config()))
 
     def _config(self):
@@ -75,7 +75,7 @@ class Loop:
         sync = {"listen": f"127.0.0.1:{self.port}", "sweep_rows": 0}
         sync.update(self.options.get("sync", {}))
         return {
-            "control": {"conninfo": self.postgres.conninfo(self.database)},
+            "control": {"conninfo": self.options.get("control") or self.postgres.conninfo(self.database)},
             "legacy": {"odbc": self.legacy_odbc(), "dbms": self.dbms},
             "maps": {"path": "maps"}, "routes": {"path": "routes.json"},
             "migrations": {"path": "sql"},
