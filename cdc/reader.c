@@ -73,36 +73,6 @@ static int key_params(const struct reader *r, struct str key, struct arena *a, s
     return 0;
 }
 
-int reader_range(struct reader *r, const struct str *after, size_t limit, struct arena *a,
-                 struct reader_row **out, size_t *n, struct err *e)
-{
-    struct value parts[16], params[32];
-    struct rows rows;
-    struct str sql;
-    char text[24];
-    size_t nkeys = r->entity->nkeys, nparams = 0;
-    snprintf(text, sizeof text, "%zu", limit);
-    if (query_read_range(r->entity, r->side, reader_dbms(r), after == NULL, a, &sql, e) ||
-        (after && key_params(r, *after, a, parts, e)))
-        return -1;
-    for (size_t i = 0; after && i < nkeys; i++) { // all but the last twice, as the statement asks
-        params[nparams++] = parts[i];
-        if (i + 1 < nkeys)
-            params[nparams++] = parts[i];
-    }
-    params[nparams++] = value_set(arena_str(a, str_of(text)));
-    if (run(r, sql, params, nparams, a, &rows, e))
-        return -1;
-    *out = arena_array(a, rows.nrows ? rows.nrows : 1, sizeof **out);
-    *n = rows.nrows;
-    if (!*out)
-        return err_memory(e);
-    for (size_t i = 0; i < rows.nrows; i++)
-        if (reader_canonical(r, rows_at(&rows, i, 0), a, &(*out)[i], e))
-            return -1;
-    return 0;
-}
-
 int reader_slice(struct reader *r, const struct scan_query *q, struct arena *a,
                  struct reader_row **out, size_t *n, struct err *e)
 {

@@ -39,10 +39,6 @@ int reader_each(struct reader *r, struct str sql, const struct value *params, si
 // Raw cells, in the order of `fields`, to one canonical row; memory of the arena or the cells'.
 int reader_canonical(const struct reader *r, const struct value *cells, struct arena *a,
                      struct reader_row *out, struct err *e) FICUS_MUST_CHECK;
-// Up to `limit` rows with keys beyond `after` (NULL: from the first), in the side's key order.
-// Memory of the arena.
-int reader_range(struct reader *r, const struct str *after, size_t limit, struct arena *a,
-                 struct reader_row **rows, size_t *n, struct err *e) FICUS_MUST_CHECK;
 // Up to q->limit rows of a slice, in the side's key order. Memory of the arena.
 int reader_slice(struct reader *r, const struct scan_query *q, struct arena *a,
                  struct reader_row **rows, size_t *n, struct err *e) FICUS_MUST_CHECK;

@@ -53,9 +53,10 @@ static int print_reads(struct print_job *j, struct err *e)
         return -1;
     statement(j, text);
     heading(j, "snapshot: a range of keys");
-    if (query_read_range(en, j->side, j->d, false, j->a, &text, e) < 0)
+    struct scan_query slice = {.entity = en, .after = key, .deleted = DELETED_ANY, .limit = 1000};
+    if (query_scan(&slice, j->side, j->d, j->a, &sql, e) < 0)
         return -1;
-    statement(j, text);
+    statement(j, sql.text);
     return 0;
 }
 

@@ -141,10 +141,6 @@ int query_read_keys(const struct entity *en, enum side side, const struct dbms *
 // PostgreSQL's tables only.
 int query_read_versions(const struct entity *en, enum side side, size_t nkeys, struct arena *a,
                         struct str *out, struct err *e) FICUS_MUST_CHECK;
-// Same columns; key > parameters in the store's own key order, limit as last parameter. Of a
-// key of several parts every part but the last is bound twice. `from_start`: no lower bound.
-int query_read_range(const struct entity *en, enum side side, const struct dbms *d, bool from_start,
-                     struct arena *a, struct str *out, struct err *e) FICUS_MUST_CHECK;
 // Capture by a column: key text and the column, from a value on (value, limit), or behind a row
 // (value, value, key text, limit), in the order of (column, key text).
 int query_column(const struct entity *en, const struct dbms *d, bool first, struct arena *a,

@@ -105,53 +105,6 @@ int query_read_versions(const struct entity *en, enum side side, size_t nkeys, s
     return read_keys(en, side, &dbms_postgres, nkeys, true, a, out, e);
 }
 
-// k1 >= ? AND (k1 > ? OR (k2 > ? ..)): each bound appears once a level, so the parameters of
-// a key of n parts are k1, k1, k2, k2, .., kn.
-static void add_after(struct query_build *b, struct buf *out, size_t i)
-{
-    const char *column = query_side(b)->key_columns[i];
-    bool last = i + 1 == b->en->nkeys;
-    query_alias(b, out, QUERY_ROOT, column);
-    buf_addz(out, last ? " > " : " >= ");
-    add_key_param(b, out, i);
-    if (last)
-        return;
-    buf_addz(out, " AND (");
-    query_alias(b, out, QUERY_ROOT, column);
-    buf_addz(out, " > ");
-    add_key_param(b, out, i);
-    buf_addz(out, " OR (");
-    add_after(b, out, i + 1);
-    buf_addz(out, "))");
-}
-
-int query_read_range(const struct entity *en, enum side side, const struct dbms *d, bool from_start,
-                     struct arena *a, struct str *out, struct err *e)
-{
-    struct query_build b = {.en = en, .side = side, .d = d, .a = a};
-    struct buf text = BUF_INIT;
-    struct sql sql;
-    int rc = add_select(&b, false, &text, e);
-    if (rc == 0 && !from_start) {
-        buf_addz(&text, " WHERE ");
-        add_after(&b, &text, 0);
-    }
-    buf_addz(&text, " ORDER BY ");
-    for (size_t i = 0; i < en->nkeys && rc == 0; i++) {
-        buf_addz(&text, i > 0 ? ", " : "");
-        query_alias(&b, &text, QUERY_ROOT, query_side(&b)->key_columns[i]);
-    }
-    buf_addz(&text, d->limit_head ? d->limit_head : " LIMIT ");
-    query_param(&b, &text, value_null(), COLUMN_INTEGER);
-    buf_addz(&text, d->limit_tail ? d->limit_tail : "");
-    if (rc == 0)
-        rc = query_finish(&b, &text, &sql, e);
-    buf_free(&text);
-    if (rc == 0)
-        *out = sql.text;
-    return rc;
-}
-
 static void add_key_list(struct query_build *b, struct buf *out, const char *after,
                          const char *between)
 {

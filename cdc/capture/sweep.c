@@ -161,11 +161,16 @@ static int suspect(struct sweep *w, const struct reader_row *legacy, const struc
 // Walks one chunk of one side and looks its keys up on the other.
 static int walk(struct sweep *w, struct suspect **list, size_t *nlist, size_t *nrows, struct err *e)
 {
-    struct str after = str_of(w->last_key), keys[CHUNK];
+    const struct entity *en = w->s->entities[w->entity];
+    struct value after[16];
+    struct scan_query slice = {
+        .entity = en, .deleted = DELETED_ANY, .limit = CHUNK, .after = w->last_key ? after : NULL};
+    struct str keys[CHUNK];
     struct reader_row *rows, other[CHUNK];
     enum side there = w->walks == SIDE_LEGACY ? SIDE_NEW : SIDE_LEGACY;
     *nlist = *nrows = 0;
-    if (reader_range(&w->side[w->walks], w->last_key ? &after : NULL, CHUNK, w->a, &rows, nrows, e))
+    if ((w->last_key && entity_key_split(en, str_of(w->last_key), after, e)) ||
+        reader_slice(&w->side[w->walks], &slice, w->a, &rows, nrows, e))
         return -1;
     *list = arena_array(w->a, *nrows + 1, sizeof **list);
     if (!*list)

@@ -437,17 +437,16 @@ static void aggregates_are_read_by_key_and_by_range_on(struct store *s)
     struct rows r = store_query(s, &sql);
     assert_int_equal(r.nrows, 2);
     assert_int_equal(r.ncols, n);
-    if (query_read_range(en, s->side, s->d, false, s->l.a, &sql.text, &e) < 0)
+    struct scan_query slice = {.entity = en, .after = p, .deleted = DELETED_ANY, .limit = 1};
+    if (query_scan(&slice, s->side, s->d, s->l.a, &sql, &e) < 0)
         fail_msg("%s", e.msg);
-    p[1] = value_set(STR("1"));
     r = store_query(s, &sql);
     assert_int_equal(r.nrows, 1);
     assert_true(str_eqz(value_str(r.cells[0]), "a3"));
-    if (query_read_range(en, s->side, s->d, true, s->l.a, &sql.text, &e) < 0)
+    slice.after = NULL;
+    slice.limit = 3;
+    if (query_scan(&slice, s->side, s->d, s->l.a, &sql, &e) < 0)
         fail_msg("%s", e.msg);
-    sql.params = p + 1;
-    sql.nparams = 1;
-    p[1] = value_set(STR("3"));
     r = store_query(s, &sql);
     assert_int_equal(r.nrows, 3);
 }
