@@ -6,9 +6,9 @@
 //
 // dialects.v4_1.upcoming of a map: {"date": F, "where": F, "is": TEXT}. A row is upcoming when
 // its date is to come, it is assigned to the user and `where` has that text (no "is": is set).
-// What the others answer from is in no map: the tracker, and link tables of users. They check
-// their arguments as the legacy does and then say that it is not supported, which a client can
-// tell from "nothing changed".
+// What the others answer from is in no map: the tracker, and link tables of users. The
+// application answers them where the mount has it; else they check their arguments as the legacy
+// does and then say that it is not supported, which a client can tell from "nothing changed".
 #include "base/clock.h"
 #include "facade/dialect/v4_1_int.h"
 
@@ -174,8 +174,12 @@ int v4_1_get_upcoming_activities(struct v4_1_call *c)
 // Modules that there are not are left out; without any there is nothing to say.
 int v4_1_get_last_viewed(struct v4_1_call *c)
 {
+    struct pass *p = v4_1_application(c);
     size_t i;
     json_t *v;
+
+    if (p)
+        return v4_1_through(c, p);
 
     json_array_foreach(c->args[1], i, v)
     {
@@ -211,8 +215,11 @@ static int missing_date(struct v4_1_call *c, const char *name)
 
 int v4_1_get_modified_relationships(struct v4_1_call *c)
 {
+    struct pass *p = v4_1_application(c);
     struct str related;
 
+    if (p)
+        return v4_1_through(c, p);
     if (v4_1_empty(c->args[3]))
         return missing_date(c, "from_date");
     if (v4_1_empty(c->args[4]))

@@ -275,10 +275,12 @@ struct v4_1_columns {
     size_t nfields;
     const struct v4_1_module *module;
 };
-// A requested link; `expansion` -1: unknown, without records.
+// A requested link; `expansion` -1: without records, unless it is made of the record itself.
 struct v4_1_link {
     struct str name;
     int expansion;
+    bool made; // one record of the entry's own values, where the one at `when` is not blank
+    size_t when;
     struct v4_1_columns columns;
 };
 struct v4_1_links {
@@ -297,9 +299,16 @@ int v4_1_columns_of_link(const struct v4_1_module *m, const json_t *select, stru
 // The same of texts that are names.
 int v4_1_columns_named(const struct v4_1_module *m, const struct str *names, size_t n,
                        struct arena *a, struct v4_1_columns *out, struct err *e) FICUS_MUST_CHECK;
-int v4_1_links_of(const struct dialect_mount *mount, const struct v4_1_module *m,
-                  const json_t *wanted, struct arena *a, struct v4_1_links *out,
-                  struct err *e) FICUS_MUST_CHECK;
+// `of`: the columns of the entries, which get to read what links are made of.
+int v4_1_links_of(const struct dialect_mount *mount, struct v4_1_columns *of, const json_t *wanted,
+                  struct arena *a, struct v4_1_links *out, struct err *e) FICUS_MUST_CHECK;
+// The map's word on a link that is made of fields of the record ("links"); NULL: there is none.
+const json_t *v4_1_made_link(const struct v4_1_module *m, struct str name);
+int v4_1_link_made(const json_t *hint, struct v4_1_columns *of, const json_t *select,
+                   struct arena *a, struct v4_1_link *out, struct err *e) FICUS_MUST_CHECK;
+bool v4_1_link_has(const struct v4_1_link *link, const struct record *r);
+// The name_value_list of its record.
+void v4_1_add_made(struct buf *out, const struct v4_1_link *link, const struct record *r);
 
 void v4_1_add_value(struct buf *out, const struct v4_1_module *m, const struct field *f,
                     struct value v);

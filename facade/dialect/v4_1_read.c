@@ -35,7 +35,7 @@ static int start(struct v4_1_call *c, const json_t *select, const json_t *links,
         return err_memory(e);
     if (v4_1_columns_of_entry(c->module, select, c->arena, &c->read->columns, e) < 0)
         return -1;
-    return v4_1_links_of(c->mount, c->module, links, c->arena, &c->read->links, e);
+    return v4_1_links_of(c->mount, &c->read->columns, links, c->arena, &c->read->links, e);
 }
 
 static struct operation *read_operation(struct v4_1_call *c, enum operation_kind kind)

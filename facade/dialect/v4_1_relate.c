@@ -21,8 +21,8 @@ int v4_1_relate_parent(struct v4_1_call *c, bool before_write, v4_1_step_fn *nex
 
     if (!op)
         return v4_1_reply_memory(c);
-    op->query.fields = en->keys;
-    op->query.nfields = en->nkeys;
+    op->query.fields = r->made ? r->columns.fields : en->keys;
+    op->query.nfields = r->made ? r->columns.nfields : en->nkeys;
     op->query.key = r->parent;
     op->before_write = before_write;
     return v4_1_run(c, op, next);
@@ -136,6 +136,26 @@ static int related_done(struct v4_1_call *c)
     return v4_1_reply(c);
 }
 
+// The one record of a link that is made of the parent.
+static int reply_made(struct v4_1_call *c, const struct record *parent)
+{
+    struct v4_1_relate *r = c->relate;
+    const char *module = json_string_value(json_object_get(r->made, "module"));
+    struct buf *out = &c->body;
+
+    buf_addz(out, "{\"entry_list\":[");
+    if (v4_1_link_has(&r->link, parent)) {
+        buf_addz(out,
+                 r->with_id ? "{\"id\":\"\",\"module_name\":" : "{\"id\":null,\"module_name\":");
+        buf_addjson_php(out, str_of(module ? module : ""));
+        buf_addz(out, ",\"name_value_list\":");
+        v4_1_add_made(out, &r->link, parent);
+        buf_addc(out, '}');
+    }
+    buf_addz(out, "],\"relationship_list\":[]}");
+    return v4_1_reply(c);
+}
+
 static int parent_read(struct v4_1_call *c)
 {
     struct v4_1_relate *r = c->relate;
@@ -145,6 +165,8 @@ static int parent_read(struct v4_1_call *c)
         return v4_1_reply_fault(c, V4_1_INVALID_DATA);
     if (res->status != RESULT_OK)
         return v4_1_reply_result(c, res);
+    if (r->made)
+        return reply_made(c, &res->records.rows[0]);
     *r->parent = res->records.rows[0].values[0];
     if (!r->target)
         return v4_1_reply_text(c, "{\"entry_list\":[],\"relationship_list\":[]}");
@@ -164,14 +186,14 @@ static int parent_read(struct v4_1_call *c)
     return v4_1_run(c, op, related_done);
 }
 
-static bool names_id(const struct entity *en, const json_t *select)
+static bool names_text(const json_t *select, const char *name)
 {
     size_t i;
     json_t *v;
 
     json_array_foreach(select, i, v)
     {
-        if (json_is_string(v) && strcmp(json_string_value(v), en->keys[0]->name) == 0)
+        if (json_is_string(v) && strcmp(json_string_value(v), name) == 0)
             return true;
     }
     return false;
@@ -184,20 +206,37 @@ static int prepare_related(struct v4_1_call *c, struct err *e)
     long long offset = 0, limit = 0;
 
     r->defaults = !json_is_array(select) || json_array_size(select) == 0;
-    r->with_id = names_id(r->target->entity, select);
+    r->with_id = names_text(select, r->target->entity->keys[0]->name);
     if (v4_1_number(c->args[9], &offset) < 0 || v4_1_number(c->args[10], &limit) < 0)
         return err_set(e, ERR_INVALID, "offset or limit is no number");
     if (v4_1_columns_of_entry(r->target, select, c->arena, &r->columns, e) < 0 ||
-        v4_1_links_of(c->mount, r->target, c->args[6], c->arena, &r->links, e) < 0)
+        v4_1_links_of(c->mount, &r->columns, c->args[6], c->arena, &r->links, e) < 0)
         return -1;
     r->query = (struct query){.entity = r->target->entity,
                               .fields = r->columns.fields,
-                              .nfields = r->defaults ? r->target->entity->nkeys
-                                                     : r->columns.nfields,
+                              .nfields = r->defaults && r->links.n == 0 ? r->target->entity->nkeys
+                                                                        : r->columns.nfields,
                               .offset = offset > 0 ? offset : 0,
                               .limit = limit > 0 ? limit : -1};
     r->query.deleted = v4_1_wants_deleted(c->args[7]) ? DELETED_ANY : DELETED_NO;
     return 0;
+}
+
+static int prepare_made(struct v4_1_call *c, struct err *e)
+{
+    struct v4_1_relate *r = c->relate;
+    json_t *none = json_pack("[s]", c->module->entity->keys[0]->name);
+    struct str name;
+
+    r->made = v4_1_text(c->args[3], c->arena, &name) ? v4_1_made_link(r->module, name) : NULL;
+    r->with_id = names_text(c->args[5], "id");
+    int rc = !none     ? err_memory(e)
+             : r->made ? v4_1_columns_of_entry(r->module, none, c->arena, &r->columns, e)
+                       : 0;
+    json_decref(none);
+    if (rc < 0 || !r->made)
+        return rc;
+    return v4_1_link_made(r->made, &r->columns, c->args[5], c->arena, &r->link, e);
 }
 
 int v4_1_get_relationships(struct v4_1_call *c)
@@ -208,6 +247,8 @@ int v4_1_get_relationships(struct v4_1_call *c)
         return fail(c, &e);
     if (!c->relate->parent)
         return v4_1_reply_fault(c, V4_1_INVALID_DATA);
+    if (!c->relate->target && prepare_made(c, &e) < 0)
+        return fail(c, &e);
     if (c->relate->target) {
         if (prepare_related(c, &e) < 0)
             return fail(c, &e);

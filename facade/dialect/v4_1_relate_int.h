@@ -13,6 +13,8 @@ struct v4_1_relate {
     struct value *parent;
     struct v4_1_columns columns;
     struct v4_1_links links;
+    const json_t *made; // of a link that is made of the parent; `columns` are then the parent's
+    struct v4_1_link link;
     bool defaults;      // no fields were asked for
     bool with_id;       // the key was
     struct query query; // of the related rows

@@ -225,9 +225,67 @@ int v4_1_columns_named(const struct v4_1_module *m, const struct str *names, siz
 
 // ---- links
 
-static int take_link(const struct dialect_mount *mount, const struct v4_1_module *m,
+const json_t *v4_1_made_link(const struct v4_1_module *m, struct str name)
+{
+    const json_t *links = json_object_get(m->hint, "links");
+
+    return links && name.data ? json_object_getn(links, name.data, name.len) : NULL;
+}
+
+// A column of a made link: a field that the entry reads, or "".
+static void add_made_column(struct v4_1_columns *cols, const json_t *fields, struct str name,
+                            struct v4_1_columns *of, struct arena *a)
+{
+    const json_t *to = json_object_getn(fields, name.data, name.len);
+    const struct field *f = json_is_string(to)
+                                ? entity_field(of->module->entity, str_of(json_string_value(to)))
+                                : NULL;
+
+    if (has_column(cols, name))
+        return;
+    size_t before = cols->n;
+    add_unknown(cols, name, a);
+    if (!f || f->secret || cols->n == before)
+        return;
+    cols->list[before].field = f;
+    cols->list[before].at[0] = read_at(of, f);
+    cols->list[before].nat = 1;
+}
+
+int v4_1_link_made(const json_t *hint, struct v4_1_columns *of, const json_t *select,
+                   struct arena *a, struct v4_1_link *out, struct err *e)
+{
+    const char *when = json_string_value(json_object_get(hint, "when"));
+    const struct field *f = when ? entity_field(of->module->entity, str_of(when)) : NULL;
+    size_t i, max = json_is_array(select) ? json_array_size(select) : 0;
+    struct v4_1_module *m = arena_alloc(a, sizeof(*m));
+    json_t *v;
+
+    if (!f || f->secret)
+        return 0;
+    if (max > 64)
+        max = 64;
+    out->columns.list = arena_array(a, max + 1, sizeof(*out->columns.list));
+    if (!m || !out->columns.list)
+        return err_memory(e);
+    *m = *of->module;
+    m->email = NULL; // which reads raw in an entry only
+    out->columns.module = m;
+    out->made = true;
+    out->when = read_at(of, f);
+    json_array_foreach(select, i, v)
+    {
+        if (json_is_string(v) && out->columns.n < max)
+            add_made_column(&out->columns, json_object_get(hint, "fields"),
+                            str_n(json_string_value(v), json_string_length(v)), of, a);
+    }
+    return 0;
+}
+
+static int take_link(const struct dialect_mount *mount, struct v4_1_columns *of,
                      const json_t *wanted, struct arena *a, struct v4_1_links *out, struct err *e)
 {
+    const struct v4_1_module *m = of->module;
     const json_t *name = json_object_get(wanted, "name");
     struct v4_1_link *link = &out->list[out->n];
 
@@ -238,6 +296,9 @@ static int take_link(const struct dialect_mount *mount, const struct v4_1_module
     out->n++;
     const struct relationship *rel = entity_relationship(m->entity, link->name);
     const struct v4_1_module *target = rel ? v4_1_module_of(mount, rel->target) : NULL;
+    const json_t *made = target ? NULL : v4_1_made_link(m, link->name);
+    if (made)
+        return v4_1_link_made(made, of, json_object_get(wanted, "value"), a, link, e);
     if (!target)
         return 0;
     if (v4_1_columns_of_link(target, json_object_get(wanted, "value"), a, &link->columns, e) < 0)
@@ -250,8 +311,8 @@ static int take_link(const struct dialect_mount *mount, const struct v4_1_module
     return 0;
 }
 
-int v4_1_links_of(const struct dialect_mount *mount, const struct v4_1_module *m,
-                  const json_t *wanted, struct arena *a, struct v4_1_links *out, struct err *e)
+int v4_1_links_of(const struct dialect_mount *mount, struct v4_1_columns *of, const json_t *wanted,
+                  struct arena *a, struct v4_1_links *out, struct err *e)
 {
     size_t i, n = json_is_array(wanted) ? json_array_size(wanted) : 0;
     json_t *v;
@@ -267,7 +328,7 @@ int v4_1_links_of(const struct dialect_mount *mount, const struct v4_1_module *m
         return err_memory(e);
     json_array_foreach(wanted, i, v)
     {
-        if (take_link(mount, m, v, a, out, e) < 0)
+        if (take_link(mount, of, v, a, out, e) < 0)
             return -1;
     }
     return 0;
@@ -419,9 +480,24 @@ void v4_1_add_missing(struct buf *out, const struct v4_1_module *m, struct str i
                   "{\"name\":\"deleted\",\"value\":\"1\"}]}");
 }
 
+bool v4_1_link_has(const struct v4_1_link *link, const struct record *r)
+{
+    return link->made && r->values[link->when].state == VALUE_SET && r->values[link->when].len > 0;
+}
+
+void v4_1_add_made(struct buf *out, const struct v4_1_link *link, const struct record *r)
+{
+    add_name_values(out, &link->columns, r, false);
+}
+
 static void add_link_records(struct buf *out, const struct v4_1_link *link, const struct record *r,
                              bool wrapped)
 {
+    if (v4_1_link_has(link, r)) {
+        buf_addz(out, wrapped ? "{\"link_value\":" : "");
+        v4_1_add_made(out, link, r);
+        buf_addz(out, wrapped ? "}" : "");
+    }
     if (link->expansion < 0 || !r->related)
         return;
     const struct record_set *set = &r->related[link->expansion];

@@ -149,16 +149,19 @@ static int log_in(struct v4_1_call *c)
 
 // ---- the call
 
-// Error 11, whatever it is wrapped in.
-static bool is_expired(struct str body)
+// What an unknown session is answered there, whatever it is wrapped in: 11, of some methods 10.
+static bool is_expired(const struct v4_1_call *c, struct str body)
 {
+    const long long number = c->method->flags & V4_1_FAULT_LOGIN ? 10 : 11;
     const char *from = body.len > 0 && body.len < 512 ? memchr(body.data, '{', body.len) : NULL;
     json_t *j = from ? json_loadb(from, body.len - (size_t)(from - body.data),
                                   JSON_DISABLE_EOF_CHECK, NULL)
                      : NULL;
-    const json_t *number = json_object_get(j, "number");
-    bool expired = json_integer_value(number) == 11 ||
-                   (json_is_string(number) && strcmp(json_string_value(number), "11") == 0);
+    const json_t *said = json_object_get(j, "number");
+    long long n = json_integer_value(said);
+    bool expired = n == number ||
+                   (json_is_string(said) &&
+                    str_to_int(str_of(json_string_value(said)), 10, 11, &n) && n == number);
 
     json_decref(j);
     return expired;
@@ -195,7 +198,7 @@ static void on_reply(void *ctx, struct err *e, const struct http_client_response
     struct v4_1_call *c = ctx;
     struct v4_1_through *t = c->through;
 
-    if (r && !(t->id.len > 0 && !t->again && is_expired(r->body))) {
+    if (r && !(t->id.len > 0 && !t->again && is_expired(c, r->body))) {
         (void)finish(c, r); // the reply's memory ends with this call
         return;
     }

@@ -88,10 +88,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     (void)v4_1_bind(v4_1_api(STR("v4_1")), v4_1_method(STR("set_entry")), j, args);
     for (size_t i = 0; i < sizeof(modules) / sizeof(modules[0]); i++)
         write_record(modules[i], args[2], a);
+    struct v4_1_columns columns;
     struct v4_1_links links;
     struct err e;
-    (void)!v4_1_links_of(mounted(), v4_1_module(mounted(), STR("Accounts")), args[2], a, &links,
-                         &e);
+    if (v4_1_columns_of_entry(v4_1_module(mounted(), STR("Accounts")), args[2], a, &columns, &e) ==
+        0)
+        (void)!v4_1_links_of(mounted(), &columns, args[2], a, &links, &e);
     json_decref(j);
     arena_destroy(a);
     return 0;

@@ -76,6 +76,21 @@ def test_what_only_the_application_knows(crm):
         assert c("plugin_whoami")["number"] == 11 and "0" * 32 not in [a[0] for _, a in app.calls]
 
 
+def test_what_no_map_has_is_the_applications(crm):
+    app = crm.app
+    with crm.running():
+        c = Client(crm)
+        c.login("jim", "secret")
+        viewed = [{"id": "1", "item_id": "a", "item_summary": "Acme", "module_name": "Accounts"}]
+        related = {"result_count": 0, "next_offset": 0, "field_list": ["id"], "entry_list": [], "error": {}}
+        app.answers = {"get_last_viewed": viewed, "get_modified_relationships": related}
+        assert c("get_last_viewed", ["Accounts", "Home"]) == viewed
+        assert c("get_modified_relationships", "Users", "Calls", "2024-01-01", "2024-01-02", 0, 5, 0, "1", ["id"]) == related
+        assert app.methods() == ["login", "get_last_viewed", "get_modified_relationships"]
+        c.session = "0" * 32
+        assert c("get_last_viewed", ["Accounts"])["number"] == 10 and len(app.calls) == 3
+
+
 def test_the_applications_session_expires_alone(crm):
     with crm.running():
         c = Client(crm)

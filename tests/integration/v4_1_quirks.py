@@ -427,14 +427,31 @@ def _(c):
         "name": "contacts", "records": [pairs(nosuch="", last_name="L")]}]]
 
 
-@quirk("get_entry", "the link email_addresses has no records; email1 has the primary address",
-       "every address, with its opt-out")
+MAIL = [{"name": "email_addresses", "value": ["email_address", "primary_address"]}]
+
+
+@quirk("get_entry", "the link email_addresses has the primary address, encoded, where email1 reads raw")
 def _(c):
-    key = c.create("Accounts", name="mail", email1="a@example.com")
-    link = [{"name": "email_addresses", "value": ["email_address", "opt_out"]}]
-    reply = c("get_entry", "Accounts", key, ["email1"], link)
-    assert reply["relationship_list"] == [[{"name": "email_addresses", "records": []}]]
-    assert reply["entry_list"][0]["name_value_list"] == pair("email1", "a@example.com")
+    key, none = c.create("Accounts", name="mail", email1="o'a@example.com"), c.create("Accounts", name="mail")
+    record = pairs(email_address="o&#039;a@example.com", primary_address="")
+    reply = c("get_entry", "Accounts", key, ["name"], MAIL)
+    assert reply["relationship_list"] == [[{"name": "email_addresses", "records": [record]}]]
+    assert reply["entry_list"][0]["name_value_list"] == pair("name", "mail")
+    assert c("get_entry", "Accounts", none, ["name"], MAIL)["relationship_list"] == [
+        [{"name": "email_addresses", "records": []}]]
+    listed = c("get_entry_list", "Accounts", "accounts.name = 'mail'", "id", 0, ["id"], MAIL)
+    by_id = dict(zip((e["id"] for e in listed["entry_list"]), listed["relationship_list"]))
+    assert by_id[key] == {"link_list": [{"name": "email_addresses", "records": [{"link_value": record}]}]}
+    assert by_id[none] == {"link_list": [{"name": "email_addresses", "records": []}]}
+
+
+@quirk("get_entry", "what else the link email_addresses knows of an address reads \"\"; further addresses are not there",
+       "every address, with its id and opt-out")
+def _(c):
+    key = c.create("Contacts", last_name="mail", email1="a@example.com")
+    link = [{"name": "email_addresses", "value": ["id", "email_address", "opt_out"]}]
+    assert c("get_entry", "Contacts", key, ["id"], link)["relationship_list"] == [
+        [{"name": "email_addresses", "records": [pairs(id="", email_address="a@example.com", opt_out="")]}]]
 
 
 @quirk("get_entries", "an unknown id takes no slot in relationship_list")
@@ -910,6 +927,21 @@ def _(c):
     assert last_names("contacts.last_name LIKE 'R0%'", "last_name DESC", 0, 1) == ["R09"]
 
 
+@quirk("get_relationships", "email_addresses is the primary address, encoded")
+def _(c):
+    key, contact = c.create("Leads", last_name="mail", email1="o'a@example.com"), c.create("Contacts", last_name="none")
+    assert c("get_relationships", "Leads", key, "email_addresses", "", ["email_address"]) == {
+        "entry_list": [{"id": None, "module_name": "EmailAddresses",
+                        "name_value_list": pair("email_address", "o&#039;a@example.com")}], "relationship_list": []}
+    assert c("get_relationships", "Contacts", contact, "email_addresses", "", ["email_address"])["entry_list"] == []
+    account, person = c.create("Accounts", name="mails"), c.create("Contacts", last_name="m", email1="m@example.com")
+    c("set_relationship", "Accounts", account, "contacts", [person])
+    for fields in (["id"], []):
+        reply = c("get_relationships", "Accounts", account, "contacts", "", fields, MAIL)
+        assert reply["relationship_list"] == [[{"name": "email_addresses", "records": [
+            pairs(email_address="m@example.com", primary_address="")]}]]
+
+
 @quirk("get_relationships", "an unknown link has no rows")
 def _(c):
     account = c.create("Accounts", name="rel")
@@ -1064,7 +1096,8 @@ def _(c):
     assert {a["module"] for a in c.other("get_upcoming_activities")} <= {"Calls", "Opportunities"}
 
 
-@quirk("get_last_viewed", "answers 30", "what the user looked at last, from the tracker, which has no map")
+@quirk("get_last_viewed", "answers 30, without an application that could tell",
+       "what the user looked at last, from the tracker, which has no map")
 def _(c):
     assert c("get_last_viewed", ["Accounts"]) == c("get_last_viewed", ["Home"]) == fault(30)
 
@@ -1087,7 +1120,8 @@ def _(c):
     assert error("Nosuch", "2024-01-01", "2024-01-02", 0, 5)["number"] == 20
 
 
-@quirk("get_modified_relationships", "error 31 beside no rows", "rows of the users' link tables, which have no map")
+@quirk("get_modified_relationships", "error 31 beside no rows, without an application that could tell",
+       "rows of the users' link tables, which have no map")
 def _(c):
     reply = c("get_modified_relationships", "Users", "Calls", "2024-01-01", "2024-01-02", 0, 5, 0, "1", ["id"])
     assert reply == {"result_count": 0, "next_offset": 0, "field_list": ["id"], "entry_list": [], "error": {
