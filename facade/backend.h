@@ -5,6 +5,7 @@
 #define FICUS_FACADE_BACKEND_H
 
 #include "base/loop.h"
+#include "base/trace.h"
 #include "facade/backend/breaker.h"
 #include "facade/operation.h"
 
@@ -20,6 +21,7 @@ struct execution {
     // else the result is RESULT_CURRENT. Backend odbc only.
     bool guarded;
     long long after;
+    const struct trace *trace; // of the request that it is done for; NULL: of none
     uint64_t deadline_ns;
     struct result result;
     // The arena must outlive `done`; on client disconnect the owner keeps it until then.

@@ -25,6 +25,7 @@
 #include "facade/dispatcher.h"
 #include "facade/evidence/shadow.h"
 #include "facade/held.h"
+#include "facade/http/http.h"
 #include "facade/policy/access.h"
 #include "facade/server/explain.h"
 #include "facade/server/request_stats.h"
@@ -250,12 +251,18 @@ static void release(struct dispatcher *p, struct dispatch *d)
     choose(p, d);
 }
 
+static const struct trace *trace_of(const struct dispatch *d)
+{
+    return d->exchange ? &http_exchange_request(d->exchange)->trace : NULL;
+}
+
 static void execute(struct dispatcher *p, struct dispatch *d, enum side side)
 {
     struct backend *b = p->o.backends[p->o.service ? BACKEND_POSTGRES : d->route->backend[side]];
     d->execution = (struct execution){.operation = d->operation,
                                       .route = d->route,
                                       .side = side,
+                                      .trace = trace_of(d),
                                       .deadline_ns = d->deadline_ns,
                                       .done = on_executed,
                                       .result = {.total = -1}};

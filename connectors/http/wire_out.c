@@ -84,3 +84,12 @@ bool wire_out_open(const struct wire_out *o)
     return o->edge_len > 0 ||
            ((o->framing == WIRE_LENGTH || o->framing == WIRE_CHUNKED) && o->left);
 }
+
+size_t wire_out_trace(const struct trace *t, char parent[TRACE_PARENT_LEN + 1],
+                      struct http_header out[2])
+{
+    trace_write_parent(t, parent);
+    out[0] = (struct http_header){STR("traceparent"), str_of(parent)};
+    out[1] = (struct http_header){STR("tracestate"), t->state};
+    return t->state.len > 0 ? 2 : 1;
+}

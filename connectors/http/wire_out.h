@@ -8,6 +8,7 @@
 #ifndef FICUS_CONNECTORS_HTTP_WIRE_OUT_H
 #define FICUS_CONNECTORS_HTTP_WIRE_OUT_H
 
+#include "base/trace.h"
 #include "connectors/http/wire.h"
 
 #include <sys/uio.h>
@@ -30,5 +31,9 @@ unsigned wire_out_parts(struct wire_out *o, struct str data, struct iovec parts[
 size_t wire_out_sent(struct wire_out *o, struct str data, size_t sent);
 // The rest of a chunk's frame still has to go, or data that was announced.
 bool wire_out_open(const struct wire_out *o);
+
+// The fields that make a request the next hop of a trace; how many. `parent` holds a text.
+size_t wire_out_trace(const struct trace *t, char parent[TRACE_PARENT_LEN + 1],
+                      struct http_header out[2]);
 
 #endif

@@ -5,6 +5,7 @@
 #include "facade/backend/http_backend.h"
 
 #include "base/clock.h"
+#include "connectors/http/wire_out.h"
 #include "facade/backend/plan.h"
 #include "facade/canonical.h"
 
@@ -124,7 +125,8 @@ static void send_call(struct call *c)
     struct buf body = BUF_INIT;
     char epoch[24], target[160];
     struct err e = {0};
-    struct http_header headers[4] = {
+    char parent[TRACE_PARENT_LEN + 1];
+    struct http_header headers[5] = {
         {STR("Content-Type"), STR("application/json")},
         {STR("Ficus-Write-Id"), str_of(op->write_id)},
         {STR("Ficus-Epoch"),
@@ -138,6 +140,8 @@ static void send_call(struct call *c)
                                     .deadline_ms = left_ms(x),
                                     .done = on_reply,
                                     .ctx = c};
+    if (x->trace)
+        r.nheaders += wire_out_trace(x->trace, parent, headers + r.nheaders);
     snprintf(target, sizeof target, "/%s/_canonical", op->entity->plural);
     r.target = str_of(target);
     canonical_write_operation(op, &body);

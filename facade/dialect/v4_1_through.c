@@ -10,6 +10,7 @@
 //
 // Our session id is 128 random bits in hex, so that it is replaced wherever it stands: in the
 // body, the query and the cookie, and the application's in its reply.
+#include "connectors/http/wire_out.h"
 #include "facade/dialect/v4_1_int.h"
 #include "facade/pass/pass.h"
 #include "facade/pass/pass_head.h"
@@ -21,6 +22,7 @@
 
 #define DEADLINE_MS 30000
 #define ID_MAX      128
+#define FIELDS_MAX  10 // of a request: what is kept of the client's, and the trace
 
 struct v4_1_through {
     struct pass *pass;
@@ -116,6 +118,13 @@ static int request(struct v4_1_call *c, struct http_client_request *q)
 {
     struct v4_1_through *t = c->through;
 
+    char parent[TRACE_PARENT_LEN + 1];
+    struct http_header fields[FIELDS_MAX];
+
+    for (size_t i = 0; i < q->nheaders; i++)
+        fields[i] = q->headers[i];
+    q->headers = fields;
+    q->nheaders += wire_out_trace(&c->request->trace, parent, fields + q->nheaders);
     q->deadline_ms = DEADLINE_MS;
     q->ctx = c;
     return pass_send(t->pass, q, &t->err) == 0 ? V4_1_WAIT : broken(c);

@@ -238,6 +238,7 @@ static void write_line(struct access_log *a, const struct http_access *x, unsign
     add_ms(&l, "duration_ms", x->duration_ns);
     add_facts(a, &l, x->facts);
     add(&l, "request_id", shown_id(http_header(r, "X-Request-Id")));
+    addz(&l, "trace_id", r->trace.trace_id);
     add(&l, "traceparent", shown_id(http_header(r, "traceparent")));
     if (x->gone)
         addz(&l, "end", "client gone");

@@ -2,6 +2,7 @@
 """v4_1 calls that the legacy application itself answers: its session beside ours, both ways."""
 import hashlib
 import json
+import re
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -56,6 +57,8 @@ def test_what_only_the_application_knows(crm):
         assert app.calls == []  # it is logged in to when it is needed
         assert language(c) == {"Accounts": {"LBL_SESSION": c.session}}
         assert app.methods() == ["login", "get_language_definition"]
+        login, asked = (re.fullmatch("00-([0-9a-f]{32})-([0-9a-f]{16})-00", r.trace["traceparent"]) for r in app.requests[-2:])
+        assert login.groups() == asked.groups()
         theirs = app.calls[1][1][0]
         assert theirs in app.sessions and theirs != c.session
         assert c("plugin_whoami") == {"user": "jim", "session": c.session}  # a method of a plug-in
