@@ -7,7 +7,7 @@ import pytest
 
 from harness import Proxy, wait_for
 from loop import LEGACY, LEGACY_OF, THING, Loop
-from test_sync import Database, copied, daemon_log, messages, metric, parked, slots, small, stopped  # noqa: F401
+from test_sync import Database, copied, messages, metric, parked, small  # noqa: F401
 
 FAKETIME = glob.glob("/usr/lib/*/faketime/libfaketimeMT.so.1")
 
