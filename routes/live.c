@@ -10,6 +10,7 @@
 #include "routes/live.h"
 
 #include "base/clock.h"
+#include "base/failpoint.h"
 #include "base/log.h"
 
 #include <errno.h>
@@ -86,12 +87,14 @@ static void save_state(const struct live *l, json_t *state)
     bool good = fd >= 0 && json_dumpfd(state, fd, JSON_INDENT(1)) == 0 && fsync(fd) == 0;
     if (fd >= 0)
         close(fd);
+    FAILPOINT("state.written");
     // The old file stays whole until the new one is on disk.
     if (!good || rename(temporary, l->o.state_path))
         log_warn(&log_ctx, "the last good table cannot be saved in %s: errno %d", l->o.state_path,
                  errno);
     else
         sync_folder(l->o.state_path);
+    FAILPOINT("state.renamed");
 }
 
 static json_t *load_state(const struct live *l)
