@@ -2,6 +2,7 @@
 // ficus cutover, ficus rollback, ficus complete: what is asked of the coordinator about a group.
 // The work is done in ficus sync, so a lost terminal or Ctrl-C changes nothing.
 #include "cdc/transfer/transfer.h"
+#include "cli/identity.h"
 #include "cli/tables.h"
 #include "cli/transfer_watch.h"
 
@@ -13,6 +14,7 @@ struct request {
     const struct cli *c;
     struct cli_env env;
     const struct group *group;
+    struct cli_actor actor; // of what changes state
 };
 
 static int begin(struct request *r, const struct cli *c)
@@ -29,6 +31,14 @@ static int begin(struct request *r, const struct cli *c)
     fputc('\n', stderr);
     cli_env_close(&r->env);
     return EXIT_USAGE;
+}
+
+// Who asks, and may. An exit status.
+static int identify(struct request *r)
+{
+    return cli_flag(r->c, "force") || cli_flag(r->c, "approve")
+               ? cli_identify_approver(&r->env, &r->actor)
+               : cli_identify(&r->env, ROLE_OPERATOR, &r->actor);
 }
 
 static void print_json(json_t *owned)
@@ -124,7 +134,7 @@ static int ask(struct request *r, enum side to, const char *kind)
     struct transfer_request q = {.group = r->group,
                                  .to = to,
                                  .kind = kind,
-                                 .who = cli_who(),
+                                 .who = r->actor.name,
                                  .why = why ? why : "",
                                  .note = note ? note : "",
                                  .at = cli_option(c, "at"),
@@ -160,7 +170,7 @@ static int abort_it(struct request *r)
 static int approve(struct request *r)
 {
     struct err e = {0};
-    long long id = transfer_approve(r->env.control, r->group, cli_who(), &e);
+    long long id = transfer_approve(r->env.control, r->group, r->actor.name, &e);
     return id < 0 ? cli_fail(&e) : transfer_watch(r->c, r->env.control, id, "done");
 }
 
@@ -170,7 +180,11 @@ static int run(const struct cli *c, enum side to, const char *kind)
     int status = begin(&r, c);
     if (status != EXIT_OK)
         return status;
-    if (cli_flag(c, "abort")) {
+    if (!cli_flag(c, "dry-run"))
+        status = identify(&r);
+    if (status != EXIT_OK) {
+        // said
+    } else if (cli_flag(c, "abort")) {
         status = abort_it(&r);
     } else if (cli_flag(c, "approve")) {
         status = approve(&r);
@@ -201,7 +215,7 @@ static int complete(struct request *r, const char *why)
 {
     const struct cli *c = r->c;
     struct transfer_request q = {
-        .group = r->group, .who = cli_who(), .why = why, .force = cli_flag(c, "force")};
+        .group = r->group, .who = r->actor.name, .why = why, .force = cli_flag(c, "force")};
     struct guard guards[TRANSFER_GUARDS_MAX];
     size_t n = 0;
     struct err e = {0};
@@ -241,7 +255,10 @@ static int run_complete(const struct cli *c)
     int status = begin(&r, c);
     if (status != EXIT_OK)
         return status;
-    status = complete(&r, why ? why : "");
+    if (!cli_flag(c, "dry-run"))
+        status = identify(&r);
+    if (status == EXIT_OK)
+        status = complete(&r, why ? why : "");
     cli_env_close(&r.env);
     return status;
 }
@@ -251,7 +268,9 @@ static const struct command_option options[] = {
     {"at", 0, "TIME", "Begin then, not now: 2026-11-30T03:00:00+01:00."},
     {"approve", 0, NULL, "Consent to the transfer that waits for a second person."},
     {"abort", 0, NULL, "Give up the transfer that is under way or waits; the owner stays."},
-    {"force", 0, NULL, "Go on although guards refuse; recorded in the receipt."},
+    {"force", 0, NULL,
+     "Go on although guards refuse; recorded in the receipt. Needs an approver where\n"
+     "admin.tokens names persons."},
     {"end-holders", 0, NULL,
      "End sessions that keep the fence from being sealed for half of cutover.drain_ms."},
     {"why", 'w', "TEXT", "Kept in the history and the receipt."},
@@ -261,7 +280,9 @@ static const struct command_option options[] = {
 
 static const struct command_option complete_options[] = {
     {"dry-run", 'n', NULL, "Print the guards; change nothing."},
-    {"force", 0, NULL, "Go on although guards refuse; recorded in the audit."},
+    {"force", 0, NULL,
+     "Go on although guards refuse; recorded in the audit. Needs an approver where\n"
+     "admin.tokens names persons."},
     {"why", 'w', "TEXT", "Kept in the audit. Required."},
     {NULL, 0, NULL, NULL},
 };

@@ -2,6 +2,7 @@
 // Repairs as people ask for them: toward an owner only with a second person's consent, and each
 // with a receipt on record.
 #include "cli/cli_reconcile.h"
+#include "cli/identity.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,7 +25,10 @@ static bool ask(const struct cli_env *env, const char *entities, int *status)
 {
     struct err e = {0};
     long long id;
-    struct value v[] = {value_set(str_of(entities)), value_set(str_of(cli_who()))};
+    struct cli_actor actor;
+    if ((*status = cli_identify(env, ROLE_OPERATOR, &actor)) != EXIT_OK)
+        return false;
+    struct value v[] = {value_set(str_of(entities)), value_set(str_of(actor.name))};
     if (control_number(env->control,
                        "INSERT INTO ficus.repair (entities, toward, state, asked_by)"
                        " VALUES ($1, 'owner', 'requested', $2) RETURNING id",
@@ -103,7 +107,12 @@ int reconcile_approve(const struct cli *c)
     }
     if (cli_env_open(c, NEED_CONTROL, &env, &status))
         return status;
-    const char *p[] = {c->args[0], cli_who()};
+    struct cli_actor actor;
+    if ((status = cli_identify_approver(&env, &actor)) != EXIT_OK) {
+        cli_env_close(&env);
+        return status;
+    }
+    const char *p[] = {c->args[0], actor.name};
     struct pg_conn *pg = control_pg(env.control, &e);
     if (!pg ||
         pg_execz(pg,
@@ -112,7 +121,7 @@ int reconcile_approve(const struct cli *c)
                  " AND asked_by <> $2",
                  p, 2, &changed, &e) ||
         (changed == 1 &&
-         control_audit(env.control, cli_who(), "repair.approve", c->args[0], NULL, &e)))
+         control_audit(env.control, actor.name, "repair.approve", c->args[0], NULL, &e)))
         status = cli_fail(&e);
     else if (changed == 1)
         printf("request %lld is approved\n", id);

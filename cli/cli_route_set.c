@@ -146,7 +146,6 @@ static int decide(const struct cli *c, bool approve)
 {
     struct cli_env env;
     struct cli_actor who;
-    struct people people;
     struct err e = {0};
     long long id;
     int status;
@@ -156,11 +155,7 @@ static int decide(const struct cli *c, bool approve)
     }
     if (cli_env_open(c, NEED_CONTROL, &env, &status))
         return status;
-    // Without tokens persons are told apart by name only, as for transfers.
-    if (people_load(env.conf, &people, &e))
-        status = cli_fail(&e);
-    else
-        status = cli_identify(&env, approve && people.n ? ROLE_APPROVER : ROLE_OPERATOR, &who);
+    status = approve ? cli_identify_approver(&env, &who) : cli_identify(&env, ROLE_OPERATOR, &who);
     if (status == EXIT_OK &&
         control_decide(env.control, id, approve, env.table, env.conf, who.name, &e))
         status = cli_fail(&e);

@@ -21,16 +21,29 @@ static int identify(const struct people *people, struct cli_actor *out, struct e
     return 0;
 }
 
-int cli_identify(const struct cli_env *env, enum role need, struct cli_actor *out)
+static int identify_as(const struct cli_env *env, enum role need, bool if_named,
+                       struct cli_actor *out)
 {
     struct people people;
     struct err e = {0};
     if (people_load(env->conf, &people, &e) || identify(&people, out, &e))
         return cli_fail(&e);
+    if (if_named && people.n == 0)
+        need = ROLE_OPERATOR;
     if (out->role >= need)
         return EXIT_OK;
     err_set(&e, ERR_DENIED, "this needs the role %s; %s is %s%s", role_name(need), out->name,
             role_name(out->role),
             people.n ? "" : " (admin.tokens names approvers; FICUS_TOKEN says who you are)");
     return cli_fail(&e);
+}
+
+int cli_identify(const struct cli_env *env, enum role need, struct cli_actor *out)
+{
+    return identify_as(env, need, false, out);
+}
+
+int cli_identify_approver(const struct cli_env *env, struct cli_actor *out)
+{
+    return identify_as(env, ROLE_APPROVER, true, out);
 }

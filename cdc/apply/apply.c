@@ -14,6 +14,7 @@
 #define RETRY_MS      1000
 #define RETRY_SOON_MS 200 // after rows were applied while events wait for their parent
 #define WATERMARK_MS  1000
+#define ASK_MS        200
 
 static const char *const names[] = {[SIDE_LEGACY] = "apply.new", [SIDE_NEW] = "apply.legacy"};
 
@@ -125,8 +126,26 @@ static int follow_pauses(struct applier *ap, struct err *e)
     return 0;
 }
 
+// What a fetch brings along tells where the topic ends. A partition that is not fetched is asked
+// for, as long as the broker answers: *ask.
+static int hear_end(struct applier *ap, struct part *p, bool *ask, struct err *e)
+{
+    const char *topic = ap->s->streams[ap->from][p->entity].topic;
+    int64_t low, high = -1;
+    if (!p->fetch_paused && kafka_watermarks(ap->consumer, topic, p->partition, &low, &high, 0, e))
+        return -1;
+    if (p->fetch_paused && *ask) {
+        struct err away = {0};
+        *ask = kafka_watermarks(ap->consumer, topic, p->partition, &low, &high, ASK_MS, &away) == 0;
+    }
+    if (high >= 0)
+        p->high = high;
+    return 0;
+}
+
 static int measure_lag(struct applier *ap, struct err *e)
 {
+    bool ask = true;
     uint64_t now = clock_mono_ns();
     if (now - ap->watermark_ns < WATERMARK_MS * 1000000ull)
         return 0;
@@ -135,13 +154,12 @@ static int measure_lag(struct applier *ap, struct err *e)
         struct stream_stat *st = &ap->s->streams[ap->from][entity];
         long long lag = 0, owned = 0;
         for (size_t i = 0; i < ap->nparts; i++) {
-            int64_t low, high;
-            if (ap->parts[i].entity != entity)
+            struct part *p = &ap->parts[i];
+            if (p->entity != entity)
                 continue;
-            if (kafka_watermarks(ap->consumer, st->topic, ap->parts[i].partition, &low, &high, 0,
-                                 e))
+            if (hear_end(ap, p, &ask, e))
                 return -1;
-            lag += high > ap->parts[i].next ? high - ap->parts[i].next : 0;
+            lag += p->high > p->next ? p->high - p->next : 0;
             owned++;
         }
         atomic_store(&st->owned, owned);

@@ -20,6 +20,7 @@ struct part {
     long long opened;  // epoch of the source's last opening that this partition has told of
     bool paused;       // its messages are passed over
     bool fetch_paused; // and not fetched either
+    int64_t high;      // the topic's end, as last heard
     bool in_batch;     // has messages in the batch at hand; then what it moves to:
     int64_t new_next;
     long long new_term, new_through, new_opened;

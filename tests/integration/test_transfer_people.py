@@ -105,6 +105,32 @@ def test_a_second_person_has_to_approve(stack):
     assert none.returncode != 0 and "no transfer" in none.stderr
 
 
+TOKENS = "anna:approver:anna-token, ben:operator:ben-token, vera:viewer:vera-token"
+
+
+def test_where_persons_are_named_each_does_what_their_role_may(stack):
+    with open(stack.config) as f:
+        config = json.load(f)
+    config["admin"] = {"tokens": TOKENS}
+    named = stack.work.file("ficus-named.json", json.dumps(config))
+
+    def by(who, *args):
+        env = {**stack.environment("ficus"), "FICUS_USER": "anna"}  # a name is no proof
+        return ficus(stack.work, *args, "-c", named, env={**env, "FICUS_TOKEN": who + "-token"} if who else env)
+
+    settle_with(stack, "legacy")
+    for who, words in (("", "FICUS_TOKEN"), ("vera", "role approver"), ("ben", "role approver")):
+        refused = by(who, "cutover", GROUP, "--force", "--at", "2099-01-01T00:00:00Z")
+        assert words in refused.stderr and refused.returncode != 0
+    assert by("vera", "cutover", GROUP, "--dry-run").returncode in (0, 1)
+    assert by("anna", "cutover", GROUP, "--force", "--at", "2099-01-01T00:00:00Z").returncode == 0
+    assert transfers(stack)[0]["by"] == "anna"
+    assert by("vera", "cutover", GROUP, "--abort").returncode != 0
+    assert by("ben", "cutover", GROUP, "--approve").returncode != 0
+    assert by("ben", "cutover", GROUP, "--abort").returncode == 0
+    assert "role operator" in by("vera", "complete", GROUP, "--why", "no").stderr
+
+
 def on_terminal(stack, *words):
     """A command on a terminal of its own: (process, the terminal's other end)."""
     ours, theirs = pty.openpty()
