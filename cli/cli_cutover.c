@@ -84,7 +84,16 @@ static double expected_pause_ms(struct request *r, struct err *e)
     return ms;
 }
 
-static void print_steps(const struct request *r, enum side to, double pause_ms)
+// The way of a marker is the part of a pause that can be measured before there was one.
+static double marker_ms(const struct guard *g, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (g[i].passed && g[i].took_ms > 0)
+            return g[i].took_ms;
+    return -1;
+}
+
+static void print_steps(const struct request *r, enum side to, double pause_ms, bool from_marker)
 {
     const struct conf *conf = r->env.conf;
     printf("\nSteps: hold writes of %s, seal %s, send a marker through %zu topics, wait for"
@@ -93,13 +102,17 @@ static void print_steps(const struct request *r, enum side to, double pause_ms)
            r->group->name, side_name(side_other(to)), r->group->nentities, side_name(to),
            side_name(to));
     if (pause_ms < 0)
-        printf("Pause: no transfer was done yet to tell from; given up after %lld ms of draining\n"
-               "       (cutover.drain_ms).\n",
-               conf_int(conf, "cutover.drain_ms"));
+        printf(
+            "Pause: no transfer was done yet to tell from, and no marker came back; given up after %lld ms of draining\n"
+            "       (cutover.drain_ms).\n",
+            conf_int(conf, "cutover.drain_ms"));
     else
-        printf("Pause: about %.0f ms, as the last ones took; given up after %lld ms of draining\n"
+        printf("Pause: about %.0f ms, %s; given up after %lld ms of draining\n"
                "       (cutover.drain_ms).\n",
-               pause_ms, conf_int(conf, "cutover.drain_ms"));
+               pause_ms,
+               from_marker ? "as a marker took just now, and writes in flight"
+                           : "as the last ones took",
+               conf_int(conf, "cutover.drain_ms"));
     if (r->group->approval)
         puts("A second person has to approve it.");
 }
@@ -114,13 +127,16 @@ static int dry_run(struct request *r, enum side to)
     double pause_ms = expected_pause_ms(r, &e);
     if (e.code != ERR_NONE)
         return cli_fail(&e);
+    bool from_marker = pause_ms < 0;
+    if (from_marker)
+        pause_ms = marker_ms(guards, n);
     size_t failed = print_guards(guards, n, r->c->json);
     if (r->c->json)
         print_json(json_pack("{s:o, s:o, s:b}", "guards", transfer_guards_json(guards, n),
                              "expected_pause_ms", pause_ms < 0 ? json_null() : json_real(pause_ms),
                              "needs_approval", (int)r->group->approval));
     else
-        print_steps(r, to, pause_ms);
+        print_steps(r, to, pause_ms, from_marker);
     return failed ? EXIT_DIFFERENT : EXIT_OK;
 }
 

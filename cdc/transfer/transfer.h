@@ -25,6 +25,7 @@ struct guard {
     bool passed;
     char figure[128]; // "3 parked events"
     char mend[160];   // the command that mends it
+    double took_ms;   // roundtrip: the marker's way, once it came back; else 0
 };
 #define TRANSFER_GUARDS_MAX 16
 

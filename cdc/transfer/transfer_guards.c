@@ -304,6 +304,7 @@ static int guard_roundtrip(struct look *l, struct err *e)
     verdict(l, "roundtrip", got >= want, "ficus status; is ficus sync running both ways?",
             "reverse marker in %u of %u partitions after %llu ms", got, want,
             (unsigned long long)(clock_mono_ms() - start));
+    l->out[l->n - 1].took_ms = (double)(clock_mono_ms() - start);
     return 0;
 }
 

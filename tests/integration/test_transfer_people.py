@@ -43,6 +43,9 @@ def run_as(stack, who, *args, config=None):
 def test_a_receipt_says_who_why_what_and_how_long(stack):
     settle_with(stack, "legacy")
     assert stack.reconcile("--group", GROUP)["equal"]
+    if not transfers(stack):
+        assert "as a marker took just now" in stack.run("cutover", GROUP, "--dry-run").stdout
+        assert stack.json("cutover", GROUP, "--dry-run")["expected_pause_ms"] > 0
     done = stack.run("cutover", GROUP, "--why", "the first", "--note", "ticket 7")
     assert "done; group crm, target new" in done.stdout and "ticket 7" in done.stdout
     assert "sealing" in done.stderr and "flipped" in done.stderr
