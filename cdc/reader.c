@@ -36,6 +36,15 @@ int reader_each(struct reader *r, struct str sql, const struct value *params, si
                                : odbc_each(r->odbc, sql, params, n, each, ctx, e);
 }
 
+// Keeps the problem of what a policy replaced.
+static void replace_by_policy(const struct field *f, struct value *v)
+{
+    struct err ignored = {0};
+    uint8_t problem = v->problem;
+    if (type_policy(f, v, &ignored) > 0)
+        v->problem = problem;
+}
+
 // Raw cells -> canonical, policies applied as for a crossing value. What must be parked stays
 // VALUE_FOREIGN: it equals nothing on the other side.
 int reader_canonical(const struct reader *r, const struct value *cells, struct arena *a,
@@ -47,12 +56,10 @@ int reader_canonical(const struct reader *r, const struct value *cells, struct a
     if (!v || en->nkeys > 16)
         return err_memory(e);
     for (size_t i = 0; i < r->nfields; i++) {
-        struct err ignored = {0};
         if (type_read(r->fields[i], r->side, cells[i], a, &v[i], e))
             return -1;
-        uint8_t problem = v[i].problem;
-        if (v[i].state == VALUE_FOREIGN && type_policy(r->fields[i], &v[i], &ignored) > 0)
-            v[i].problem = problem;
+        if (v[i].state == VALUE_FOREIGN)
+            replace_by_policy(r->fields[i], &v[i]);
     }
     for (size_t i = 0; i < en->nkeys; i++)
         parts[i] = v[i];

@@ -195,7 +195,7 @@ static int read_plan(const struct cli *c, struct reconcile_options *o)
             o->plan = p;
             return 0;
         }
-    fprintf(stderr, "ficus reconcile: --plan is auto, stream or pushdown\n");
+    fprintf(stderr, "ficus reconcile: --plan is auto, stream, sketch or pushdown\n");
     return -1;
 }
 
@@ -355,7 +355,7 @@ static int run(const struct cli *c)
 
 static const struct command_option options[] = {
     {"group", 'g', "GROUP", "All entities of this group."},
-    {"plan", 0, "PLAN", "auto (default: the cheaper), stream, or pushdown (checksums)."},
+    {"plan", 0, "PLAN", "auto (default: the cheapest), stream, sketch, or pushdown (checksums)."},
     {"explain", 0, NULL, "Only say which plan would be taken, and why."},
     {"jobs", 0, "N", "Walks at a time, two connections each (default 4)."},
     {"budget", 0, "PERCENT",

@@ -158,6 +158,11 @@ struct scan_query {
 };
 int query_scan(const struct scan_query *q, enum side side, const struct dbms *d, struct arena *a,
                struct sql *out, struct err *e) FICUS_MUST_CHECK;
+// The rows of the new side's heap pages first <= page < end (negative: to the table's end), as
+// COPY .. TO STDOUT, columns as query_scan's. ERR_UNSUPPORTED where a row is not of one table.
+int query_scan_pages(const struct entity *en, enum deleted_mode deleted, long long first,
+                     long long end, struct arena *a, struct str *out,
+                     struct err *e) FICUS_MUST_CHECK;
 // One value of the first key part: the one that `skip` rows of the slice stand before.
 int query_scan_split(const struct scan_query *q, enum side side, const struct dbms *d, size_t skip,
                      struct arena *a, struct sql *out, struct err *e) FICUS_MUST_CHECK;

@@ -141,6 +141,49 @@ int query_scan(const struct scan_query *q, enum side side, const struct dbms *d,
     return rc;
 }
 
+static bool of_one_table(const struct query_build *b)
+{
+    const struct field *fields[MAP_FIELDS_MAX];
+    size_t n = entity_synced(b->en, fields, MAP_FIELDS_MAX);
+    for (size_t i = 0; i < n; i++)
+        if (fields[i]->place[SIDE_NEW].kind == PLACE_LOOKUP)
+            return false;
+    return b->extensions == 0;
+}
+
+int query_scan_pages(const struct entity *en, enum deleted_mode deleted, long long first,
+                     long long end, struct arena *a, struct str *out, struct err *e)
+{
+    struct query_build b = {.en = en, .side = SIDE_NEW, .d = &dbms_postgres, .a = a};
+    struct buf text = BUF_INIT, live = BUF_INIT;
+    struct sql sql;
+    int rc = check_side(en, SIDE_NEW, e);
+    if (rc == 0) {
+        buf_addz(&text, "COPY (SELECT ");
+        add_fields(&b, &text);
+        if (!of_one_table(&b))
+            rc = err_set(e, ERR_UNSUPPORTED, "rows of %s are of several tables", en->name);
+        buf_addz(&text, " FROM ");
+        query_table(&b, &text, query_side(&b)->root, QUERY_ROOT);
+        buf_printf(&text, " WHERE " QUERY_ROOT ".ctid >= '(%lld,0)'::tid", first);
+        if (end >= 0)
+            buf_printf(&text, " AND " QUERY_ROOT ".ctid < '(%lld,0)'::tid", end);
+        if (query_deleted(&b, &live, en, QUERY_ROOT, deleted)) {
+            buf_addz(&text, " AND ");
+            buf_addstr(&text, buf_str(&live));
+        }
+        buf_addz(&text, ") TO STDOUT");
+        text.failed |= live.failed;
+        if (rc == 0)
+            rc = query_finish(&b, &text, &sql, e);
+    }
+    buf_free(&live);
+    buf_free(&text);
+    if (rc == 0)
+        *out = sql.text;
+    return rc;
+}
+
 int query_scan_split(const struct scan_query *q, enum side side, const struct dbms *d, size_t skip,
                      struct arena *a, struct sql *out, struct err *e)
 {

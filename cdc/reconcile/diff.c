@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The run: columns that both have, the key, both sides read at once (a thread each) into one join,
+// The run: both sides read at once (a thread each) into one join,
 // then what did not agree, by key. Threads: two readers; `lock` guards the join and counters.
 #include "cdc/reconcile/diff.h"
 
@@ -19,9 +19,7 @@ struct run {
     const struct diff_options *o;
     struct arena *a;
     struct source source[2];
-    struct pair pairs[DIFF_COLUMNS_MAX];
-    size_t npairs, nkey;
-    json_t *only[2]; // columns that the other lacks; owned
+    struct diff_columns on; // its JSON is owned
     struct pool pool;
     struct join join;
     pthread_mutex_t lock;
@@ -33,130 +31,6 @@ struct run {
     long long doubled, looked, unlooked;
     json_t *samples, *by_column; // owned
 };
-
-// ---------------------------------------------------------------- columns and key
-
-static bool listed(const char *list, struct str name)
-{
-    struct str rest = str_of(list ? list : "");
-    while (rest.len > 0) {
-        const char *comma = memchr(rest.data, ',', rest.len);
-        size_t n = comma ? (size_t)(comma - rest.data) : rest.len;
-        if (str_eq_nocase(str_trim(str_n(rest.data, n)), name))
-            return true;
-        rest = str_n(rest.data + n + (comma != NULL), rest.len - n - (comma != NULL));
-    }
-    return false;
-}
-
-// The name in the second of a column of the first, by --map; itself without.
-static struct str mapped(const char *map, struct str name)
-{
-    struct str rest = str_of(map ? map : "");
-    while (rest.len > 0) {
-        const char *comma = memchr(rest.data, ',', rest.len);
-        size_t n = comma ? (size_t)(comma - rest.data) : rest.len;
-        const char *equal = memchr(rest.data, '=', n);
-        if (equal && str_eq_nocase(str_trim(str_n(rest.data, (size_t)(equal - rest.data))), name))
-            return str_trim(str_n(equal + 1, n - (size_t)(equal - rest.data) - 1));
-        rest = str_n(rest.data + n + (comma != NULL), rest.len - n - (comma != NULL));
-    }
-    return name;
-}
-
-static const struct column_info *column_of(const struct source *s, struct str name)
-{
-    for (size_t i = 0; i < s->ncolumns; i++)
-        if (str_eq_nocase(s->columns[i].name, name))
-            return &s->columns[i];
-    return NULL;
-}
-
-static bool wanted(const struct run *r, struct str name)
-{
-    return (!r->o->columns || listed(r->o->columns, name)) && !listed(r->o->ignore, name);
-}
-
-static int add_pair(struct run *r, const struct column_info *x, const struct column_info *y,
-                    struct err *e)
-{
-    if (r->npairs == DIFF_COLUMNS_MAX)
-        return err_set(e, ERR_LIMIT, "more than %d columns", DIFF_COLUMNS_MAX);
-    r->pairs[r->npairs++] = (struct pair){
-        .name = {x->name, y->name}, .kind = {x->kind, y->kind}, .padded = x->padded || y->padded};
-    return 0;
-}
-
-static int pair_columns(struct run *r, struct err *e)
-{
-    bool used[4096] = {false};
-    for (size_t i = 0; i < r->source[0].ncolumns; i++) {
-        const struct column_info *x = &r->source[0].columns[i];
-        const struct column_info *y = column_of(&r->source[1], mapped(r->o->map, x->name));
-        if (y && (size_t)(y - r->source[1].columns) < sizeof used)
-            used[y - r->source[1].columns] = true;
-        if (!wanted(r, x->name))
-            continue;
-        if (!y)
-            json_array_append_new(r->only[0], json_stringn(x->name.data, x->name.len));
-        else if (add_pair(r, x, y, e))
-            return -1;
-    }
-    for (size_t i = 0; i < r->source[1].ncolumns && i < sizeof used; i++)
-        if (!used[i] && wanted(r, r->source[1].columns[i].name))
-            json_array_append_new(r->only[1], json_stringn(r->source[1].columns[i].name.data,
-                                                           r->source[1].columns[i].name.len));
-    return 0;
-}
-
-// The pair with this column of side `at` becomes the next part of the key.
-static int make_key(struct run *r, int at, struct str name, struct err *e)
-{
-    for (size_t i = r->nkey; i < r->npairs; i++)
-        if (str_eq_nocase(r->pairs[i].name[at], name)) {
-            struct pair p = r->pairs[i];
-            memmove(&r->pairs[r->nkey + 1], &r->pairs[r->nkey], (i - r->nkey) * sizeof r->pairs[0]);
-            p.key = true;
-            r->pairs[r->nkey++] = p;
-            return 0;
-        }
-    return err_set(e, ERR_INVALID, "key column %.*s is not among those that both have",
-                   (int)name.len, name.data);
-}
-
-static int named_key(struct run *r, struct err *e)
-{
-    struct str rest = str_of(r->o->key);
-    while (rest.len > 0) {
-        const char *comma = memchr(rest.data, ',', rest.len);
-        size_t n = comma ? (size_t)(comma - rest.data) : rest.len;
-        if (r->nkey == DIFF_KEYS_MAX)
-            return err_set(e, ERR_LIMIT, "more than %d key columns", DIFF_KEYS_MAX);
-        if (make_key(r, 0, str_trim(str_n(rest.data, n)), e))
-            return -1;
-        rest = str_n(rest.data + n + (comma != NULL), rest.len - n - (comma != NULL));
-    }
-    return 0;
-}
-
-static int find_key(struct run *r, struct err *e)
-{
-    struct str names[DIFF_KEYS_MAX];
-    size_t n = 0;
-    if (r->o->key)
-        return named_key(r, e);
-    for (int at = 0; at < 2 && r->nkey == 0; at++) {
-        if (source_key(&r->source[at], r->a, names, &n, e))
-            return -1;
-        for (size_t i = 0; i < n; i++)
-            if (make_key(r, at, names[i], e))
-                return -1;
-    }
-    return r->nkey > 0 ? 0
-                       : err_set(e, ERR_INVALID,
-                                 "neither side has a primary or unique key that"
-                                 " could tell its rows apart: name one with --key");
-}
 
 // ---------------------------------------------------------------- reading both
 
@@ -184,15 +58,15 @@ static int on_row(void *ctx, const struct value *cells, size_t ncols, struct err
     struct value row[DIFF_COLUMNS_MAX];
     struct print p = {0};
     arena_reset(s->row);
-    if (ncols < r->npairs || diff_row(r->pairs, r->npairs, cells, s->row, row, e))
+    if (ncols < r->on.n || diff_row(r->on.pairs, r->on.n, cells, s->row, row, e))
         return -1;
     buf_reset(&s->flat);
-    for (size_t i = 0; i < r->npairs; i++) {
+    for (size_t i = 0; i < r->on.n; i++) {
         flatten(&s->flat, row[i]);
-        p.null_key |= i < r->nkey && row[i].state != VALUE_SET;
+        p.null_key |= i < r->on.nkey && row[i].state != VALUE_SET;
     }
     p.hash = XXH3_128bits(s->flat.data, s->flat.len);
-    p.key = p.null_key ? STR("") : entity_key_text(row, r->nkey, s->row);
+    p.key = p.null_key ? STR("") : entity_key_text(row, r->on.nkey, s->row);
     if (buf_check(&s->flat, e) || !p.key.data)
         return err_memory(e);
     pthread_mutex_lock(&r->lock);
@@ -212,8 +86,8 @@ static void *read_side(void *arg)
     struct err e = {0};
     struct str sql;
     struct arena *own = arena_create(0);
-    int result = own && s->row ? source_select(&r->source[s->at], s->at, r->pairs, r->npairs,
-                                               r->nkey, 0, own, &sql, &e)
+    int result = own && s->row ? source_select(&r->source[s->at], s->at, r->on.pairs, r->on.n,
+                                               r->on.nkey, 0, own, &sql, &e)
                                : err_memory(&e);
     if (result == 0)
         result = source_each(&r->source[s->at], sql, NULL, 0, on_row, s, &e);
@@ -262,12 +136,12 @@ static int on_double(void *ctx, const struct value *cells, size_t ncols, struct 
     struct value key[DIFF_KEYS_MAX];
     (void)ncols;
     arena_reset(s->row);
-    if (diff_row(s->r->pairs, s->r->nkey, cells, s->row, key, e))
+    if (diff_row(s->r->on.pairs, s->r->on.nkey, cells, s->row, key, e))
         return -1;
-    for (size_t i = 0; i < s->r->nkey; i++)
+    for (size_t i = 0; i < s->r->on.nkey; i++)
         if (key[i].state != VALUE_SET)
             return 0; // counted as a NULL key
-    struct str text = entity_key_text(key, s->r->nkey, s->row);
+    struct str text = entity_key_text(key, s->r->on.nkey, s->row);
     return text.data ? pool_candidate(&s->r->pool, text, e) : err_memory(e);
 }
 
@@ -280,10 +154,10 @@ static int find_doubles(struct run *r, int at, struct err *e)
     size_t n = 0, same = 0;
     int result = s.row ? source_key(&r->source[at], r->a, names, &n, e) : err_memory(e);
     for (size_t i = 0; i < n; i++)
-        for (size_t k = 0; k < r->nkey; k++)
-            same += str_eq_nocase(names[i], r->pairs[k].name[at]);
+        for (size_t k = 0; k < r->on.nkey; k++)
+            same += str_eq_nocase(names[i], r->on.pairs[k].name[at]);
     if (result == 0 && (n == 0 || same < n)) {
-        result = source_doubles(&r->source[at], at, r->pairs, r->nkey, r->a, &sql, e);
+        result = source_doubles(&r->source[at], at, r->on.pairs, r->on.nkey, r->a, &sql, e);
         if (result == 0)
             result = source_each(&r->source[at], sql, NULL, 0, on_double, &s, e);
     }
@@ -311,19 +185,19 @@ static int on_found(void *ctx, const struct value *cells, size_t ncols, struct e
 {
     struct look *l = ctx;
     struct run *r = l->r;
-    struct value *row = arena_array(l->a, r->npairs, sizeof *row);
-    struct value *copy = arena_array(l->a, r->npairs, sizeof *copy);
+    struct value *row = arena_array(l->a, r->on.n, sizeof *row);
+    struct value *copy = arena_array(l->a, r->on.n, sizeof *copy);
     (void)ncols;
     if (!row || !copy)
         return err_memory(e);
-    for (size_t i = 0; i < r->npairs; i++) {
+    for (size_t i = 0; i < r->on.n; i++) {
         copy[i] = cells[i];
         if (cells[i].state == VALUE_SET)
             copy[i] = value_set(arena_str(l->a, value_str(cells[i])));
     }
-    if (diff_row(r->pairs, r->npairs, copy, l->a, row, e))
+    if (diff_row(r->on.pairs, r->on.n, copy, l->a, row, e))
         return -1;
-    struct str key = entity_key_text(row, r->nkey, l->a);
+    struct str key = entity_key_text(row, r->on.nkey, l->a);
     for (size_t i = 0; i < l->n; i++)
         if (str_eq(l->list[i].key, key)) {
             l->list[i].row = row;
@@ -342,14 +216,15 @@ static int look_up(struct run *r, int at, const struct str *keys, size_t n, stru
     for (size_t k = 0; k < n; k++) {
         struct str rest = keys[k];
         out[k] = (struct found){.key = keys[k]};
-        for (size_t i = 0; i < r->nkey; i++) {
-            const char *end = i + 1 < r->nkey ? memchr(rest.data, KEY_SEPARATOR, rest.len) : NULL;
+        for (size_t i = 0; i < r->on.nkey; i++) {
+            const char *end = i + 1 < r->on.nkey ? memchr(rest.data, KEY_SEPARATOR, rest.len)
+                                                 : NULL;
             size_t len = end ? (size_t)(end - rest.data) : rest.len;
             params[count++] = value_set(str_n(rest.data, len));
             rest = end ? str_n(end + 1, rest.len - len - 1) : str_n(rest.data + rest.len, 0);
         }
     }
-    return source_select(&r->source[at], at, r->pairs, r->npairs, r->nkey, n, a, &sql, e) ||
+    return source_select(&r->source[at], at, r->on.pairs, r->on.n, r->on.nkey, n, a, &sql, e) ||
                    source_each(&r->source[at], sql, params, count, on_found, &l, e)
                ? -1
                : 0;
@@ -382,11 +257,11 @@ static bool judge(struct run *r, const struct found *x, const struct found *y)
                        : !x->row                      ? "only_in_second"
                                                       : "differs";
     bool doubled = x->copies > 1 || y->copies > 1;
-    for (size_t i = 0; x->row && y->row && i < r->npairs; i++)
+    for (size_t i = 0; x->row && y->row && i < r->on.n; i++)
         if (!value_eq(x->row[i], y->row[i])) {
             char name[256];
-            count_column(r, &r->pairs[i]);
-            if (str_copy(name, sizeof name, r->pairs[i].name[0]) == 0)
+            count_column(r, &r->on.pairs[i]);
+            if (str_copy(name, sizeof name, r->on.pairs[i].name[0]) == 0)
                 json_object_set_new(fields, name,
                                     json_pack("[o, o]", shown(x->row[i]), shown(y->row[i])));
         }
@@ -463,9 +338,10 @@ static int compare(struct run *r, struct err *e)
     for (int at = 0; at < 2; at++)
         if (source_open(&r->source[at], &r->o->source[at], r->a, e))
             return err_prefix(e, at ? "second" : "first");
-    if (pair_columns(r, e) || find_key(r, e) || join_init(&r->join, &r->pool, WAITING_MAX, e))
+    if (diff_columns_find(&r->on, r->o, r->source, r->a, e) ||
+        join_init(&r->join, &r->pool, WAITING_MAX, e))
         return -1;
-    if (r->npairs == 0)
+    if (r->on.n == 0)
         return err_set(e, ERR_INVALID, "no column is common to both");
     return read_both(r, e) || join_flush(&r->join, e) || pool_finish(&r->pool, e) ||
                    find_doubles(r, 0, e) || find_doubles(r, 1, e) || look_all(r, e)
@@ -476,9 +352,10 @@ static int compare(struct run *r, struct err *e)
 static json_t *result_json(const struct run *r, bool equal, uint64_t ms)
 {
     json_t *key = json_array(), *columns = json_array();
-    for (size_t i = 0; i < r->npairs; i++)
-        json_array_append_new(i < r->nkey ? key : columns,
-                              json_stringn(r->pairs[i].name[0].data, r->pairs[i].name[0].len));
+    for (size_t i = 0; i < r->on.n; i++)
+        json_array_append_new(
+            i < r->on.nkey ? key : columns,
+            json_stringn(r->on.pairs[i].name[0].data, r->on.pairs[i].name[0].len));
     long long all = r->found[0] + r->found[1] + r->found[2];
     json_t *j = json_pack(
         "{s:b, s:[I, I], s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "equal", (int)equal, "rows",
@@ -489,8 +366,8 @@ static json_t *result_json(const struct run *r, bool equal, uint64_t ms)
     json_object_set_new(j, "ms", json_integer((json_int_t)ms));
     json_object_set_new(j, "key", key);
     json_object_set_new(j, "columns", columns);
-    json_object_set(j, "columns_only_in_first", r->only[0]);
-    json_object_set(j, "columns_only_in_second", r->only[1]);
+    json_object_set(j, "columns_only_in_first", r->on.only[0]);
+    json_object_set(j, "columns_only_in_second", r->on.only[1]);
     json_object_set(j, "by_column", r->by_column);
     json_object_set(j, "samples", r->samples);
     return j;
@@ -508,8 +385,8 @@ json_t *diff_run(const struct diff_options *o, bool *equal, struct err *e)
     }
     r->o = o;
     r->a = arena_create(0);
-    r->only[0] = json_array();
-    r->only[1] = json_array();
+    r->on.only[0] = json_array();
+    r->on.only[1] = json_array();
     r->samples = json_array();
     r->by_column = json_object();
     pthread_mutex_init(&r->lock, NULL);
@@ -518,7 +395,7 @@ json_t *diff_run(const struct diff_options *o, bool *equal, struct err *e)
     else if (pool_init(&r->pool, e) == 0) {
         if (compare(r, e) == 0) {
             *equal = r->found[0] + r->found[1] + r->found[2] + r->unlooked + r->null_keys == 0 &&
-                     json_array_size(r->only[0]) + json_array_size(r->only[1]) == 0;
+                     json_array_size(r->on.only[0]) + json_array_size(r->on.only[1]) == 0;
             j = result_json(r, *equal, clock_mono_ms() - start);
         }
         join_free(&r->join);
@@ -526,7 +403,7 @@ json_t *diff_run(const struct diff_options *o, bool *equal, struct err *e)
     }
     for (int at = 0; at < 2; at++) {
         source_close(&r->source[at]);
-        json_decref(r->only[at]);
+        json_decref(r->on.only[at]);
     }
     json_decref(r->samples);
     json_decref(r->by_column);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Shared by diff.c (the run), diff_source.c (connections, statements), diff_value.c (texts that
+// Shared by diff.c (the run), diff_columns.c (columns, the key), diff_source.c (connections, statements), diff_value.c (texts that
 // are equal for equal values) only.
 #ifndef FICUS_CDC_DIFF_INT_H
 #define FICUS_CDC_DIFF_INT_H
@@ -44,6 +44,15 @@ int source_doubles(const struct source *s, int at, const struct pair *pairs, siz
                    struct arena *a, struct str *out, struct err *e) FICUS_MUST_CHECK;
 int source_each(struct source *s, struct str sql, const struct value *params, size_t n,
                 rows_each_fn *each, void *ctx, struct err *e) FICUS_MUST_CHECK;
+
+struct diff_columns {
+    struct pair pairs[DIFF_COLUMNS_MAX]; // the key's first
+    size_t n, nkey;
+    json_t *only[2]; // arrays, the caller's: names of columns that the other side lacks
+};
+// Of two open sources. ERR_INVALID when no key can be told.
+int diff_columns_find(struct diff_columns *c, const struct diff_options *o, struct source *source,
+                      struct arena *a, struct err *e) FICUS_MUST_CHECK;
 
 // Raw cells of one row as comparable values, in the arena.
 int diff_row(const struct pair *pairs, size_t n, const struct value *cells, struct arena *a,

@@ -56,20 +56,22 @@ static int parked_count(struct pass *p, struct err *e)
     return 0;
 }
 
-// Asked of the table only when no index says that every key is one row's own.
-static int bad_keys(struct pass *p, struct err *e)
+// Asked of a table only when no index says that every key is one row's own.
+static int bad_keys(struct pass *p, enum side side, struct err *e)
 {
     struct str sql;
     struct rows rows;
-    if (p->unique[SIDE_LEGACY])
+    long long n = 0;
+    if (p->unique[side])
         return 0;
     arena_reset(p->chunk);
-    if (query_bad_keys(p->entity, SIDE_LEGACY, odbc_dbms(p->odbc), p->chunk, &sql, e) ||
-        odbc_query(p->odbc, sql, NULL, 0, p->chunk, 1, &rows, e))
-        return err_prefix(e, "%s: keys of the legacy", p->entity->name);
-    if (rows.nrows != 1 ||
-        !str_to_int(value_str(rows.cells[0]), 0, INT64_MAX, &p->report->bad_keys))
+    if (query_bad_keys(p->entity, side, reader_dbms(&p->side[side]), p->chunk, &sql, e) ||
+        (side == SIDE_NEW ? pg_query(p->pg, sql, NULL, 0, p->chunk, &rows, e)
+                          : odbc_query(p->odbc, sql, NULL, 0, p->chunk, 1, &rows, e)))
+        return err_prefix(e, "%s: keys of the %s side", p->entity->name, side_name(side));
+    if (rows.nrows != 1 || !str_to_int(value_str(rows.cells[0]), 0, INT64_MAX, &n))
         return err_set(e, ERR_INTERNAL, "%s: keys cannot be counted", p->entity->name);
+    p->report->bad_keys += n;
     return 0;
 }
 
@@ -116,6 +118,28 @@ static int pass_changed(struct pass *p, struct err *e)
     return result;
 }
 
+// Ranges on record say how they are walked, whatever would be chosen now.
+static void keep_plan(struct pass *p)
+{
+    bool sketch = p->nranges > 0 && p->ranges[0].part != PART_BOTH;
+    if (sketch != (p->report->plan == PLAN_SKETCH))
+        p->report->plan = sketch ? PLAN_SKETCH : PLAN_STREAM;
+}
+
+// More rows differ than a sketch can tell: the entity is walked anew, and they go to the pool.
+static int stream_after_all(struct pass *p, struct err *e)
+{
+    struct entity_report *r = p->report;
+    p->blind = false;
+    r->plan = PLAN_STREAM;
+    r->why = STR("more rows differ than a sketch can tell");
+    r->rows_legacy = r->rows_new = r->ranges_resumed = 0;
+    pool_free(&p->pool);
+    if (pool_init(&p->pool, e) || record_forget(p, e) || pass_cut(p, e) || record_ranges(p, e))
+        return -1;
+    return first_pass(p, e);
+}
+
 static int pass_ranges(struct pass *p, bool *finished, struct err *e)
 {
     bool found = false;
@@ -124,11 +148,15 @@ static int pass_ranges(struct pass *p, bool *finished, struct err *e)
         return -1;
     if (*finished)
         return 0;
-    if (pass_plan(p, e) || bad_keys(p, e))
+    if (pass_plan(p, e) || bad_keys(p, SIDE_LEGACY, e) || bad_keys(p, SIDE_NEW, e))
         return -1;
+    if (found)
+        keep_plan(p);
     if (!found && (pass_cut(p, e) || record_ranges(p, e)))
         return -1;
-    return first_pass(p, e);
+    if (first_pass(p, e))
+        return -1;
+    return p->blind ? stream_after_all(p, e) : 0;
 }
 
 static int compare_entity(struct pass *p, struct err *e)
@@ -160,6 +188,7 @@ static int one_entity(struct pass *p, const struct entity *en, struct entity_rep
     *r = (struct entity_report){.entity = en};
     p->ranges = NULL;
     p->nranges = 0;
+    p->blind = false;
     arena_reset(p->plan);
     if (pool_init(&p->pool, e))
         return -1;

@@ -16,7 +16,7 @@
 #include "migrations/query.h"
 #include "routes/control.h"
 
-enum reconcile_plan { PLAN_AUTO, PLAN_STREAM, PLAN_PUSHDOWN };
+enum reconcile_plan { PLAN_AUTO, PLAN_STREAM, PLAN_SKETCH, PLAN_PUSHDOWN };
 const char *reconcile_plan_name(enum reconcile_plan p);
 
 struct reconcile_progress {
@@ -93,7 +93,7 @@ struct entity_report {
     long long rows_legacy, rows_new, differences, settled, unsettled, parked, candidates;
     long long estimate, ranges, ranges_resumed;
     long long wire;     // bytes of rows or of checksums that came over the wire
-    long long bad_keys; // legacy rows with a NULL key, or one that others have too: not compared
+    long long bad_keys; // rows of either side with a NULL key, or one that others have too
     bool complete;      // everything asked for was looked at
     bool full;          // and that was all there is
     struct difference *samples;

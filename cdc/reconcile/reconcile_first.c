@@ -9,13 +9,12 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "cdc/reconcile/checksum.h"
-#include "cdc/reconcile/reconcile_int.h"
+#include "cdc/reconcile/reconcile_ledger.h"
 
 #include <stdlib.h>
 
 #define JOBS        4
 #define WAITING_MAX 16384 // prints of one walk in memory
-#define KEEP_MAX    20000 // waiting prints that a finished range may leave on record
 #define LEAF_ROWS   1000  // a differing part of so few rows is walked
 #define CUTS        8     // parts that a differing range is cut into
 #define DEPTH_MAX   24
@@ -27,6 +26,7 @@
 struct crew {
     struct pass *p;
     struct pace pace;
+    struct ledger ledger; // has a lock of its own
     pthread_mutex_t lock;
     size_t next;      // range; lock
     size_t working;   // walkers; lock
@@ -44,6 +44,7 @@ struct walker {
     struct pg_conn *pg;
     struct reader side[2];
     struct join join;
+    struct sketch sketch; // of the sketch plan: rows of the present range
     struct spool kept;
     struct arena *arena; // of one checksum
     long long rows[2], wire;
@@ -57,7 +58,12 @@ struct feed {
 static int on_print(void *ctx, const struct print *p, struct err *e)
 {
     const struct feed *f = ctx;
-    return p->null_key ? 0 : join_add(&f->w->join, f->side, p, e); // bad_keys tells of NULLs
+    if (p->null_key) // bad_keys tells of them
+        return 0;
+    if (!f->w->sketch.cells || !sketch_fits(&f->w->sketch, p->key))
+        return join_add(&f->w->join, f->side, p, e);
+    sketch_add(&f->w->sketch, f->side, p);
+    return 0;
 }
 
 static bool stopped(struct crew *c)
@@ -79,6 +85,34 @@ static void add_rows(struct walker *w, long long legacy, long long new_, long lo
     w->rows[SIDE_NEW] += new_;
 }
 
+static int step(struct walker *w, struct scan *scan, enum side side, struct err *e)
+{
+    struct feed feed = {w, side};
+    long long rows = scan->rows, bytes = scan->bytes;
+    if (stopped(w->crew))
+        return err_set(e, ERR_CANCELLED, "stopped");
+    if (scan_step(scan, on_print, &feed, e))
+        return err_prefix(e, "%s of %s", w->crew->p->entity->name, side_name(side));
+    rows = scan->rows - rows;
+    add_rows(w, side == SIDE_LEGACY ? rows : 0, side == SIDE_NEW ? rows : 0, scan->bytes - bytes);
+    return 0;
+}
+
+// One side alone, of the sketch plan.
+static int walk_part(struct walker *w, const struct range *r, const struct scan_query *slice,
+                     struct err *e)
+{
+    struct scan scan = {0};
+    enum side side = r->part == PART_PAGES ? SIDE_NEW : SIDE_LEGACY;
+    int result = side == SIDE_NEW ? scan_start_pages(&scan, &w->side[side], slice->deleted,
+                                                     r->first, r->end, &w->crew->pace, e)
+                                  : scan_start(&scan, &w->side[side], slice, &w->crew->pace, e);
+    while (result == 0 && !scan.done)
+        result = step(w, &scan, side, e);
+    scan_stop(&scan);
+    return result;
+}
+
 // The side that is behind goes next, so that few prints wait for their other half.
 static int walk(struct walker *w, const struct scan_query *slice, struct err *e)
 {
@@ -94,15 +128,7 @@ static int walk(struct walker *w, const struct scan_query *slice, struct err *e)
         enum side side = scan[0].done                                   ? SIDE_NEW
                          : scan[1].done || scan[0].rows <= scan[1].rows ? SIDE_LEGACY
                                                                         : SIDE_NEW;
-        struct feed feed = {w, side};
-        long long rows = scan[side].rows, bytes = scan[side].bytes;
-        if (stopped(w->crew))
-            result = err_set(e, ERR_CANCELLED, "stopped");
-        else if (scan_step(&scan[side], on_print, &feed, e))
-            result = err_prefix(e, "%s of %s", p->entity->name, side_name(side));
-        rows = scan[side].rows - rows;
-        add_rows(w, side == SIDE_LEGACY ? rows : 0, side == SIDE_NEW ? rows : 0,
-                 scan[side].bytes - bytes);
+        result = step(w, &scan[side], side, e);
     }
     scan_stop(&scan[0]);
     scan_stop(&scan[1]);
@@ -174,13 +200,16 @@ static int do_range(struct walker *w, size_t i, struct err *e)
         slice.up_to = &r->up_to;
     w->rows[0] = w->rows[1] = 0;
     spool_init(&w->kept, 64u << 10);
-    int result = p->report->plan == PLAN_PUSHDOWN ? push(w, &slice, 0, e) : walk(w, &slice, e);
+    int result = r->part != PART_BOTH               ? walk_part(w, r, &slice, e)
+                 : p->report->plan == PLAN_PUSHDOWN ? push(w, &slice, 0, e)
+                                                    : walk(w, &slice, e);
     if (result == 0)
         result = join_flush(&w->join, e);
-    // Too many to keep: a process that takes over looks at the range again.
-    if (result == 0 && w->kept.records <= KEEP_MAX)
-        result = record_range(p, w->pg, i, w->rows[0], w->rows[1], &w->kept, e);
-    spool_free(&w->kept);
+    struct range_done done = {i, {w->rows[0], w->rows[1]}, w->kept};
+    spool_init(&w->kept, 0);
+    if (result == 0)
+        result = ledger_add(&w->crew->ledger, &done, &w->sketch, w->pg, e);
+    spool_free(&done.waiting);
     return result;
 }
 
@@ -204,6 +233,8 @@ static int walker_open(struct walker *w, struct err *e)
         reader_init(&w->side[SIDE_NEW], p->entity, SIDE_NEW, NULL, w->pg, e))
         return -1;
     w->join.kept = &w->kept;
+    if (p->report->plan == PLAN_SKETCH && sketch_init(&w->sketch, pass_key_max(p->entity), e))
+        return -1;
     w->arena = arena_create(0);
     return w->arena ? 0 : err_memory(e);
 }
@@ -218,6 +249,7 @@ static void *walker_main(void *arg)
     while (result == 0 && take(c, &i))
         result = do_range(w, i, &e);
     join_free(&w->join);
+    sketch_free(&w->sketch);
     arena_destroy(w->arena);
     odbc_close(w->odbc);
     pg_close(w->pg);
@@ -344,10 +376,13 @@ int first_pass(struct pass *p, struct err *e)
     c.new_ = p->report->rows_new;
     atomic_init(&c.pace.share, p->o->budget ? p->o->budget : 100);
     atomic_init(&c.pace.rows_per_s, p->o->rows_per_s ? p->o->rows_per_s / jobs + 1 : 0);
-    result = run_crew(&c, walkers, jobs, e);
+    result = ledger_open(&c.ledger, p, e) ? -1 : run_crew(&c, walkers, jobs, e);
     p->report->rows_legacy = c.legacy;
     p->report->rows_new = c.new_;
     p->report->wire += c.wire;
     free(walkers);
-    return result ? -1 : pool_finish(&p->pool, e);
+    if (result == 0)
+        result = pool_finish(&p->pool, e) || ledger_finish(&c.ledger, e) ? -1 : 0;
+    ledger_close(&c.ledger);
+    return result;
 }

@@ -4,6 +4,7 @@
 // asked of the stores' catalogues and statistics; nothing reads the table through.
 #include "base/clock.h"
 #include "cdc/reconcile/reconcile_int.h"
+#include "cdc/reconcile/sketch.h"
 #include "migrations/type.h"
 
 #include <stdio.h>
@@ -11,13 +12,16 @@
 
 #define RANGE_ROWS  50000
 #define PROBE_BYTES 1000000 // of a test answer, to see how fast the link is
-#define STREAM_US   2.2     // a row's cost of a walk on both sides, its bytes apart
-#define PUSHDOWN_US 5.0     // a row's cost of checksums on both sides
+#define STREAM_US   7.0     // a row's cost of a walk on both sides, its bytes apart
+#define SKETCH_US   2.5     // the same, the new side by its heap
+#define PUSHDOWN_US 16.0    // a row's cost of checksums on both sides
+#define SKETCH_ROWS 20000   // fewer are as well streamed
+#define SKETCH_KEY  64      // bytes of a key part that the map does not bound
 #define SAMPLE_ROWS 3000.0
 
 const char *reconcile_plan_name(enum reconcile_plan p)
 {
-    static const char *const names[] = {"auto", "stream", "pushdown"};
+    static const char *const names[] = {"auto", "stream", "sketch", "pushdown"};
     return names[p];
 }
 
@@ -200,12 +204,17 @@ static int look_at_size(struct pass *p, struct size *out, struct err *e)
     struct rows rows;
     if (ask(p, SIDE_NEW,
             "SELECT greatest(c.reltuples, 0)::bigint, pg_relation_size(c.oid),"
-            " (c.relkind = 'r')::int FROM pg_class c WHERE c.oid = to_regclass($1)",
+            " (c.relkind = 'r')::int, pg_relation_size(c.oid)"
+            " / current_setting('block_size')::bigint"
+            " FROM pg_class c WHERE c.oid = to_regclass($1)",
             &table, 1, &rows, e))
         return err_prefix(e, "size of %s", p->entity->sides[SIDE_NEW].root);
     long long n = 0, bytes = 0;
+    p->pages_there = -1;
     if (rows.nrows == 1 && (!str_to_int(value_str(rows.cells[0]), 0, INT64_MAX, &n) ||
-                            !str_to_int(value_str(rows.cells[1]), 0, INT64_MAX, &bytes)))
+                            !str_to_int(value_str(rows.cells[1]), 0, INT64_MAX, &bytes) ||
+                            (one(rows.cells[2]) &&
+                             !str_to_int(value_str(rows.cells[3]), 0, INT64_MAX, &p->pages_there))))
         return err_set(e, ERR_INTERNAL, "%s has no size", p->entity->sides[SIDE_NEW].root);
     // Never analyzed: about so many rows of 200 bytes.
     out->rows = n > 0 ? (double)n : (double)bytes / 200;
@@ -247,42 +256,79 @@ bool pass_can_push(const struct pass *p, struct str *why)
     return true;
 }
 
-static int choose(struct pass *p, const struct size *size, struct err *e)
+// The new side by its heap's pages: a plain table, all of it.
+static bool can_sketch(struct pass *p, struct str *why)
+{
+    struct str sql;
+    struct err unfit = {0};
+    if (p->slice.filter || p->slice.above || p->slice.up_to)
+        *why = STR("a slice is read by key");
+    else if (p->unordered[SIDE_LEGACY])
+        *why = STR("without an index there are no key ranges");
+    else if (p->pages_there < 0)
+        *why = STR("the new side is no plain table");
+    else if (query_scan_pages(p->entity, p->slice.deleted, 0, 1, p->plan, &sql, &unfit))
+        *why = arena_printf(p->keep, "%s", unfit.msg);
+    else
+        return true;
+    return false;
+}
+
+size_t pass_key_max(const struct entity *en)
+{
+    size_t len = en->nkeys - 1; // the parts' separators
+    for (size_t i = 0; i < en->nkeys; i++)
+        len += en->keys[i]->length > 0 ? en->keys[i]->length : SKETCH_KEY;
+    return len < SKETCH_KEY_MAX ? len : SKETCH_KEY_MAX;
+}
+
+static int as_asked(struct pass *p, struct err *e)
+{
+    struct str why_not = {0};
+    enum reconcile_plan asked = p->o->plan;
+    if ((asked == PLAN_PUSHDOWN && !pass_can_push(p, &why_not)) ||
+        (asked == PLAN_SKETCH && !can_sketch(p, &why_not)))
+        return err_set(e, ERR_UNSUPPORTED, "%s: no %s: %.*s", p->entity->name,
+                       reconcile_plan_name(asked), (int)why_not.len, why_not.data);
+    p->report->plan = asked;
+    p->report->why = STR("asked for");
+    return 0;
+}
+
+static int cheapest(struct pass *p, const struct size *size, struct err *e)
 {
     struct entity_report *r = p->report;
-    struct str why_not = {0};
-    bool can = pass_can_push(p, &why_not);
-    if (p->o->plan == PLAN_PUSHDOWN && !can)
-        return err_set(e, ERR_UNSUPPORTED, "%s: no pushdown: %.*s", p->entity->name,
-                       (int)why_not.len, why_not.data);
-    r->plan = p->o->plan == PLAN_AUTO ? PLAN_STREAM : p->o->plan;
-    r->why = p->o->plan != PLAN_AUTO ? arena_printf(p->keep, "asked for")
-                                     : arena_printf(p->keep, "%.*s", (int)why_not.len,
-                                                    why_not.data ? why_not.data : "");
-    if (p->o->plan == PLAN_AUTO && can) {
-        double link[2];
-        if (look_at_link(p, SIDE_LEGACY, &link[0], e) || look_at_link(p, SIDE_NEW, &link[1], e))
-            return -1;
-        double slow = link[0] < link[1] ? link[0] : link[1];
-        double stream = size->rows * (STREAM_US / 1e6 + size->width / slow);
-        double push = size->rows * PUSHDOWN_US / 1e6;
-        r->plan = push < stream ? PLAN_PUSHDOWN : PLAN_STREAM;
-        r->why = arena_printf(p->keep,
-                              "%.0f rows of %.0f bytes over %.1f MB/s: stream %.2f s,"
-                              " pushdown %.2f s",
-                              size->rows, size->width, slow / 1e6, stream, push);
-    }
+    struct str no_push = {0}, no_sketch = {0};
+    bool push = pass_can_push(p, &no_push);
+    bool sketch = size->rows >= SKETCH_ROWS && can_sketch(p, &no_sketch);
+    double link[2] = {1e12, 1e12};
+    r->plan = sketch ? PLAN_SKETCH : PLAN_STREAM;
+    if (push &&
+        (look_at_link(p, SIDE_LEGACY, &link[0], e) || look_at_link(p, SIDE_NEW, &link[1], e)))
+        return -1;
+    double slow = link[0] < link[1] ? link[0] : link[1];
+    double wire = size->width / slow;
+    double here = size->rows * ((sketch ? SKETCH_US : STREAM_US) / 1e6 + wire);
+    double there = size->rows * PUSHDOWN_US / 1e6;
+    if (push && there < here)
+        r->plan = PLAN_PUSHDOWN;
+    struct str no = push ? no_sketch : no_push;
+    r->why = push
+                 ? arena_printf(p->keep,
+                                "%.0f rows of %.0f bytes over %.1f MB/s: %s %.2f s,"
+                                " pushdown %.2f s%s%.*s",
+                                size->rows, size->width, slow / 1e6, sketch ? "sketch" : "stream",
+                                here, there, no.len ? "; " : "", (int)no.len, no.len ? no.data : "")
+                 : arena_printf(p->keep, "%.*s", (int)no.len, no.len ? no.data : "");
     return r->why.data ? 0 : err_memory(e);
 }
 
 // ---------------------------------------------------------------- ranges
 
-static int one_range(struct pass *p, struct err *e)
+const char *part_name(enum part p)
 {
-    p->ranges = arena_array(p->plan, 1, sizeof *p->ranges);
-    p->nranges = 1;
-    p->report->ranges = 1;
-    return p->ranges ? 0 : err_memory(e);
+    static const char *const names[] = {"both", "legacy", "pages"};
+    return names[p];
 }
 
 // Quantiles of the first key part in the new side's order, of a sample of its pages.
@@ -316,35 +362,68 @@ static bool samples_well(const struct pass *p)
            p->entity->sides[SIDE_NEW].root;
 }
 
-int pass_cut(struct pass *p, struct err *e)
+// Key ranges into `keys`, at most RANGES_MAX; one when the keys cannot be sampled.
+static int cut_keys(struct pass *p, size_t n, struct range *keys, size_t *nkeys, struct err *e)
 {
-    const struct field *key = p->entity->keys[0];
-    size_t n = (size_t)(p->rows_there /
-                        (double)(p->o->range_rows ? p->o->range_rows : RANGE_ROWS)) +
-               1;
-    struct rows rows;
-    n = n > RANGES_MAX ? RANGES_MAX : n;
-    if (n < 2 || !samples_well(p) || p->report->bad_keys > 0)
-        return one_range(p, e);
-    struct err ignored = {0};
-    // A view cannot be sampled, a column kind may not be read so: one range then.
-    if (ask_bounds(p, n, p->rows_there, &rows, &ignored))
-        return pg_alive(p->pg) ? one_range(p, e) : (*e = ignored, -1);
-    p->ranges = arena_array(p->plan, rows.nrows + 1, sizeof *p->ranges);
-    if (!p->ranges)
-        return err_memory(e);
+    struct rows rows = {0};
     struct value last = {0};
-    p->nranges = 0;
-    for (size_t i = 0; i < rows.nrows; i++) {
+    struct err ignored = {0};
+    *nkeys = 0;
+    // A view cannot be sampled, a column kind may not be read so: one range then.
+    if (n > 1 && samples_well(p) && p->report->bad_keys == 0 &&
+        ask_bounds(p, n, p->rows_there, &rows, &ignored)) {
+        rows.nrows = 0;
+        if (!pg_alive(p->pg))
+            return *e = ignored, -1;
+    }
+    for (size_t i = 0; i < rows.nrows && *nkeys + 1 < RANGES_MAX; i++) {
         struct value v;
-        if (type_read(key, SIDE_NEW, rows.cells[i], p->plan, &v, e))
+        if (type_read(p->entity->keys[0], SIDE_NEW, rows.cells[i], p->plan, &v, e))
             return -1;
         if (v.state != VALUE_SET || value_eq(v, last))
             continue;
-        p->ranges[p->nranges++] = (struct range){.above = last, .up_to = v};
+        keys[(*nkeys)++] = (struct range){.above = last, .up_to = v};
         last = v;
     }
-    p->ranges[p->nranges++] = (struct range){.above = last};
+    keys[(*nkeys)++] = (struct range){.above = last};
+    return 0;
+}
+
+// The new side's pages between the key ranges, so that both stores are read at a time.
+static void add_pages(struct pass *p, const struct range *keys, size_t nkeys, size_t nparts)
+{
+    long long first = 0;
+    for (size_t i = 0; i < nkeys; i++) {
+        p->ranges[p->nranges] = keys[i];
+        p->ranges[p->nranges++].part = PART_LEGACY;
+        for (; first < (long long)((i + 1) * nparts / nkeys); first++)
+            p->ranges[p->nranges++] = (struct range){
+                .part = PART_PAGES,
+                .first = p->pages_there * first / (long long)nparts,
+                .end = p->pages_there * (first + 1) / (long long)nparts};
+    }
+    p->ranges[p->nranges++] = (struct range){
+        .part = PART_PAGES, .first = p->pages_there, .end = -1};
+}
+
+int pass_cut(struct pass *p, struct err *e)
+{
+    double each = (double)(p->o->range_rows ? p->o->range_rows : RANGE_ROWS);
+    size_t n = (size_t)(p->rows_there / each) + 1, nkeys;
+    n = n > RANGES_MAX ? RANGES_MAX : n;
+    bool sketch = p->report->plan == PLAN_SKETCH;
+    size_t nparts = p->pages_there < (long long)n ? 1 : n;
+    struct range *keys = arena_array(p->plan, n + 1, sizeof *keys);
+    p->ranges = sketch ? arena_array(p->plan, n + nparts + 2, sizeof *p->ranges) : keys;
+    p->nranges = 0;
+    if (!keys || !p->ranges)
+        return err_memory(e);
+    if (cut_keys(p, n, keys, &nkeys, e))
+        return -1;
+    if (sketch)
+        add_pages(p, keys, nkeys, nparts);
+    else
+        p->nranges = nkeys;
     p->report->ranges = (long long)p->nranges;
     return 0;
 }
@@ -353,8 +432,8 @@ int pass_plan(struct pass *p, struct err *e)
 {
     struct size size = {0};
     if (look_at_indexes(p, SIDE_LEGACY, e) || look_at_indexes(p, SIDE_NEW, e) ||
-        look_at_size(p, &size, e) || choose(p, &size, e))
+        look_at_size(p, &size, e))
         return -1;
     p->rows_there = size.rows;
-    return 0;
+    return p->o->plan == PLAN_AUTO ? cheapest(p, &size, e) : as_asked(p, e);
 }

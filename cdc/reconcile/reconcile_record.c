@@ -86,15 +86,24 @@ static int insert_range(struct pass *p, struct pg_conn *pg, size_t i, struct err
     char at[24], above[1024], up_to[1024];
     const struct range *r = &p->ranges[i];
     snprintf(at, sizeof at, "%zu", i);
-    const char *v[] = {p->run, p->entity->name, at, text_or_null(r->above, above, sizeof above),
-                       text_or_null(r->up_to, up_to, sizeof up_to)};
-    if ((r->above.state == VALUE_SET && !v[3]) || (r->up_to.state == VALUE_SET && !v[4]))
+    const char *v[] = {p->run,
+                       p->entity->name,
+                       at,
+                       text_or_null(r->above, above, sizeof above),
+                       text_or_null(r->up_to, up_to, sizeof up_to),
+                       part_name(r->part)};
+    if (r->part == PART_PAGES) {
+        snprintf(above, sizeof above, "%lld", r->first);
+        snprintf(up_to, sizeof up_to, "%lld", r->end);
+        v[3] = above;
+        v[4] = up_to;
+    } else if ((r->above.state == VALUE_SET && !v[3]) || (r->up_to.state == VALUE_SET && !v[4]))
         return err_set(e, ERR_LIMIT, "%s: a key is longer than %zu bytes", p->entity->name,
                        sizeof above);
     return pg_execz(pg,
-                    "INSERT INTO ficus.reconcile_range (run, entity, ordinal, above, up_to)"
-                    " VALUES ($1::bigint, $2, $3::int, $4, $5)",
-                    v, 5, NULL, e);
+                    "INSERT INTO ficus.reconcile_range (run, entity, ordinal, above, up_to, part)"
+                    " VALUES ($1::bigint, $2, $3::int, $4, $5, $6)",
+                    v, 6, NULL, e);
 }
 
 int record_ranges(struct pass *p, struct err *e)
@@ -111,37 +120,44 @@ int record_ranges(struct pass *p, struct err *e)
     return -1;
 }
 
+static void add_hex(struct buf *out, struct str bytes)
+{
+    static const char digits[] = "0123456789abcdef";
+    if (buf_reserve(out, 2 * bytes.len))
+        return; // sticky
+    for (size_t i = 0; i < bytes.len; i++) {
+        unsigned char c = (unsigned char)bytes.data[i];
+        out->data[out->len++] = digits[c >> 4];
+        out->data[out->len++] = digits[c & 15];
+    }
+    out->data[out->len] = '\0';
+}
+
 // Waiting prints, one after the other, each after its length: hex for a bytea.
 static int waiting_hex(struct spool *waiting, struct buf *out, struct err *e)
 {
-    static const char digits[] = "0123456789abcdef";
     struct str record;
     int more = spool_rewind(waiting, e);
     buf_addz(out, "\\x");
     while (more == 0 && (more = spool_next(waiting, &record, e)) == 1) {
         uint32_t len = (uint32_t)record.len;
-        unsigned char head[4] = {(unsigned char)(len >> 24), (unsigned char)(len >> 16),
-                                 (unsigned char)(len >> 8), (unsigned char)len};
-        for (size_t i = 0; i < sizeof head + record.len; i++) {
-            unsigned char c = i < sizeof head ? head[i] : (unsigned char)record.data[i - 4];
-            buf_addc(out, digits[c >> 4]);
-            buf_addc(out, digits[c & 15]);
-        }
+        const char head[4] = {(char)(len >> 24), (char)(len >> 16), (char)(len >> 8), (char)len};
+        add_hex(out, str_n(head, sizeof head));
+        add_hex(out, record);
         more = 0;
     }
     return more < 0 ? -1 : buf_check(out, e);
 }
 
-int record_range(struct pass *p, struct pg_conn *pg, size_t i, long long legacy, long long new_,
-                 struct spool *waiting, struct err *e)
+static int one_done(struct pass *p, struct pg_conn *pg, struct range_done *done, struct err *e)
 {
     char at[24], n[2][24];
     struct buf hex = BUF_INIT;
-    snprintf(at, sizeof at, "%zu", i);
-    snprintf(n[0], sizeof n[0], "%lld", legacy);
-    snprintf(n[1], sizeof n[1], "%lld", new_);
-    int result = waiting_hex(waiting, &hex, e);
-    const char *v[] = {p->run, p->entity->name, at, n[0], n[1], hex.data};
+    snprintf(at, sizeof at, "%zu", done->range);
+    for (int side = 0; side < 2; side++)
+        snprintf(n[side], sizeof n[side], "%lld", done->rows[side]);
+    int result = waiting_hex(&done->waiting, &hex, e);
+    const char *v[] = {p->run, p->entity->name, at, n[SIDE_LEGACY], n[SIDE_NEW], hex.data};
     if (result == 0)
         result = pg_execz(pg,
                           "UPDATE ficus.reconcile_range SET done = true, rows_legacy = $4::bigint,"
@@ -152,19 +168,53 @@ int record_range(struct pass *p, struct pg_conn *pg, size_t i, long long legacy,
     return result;
 }
 
+static int save_sketch(struct pass *p, struct pg_conn *pg, struct sketch *sketch, struct err *e)
+{
+    struct buf hex = BUF_INIT;
+    buf_addz(&hex, "\\x");
+    add_hex(&hex, sketch_bytes(sketch));
+    const char *v[] = {p->run, p->entity->name, hex.data};
+    int result = buf_check(&hex, e);
+    if (result == 0)
+        result = pg_execz(pg,
+                          "INSERT INTO ficus.reconcile_sketch (run, entity, cells)"
+                          " VALUES ($1::bigint, $2, $3::bytea)"
+                          " ON CONFLICT (run, entity) DO UPDATE SET cells = excluded.cells",
+                          v, 3, NULL, e);
+    buf_free(&hex);
+    return result;
+}
+
+int record_done(struct pass *p, struct pg_conn *pg, struct range_done *done, size_t n,
+                struct sketch *sketch, struct err *e)
+{
+    if (pg_begin(pg, e))
+        return -1;
+    int result = sketch ? save_sketch(p, pg, sketch, e) : 0;
+    for (size_t i = 0; i < n && result == 0; i++)
+        result = one_done(p, pg, &done[i], e);
+    if (result == 0)
+        return pg_commit(pg, e);
+    pg_rollback(pg);
+    return -1;
+}
+
 static int hex_digit(char c)
 {
     return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : 0;
 }
 
+static int add_unhexed(struct buf *out, struct str hex, struct err *e)
+{
+    for (size_t i = 0; i + 1 < hex.len; i += 2)
+        buf_addc(out, (char)(hex_digit(hex.data[i]) << 4 | hex_digit(hex.data[i + 1])));
+    return buf_check(out, e);
+}
+
 static int take_waiting(struct pass *p, struct str hex, struct err *e)
 {
     struct buf raw = BUF_INIT;
-    int result = 0;
-    for (size_t i = 0; i + 1 < hex.len; i += 2)
-        buf_addc(&raw, (char)(hex_digit(hex.data[i]) << 4 | hex_digit(hex.data[i + 1])));
-    if (buf_check(&raw, e))
-        result = -1;
+    int result = add_unhexed(&raw, hex, e);
     for (size_t at = 0; result == 0 && at + 4 <= raw.len;) {
         const unsigned char *h = (const unsigned char *)raw.data + at;
         size_t len = (size_t)h[0] << 24 | (size_t)h[1] << 16 | (size_t)h[2] << 8 | h[3];
@@ -178,11 +228,60 @@ static int take_waiting(struct pass *p, struct str hex, struct err *e)
     return result;
 }
 
+int record_sketch(struct pass *p, struct sketch *out, struct err *e)
+{
+    struct rows rows;
+    struct buf raw = BUF_INIT;
+    struct value v[] = {value_set(str_of(p->run)), value_set(str_of(p->entity->name))};
+    struct pg_conn *pg = control_pg(p->control, e);
+    if (!pg || pg_query(pg,
+                        STR("SELECT encode(cells, 'hex') FROM ficus.reconcile_sketch"
+                            " WHERE run = $1::bigint AND entity = $2"),
+                        v, 2, p->plan, &rows, e))
+        return -1;
+    int result = rows.nrows == 0 ? 0
+                 : add_unhexed(&raw, value_str(rows.cells[0]), e) == 0
+                     ? sketch_load(out, buf_str(&raw), e)
+                     : -1;
+    buf_free(&raw);
+    return result;
+}
+
+int record_forget(struct pass *p, struct err *e)
+{
+    static const char *const tables[] = {"DELETE FROM ficus.reconcile_range", //
+                                         "DELETE FROM ficus.reconcile_sketch"};
+    struct pg_conn *pg = control_pg(p->control, e);
+    const char *v[] = {p->run, p->entity->name};
+    int result = pg ? 0 : -1;
+    for (size_t i = 0; i < 2 && result == 0; i++) {
+        char sql[128];
+        snprintf(sql, sizeof sql, "%s WHERE run = $1::bigint AND entity = $2", tables[i]);
+        result = pg_execz(pg, sql, v, 2, NULL, e);
+    }
+    return result;
+}
+
+static int take_bounds(const struct value *cells, struct range *out, struct err *e)
+{
+    out->part = str_eqz(value_str(cells[6]), "pages")    ? PART_PAGES
+                : str_eqz(value_str(cells[6]), "legacy") ? PART_LEGACY
+                                                         : PART_BOTH;
+    if (out->part != PART_PAGES) {
+        out->above = cells[0].state == VALUE_SET ? cells[0] : (struct value){0};
+        out->up_to = cells[1].state == VALUE_SET ? cells[1] : (struct value){0};
+    } else if (!str_to_int(value_str(cells[0]), 0, INT64_MAX, &out->first) ||
+               !str_to_int(value_str(cells[1]), -1, INT64_MAX, &out->end)) {
+        return err_set(e, ERR_INTERNAL, "a range on record has no pages");
+    }
+    return 0;
+}
+
 static int take_range(struct pass *p, const struct value *cells, struct range *out, struct err *e)
 {
     long long legacy = 0, new_ = 0;
-    out->above = cells[0].state == VALUE_SET ? cells[0] : (struct value){0};
-    out->up_to = cells[1].state == VALUE_SET ? cells[1] : (struct value){0};
+    if (take_bounds(cells, out, e))
+        return -1;
     out->done = str_eqz(value_str(cells[2]), "t");
     if (!out->done)
         return 0;
@@ -232,8 +331,8 @@ int record_resume(struct pass *p, bool *found, bool *finished, struct err *e)
     if (*finished)
         return 0;
     if (pg_query(pg,
-                 STR("SELECT above, up_to, done, rows_legacy, rows_new, encode(waiting, 'hex')"
-                     " FROM ficus.reconcile_range WHERE run = $1::bigint AND entity = $2"
+                 STR("SELECT above, up_to, done, rows_legacy, rows_new, encode(waiting, 'hex'),"
+                     " part FROM ficus.reconcile_range WHERE run = $1::bigint AND entity = $2"
                      " ORDER BY ordinal"),
                  v, 2, p->plan, &rows, e))
         return -1;
@@ -339,16 +438,13 @@ int record_entity(struct pass *p, struct err *e)
 {
     const struct entity_report *r = p->report;
     struct pg_conn *pg = control_pg(p->control, e);
-    const char *v[] = {p->run, p->entity->name};
     if (!pg || pg_begin(pg, e))
         return -1;
     int result = record_figures(p, pg, e);
     for (size_t i = 0; i < r->nsamples && result == 0; i++)
         result = record_difference(p, pg, &r->samples[i], e);
     if (result == 0)
-        result = pg_execz(
-            pg, "DELETE FROM ficus.reconcile_range WHERE run = $1::bigint AND entity = $2", v, 2,
-            NULL, e);
+        result = record_forget(p, e);
     if (result == 0)
         return pg_commit(pg, e);
     pg_rollback(pg);

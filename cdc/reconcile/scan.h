@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Walks a slice of an entity on one side and gives each row's key and fingerprint: what
 // reconcile compares, and what capture's sweep compares with what it saw last. Chunk by chunk in
-// the side's own key order, each chunk one statement, so that no snapshot is held and memory is
-// flat: a chunk grows while its rows are small. Equal canonical rows have equal fingerprints on
+// the side's own key order, or the new side's heap page by page, each chunk one statement, so that
+// no snapshot is held and memory is flat: a chunk grows while its rows are small. Equal canonical rows have equal fingerprints on
 // either side; a value that must be parked equals nothing on the other side. One thread.
 #ifndef FICUS_CDC_SCAN_H
 #define FICUS_CDC_SCAN_H
@@ -34,11 +34,13 @@ struct scan {
     struct arena *statement, *row; // one chunk's; one row's
     struct buf last, flat;         // key text walked to; the row as it is hashed
     bool begun, done;
-    size_t limit;       // rows of the next chunk
-    long long rows;     // given so far
-    long long bytes;    // of their values
-    double best_us;     // least time a row took
-    scan_each_fn *each; // during a step
+    bool by_page;        // of the heap,
+    long long page, end; // the next one; where to stop, negative: at the table's end
+    size_t limit;        // rows, or pages, of the next chunk
+    long long rows;      // given so far
+    long long bytes;     // of their values
+    double best_us;      // least time a row took
+    scan_each_fn *each;  // during a step
     void *ctx;
     size_t chunk_rows, chunk_bytes;
 };
@@ -46,6 +48,10 @@ struct scan {
 // Borrows all; the slice's bounds and filter must outlive the scan.
 int scan_start(struct scan *s, struct reader *r, const struct scan_query *slice,
                const struct pace *pace, struct err *e) FICUS_MUST_CHECK;
+// Of the new side's heap: pages first <= page < end (negative: to the table's end, in one
+// statement). A row that is not written meanwhile is given once; one that moves may be given twice, or not at all.
+int scan_start_pages(struct scan *s, struct reader *r, enum deleted_mode deleted, long long first,
+                     long long end, const struct pace *pace, struct err *e) FICUS_MUST_CHECK;
 void scan_stop(struct scan *s);
 // One chunk; s->done when it was the last. May sleep, as the pace asks.
 int scan_step(struct scan *s, scan_each_fn *each, void *ctx, struct err *e) FICUS_MUST_CHECK;

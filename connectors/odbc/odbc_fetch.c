@@ -144,20 +144,22 @@ static int fetch_long(struct odbc_conn *c, struct odbc_statement *st, SQLSMALLIN
     }
 }
 
-static int cell(struct odbc_conn *c, struct odbc_statement *st, SQLSMALLINT i, struct arena *a,
-                struct value *out, struct err *e)
+// `lend`: text stays in the column's buffer, where the next fetch overwrites it.
+static int cell(struct odbc_conn *c, struct odbc_statement *st, SQLSMALLINT i, bool lend,
+                struct arena *a, struct value *out, struct err *e)
 {
     const struct odbc_column *col = &st->columns[i];
     SQLLEN room = col->c_type == SQL_C_CHAR ? col->size - 1 : col->size;
     struct buf whole = BUF_INIT;
     SQLLEN len = col->indicators[st->next];
     struct str raw = str_n(col->data + (SQLLEN)st->next * col->size, (size_t)len);
+    bool cut = len == SQL_NO_TOTAL || len > room;
     int result = 0;
     if (len == SQL_NULL_DATA) {
         *out = value_null();
         return 0;
     }
-    if (len == SQL_NO_TOTAL || len > room) {
+    if (cut) {
         if (st->block > 1) {
             err_set(e, ERR_SCHEMA, "ODBC: column %d became wider while it was read", i + 1);
             if (e)
@@ -172,6 +174,8 @@ static int cell(struct odbc_conn *c, struct odbc_statement *st, SQLSMALLINT i, s
     }
     if (col->c_type == SQL_C_BINARY) {
         result = hex(raw, a, out);
+    } else if (lend && !cut) {
+        *out = value_set(raw);
     } else {
         struct str kept = arena_str(a, raw);
         *out = value_set(kept);
@@ -203,11 +207,23 @@ int odbc_fetch(struct odbc_conn *c, struct odbc_statement *st, struct err *e)
     return st->fetched > 0;
 }
 
+static int take_cells(struct odbc_conn *c, struct odbc_statement *st, bool lend, struct arena *a,
+                      struct value *cells, struct err *e)
+{
+    for (SQLSMALLINT i = 0; i < st->ncolumns; i++)
+        if (cell(c, st, i, lend, a, &cells[i], e))
+            return -1;
+    return 0;
+}
+
 int odbc_take_row(struct odbc_conn *c, struct odbc_statement *st, struct arena *a,
                   struct value *cells, struct err *e)
 {
-    for (SQLSMALLINT i = 0; i < st->ncolumns; i++)
-        if (cell(c, st, i, a, &cells[i], e))
-            return -1;
-    return 0;
+    return take_cells(c, st, false, a, cells, e);
+}
+
+int odbc_lend_row(struct odbc_conn *c, struct odbc_statement *st, struct arena *a,
+                  struct value *cells, struct err *e)
+{
+    return take_cells(c, st, true, a, cells, e);
 }

@@ -66,9 +66,14 @@ int odbc_check_param(const struct odbc_conn *c, struct value v, size_t number, s
 // Binds the columns of an executed statement for up to `block` rows at a time.
 int odbc_columns_bind(struct odbc_conn *c, struct odbc_statement *st, SQLULEN block, struct err *e);
 void odbc_columns_free(struct odbc_statement *st);
-// The next row, copied into the arena. 1: a row, 0: the end, -1: error.
+// Goes to the next row. 1: a row, 0: the end, -1: error.
 int odbc_fetch(struct odbc_conn *c, struct odbc_statement *st, struct err *e);
+// That row, copied into the arena.
 int odbc_take_row(struct odbc_conn *c, struct odbc_statement *st, struct arena *a,
+                  struct value *cells, struct err *e);
+// That row, valid until the next fetch: text stays where the driver put it, the rest (bytes,
+// long values) goes into the arena.
+int odbc_lend_row(struct odbc_conn *c, struct odbc_statement *st, struct arena *a,
                   struct value *cells, struct err *e);
 
 #endif

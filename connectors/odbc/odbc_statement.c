@@ -271,7 +271,7 @@ int odbc_each(struct odbc_conn *c, struct str sql, const struct value *params, s
     }
     while ((more = odbc_fetch(c, st, e)) == 1) {
         arena_reset(a);
-        if (odbc_take_row(c, st, a, cells, e) || each(ctx, cells, (size_t)st->ncolumns, e))
+        if (odbc_lend_row(c, st, a, cells, e) || each(ctx, cells, (size_t)st->ncolumns, e))
             goto out;
     }
     result = more;

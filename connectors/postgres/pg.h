@@ -49,6 +49,11 @@ int pg_copy_row(struct pg_conn *c, const struct value *cells, size_t ncols,
                 struct err *e) FICUS_MUST_CHECK; // buffered; escapes; VALUE_NULL -> \N
 int pg_copy_end(struct pg_conn *c, long long *rows, struct err *e) FICUS_MUST_CHECK;
 
+// Streams the rows of a COPY .. TO STDOUT in text format (it takes no parameters): the cheapest
+// way to read many. Cells are valid during the call of `each` only.
+int pg_copy_each(struct pg_conn *c, struct str sql, rows_each_fn *each, void *ctx,
+                 struct err *e) FICUS_MUST_CHECK;
+
 // Waits for a NOTIFY up to `ms`. 1 got one, 0 none, -1 error.
 int pg_wait_notice(struct pg_conn *c, unsigned ms, struct pg_notice *out,
                    struct err *e) FICUS_MUST_CHECK;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Shared by the files of this folder only: pg.c (statements, transactions), pg_copy.c (COPY,
-// notices, arrays), pg_connect.c (what every connection asks for), the pool, the stream.
+// Shared by the files of this folder only: pg.c (statements, transactions), pg_copy.c (COPY
+// FROM, notices, arrays), pg_copy_out.c (COPY TO), pg_connect.c (what every connection asks for), the pool, the stream.
 #ifndef FICUS_CONNECTORS_PG_INT_H
 #define FICUS_CONNECTORS_PG_INT_H
 

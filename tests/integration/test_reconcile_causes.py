@@ -181,7 +181,7 @@ def test_under_load_nothing_is_reported_but_what_differs(world):
     for w in writers:
         w.start()
     try:
-        for plan in ("stream", "pushdown", "stream"):
+        for plan in ("stream", "sketch", "pushdown", "sketch"):
             report = run(world, "box", "--plan", plan, code=1)["entities"][0]
             assert [s["key"] for s in report["samples"]] == ["b059"], report
             assert report["differences"] == 1

@@ -71,7 +71,7 @@ def run(loop, *words, code=None, env=None):
 
 
 def plans(loop):
-    return ("stream", "pushdown") if loop.dbms != "sqlite" else ("stream",)
+    return ("stream", "sketch", "pushdown") if loop.dbms != "sqlite" else ("stream", "sketch")
 
 
 def test_equal_by_either_plan(world):
@@ -95,7 +95,7 @@ def test_pushdown_sends_little(world):
 def test_explain_says_why(world):
     plan = json.loads(world.ficus("reconcile", "box", "thing", "--explain", "--json").stdout)
     assert [p["entity"] for p in plan] == ["box", "thing"] and all(p["why"] for p in plan)
-    assert plan[0]["plan"] in ("stream", "pushdown")
+    assert plan[0]["plan"] in ("stream", "sketch", "pushdown")
     assert world.new("SELECT count(*) FROM ficus.reconcile_range")[0][0] == 0
 
 
@@ -239,9 +239,9 @@ def test_history_and_comparison(world):
 SLOW = ("box", "--jobs", "1", "--range-rows", "200", "--rows-per-s", "400", "--plan", "stream")
 
 
-def start_slow(loop):
+def start_slow(loop, plan="stream"):
     """A run of some fifteen ranges that takes seconds; returns when a few are through."""
-    child = subprocess.Popen([binary(None), "reconcile", "-c", loop.config, *SLOW, "--json"],
+    child = subprocess.Popen([binary(None), "reconcile", "-c", loop.config, *SLOW[:-1], plan, "--json"],
                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                              env=environment(loop.work, None))
     wait_for(lambda: loop.new("SELECT count(*) FROM ficus.reconcile_range WHERE done")[0][0] >= 2, "two ranges", 30)
@@ -264,6 +264,36 @@ def test_goes_on_after_kill_9(world):
     report = resumed(world)
     assert world.new("SELECT max(id) FROM ficus.reconcile_run")[0][0] == report["run"]
     assert "no unfinished run" in world.ficus("reconcile", "box", "--resume").stderr
+
+
+def test_a_sketch_goes_on_after_kill_9(world):
+    """Ranges that are done, and the sketch that holds their rows, are kept together."""
+    with hidden(world) as write:
+        write("UPDATE crm.box SET label = label || '.' WHERE id IN (%s, %s)", (key(60), key(61)))
+    child = start_slow(world, "sketch")
+    child.kill()
+    child.communicate()
+    assert world.new("SELECT count(*) FROM ficus.reconcile_sketch")[0][0] == 1
+    entity = run(world, *SLOW[:5], "--plan", "sketch", "--resume", code=1)["entities"][0]
+    assert entity["ranges_resumed"] >= 2 and entity["plan"] == "sketch" and entity["complete"]
+    assert {s["key"] for s in entity["samples"]} == {key(60), key(61)} and entity["differences"] == 2
+    assert entity["rows_legacy"] == entity["rows_new"] == ROWS
+    assert world.new("SELECT count(*) FROM ficus.reconcile_sketch")[0][0] == 0
+    mend(world, "box")
+
+
+def test_more_than_a_sketch_can_tell(world):
+    with hidden(world) as write:
+        write("UPDATE crm.box SET label = label || '!'")
+    entity = run(world, "box", "--plan", "sketch", code=1)["entities"][0]
+    assert entity["plan"] == "stream" and "sketch" in entity["why"]
+    assert entity["differences"] == ROWS and entity["complete"]
+    assert entity["rows_legacy"] == entity["rows_new"] == ROWS
+    with hidden(world) as write:
+        write("UPDATE crm.box SET label = left(label, -1)")
+    assert run(world, "box", "--plan", "sketch", code=0)["entities"][0]["plan"] == "sketch"
+    done = world.ficus("reconcile", "box", "--plan", "sketch", "--from", "K")
+    assert done.returncode != 0 and "slice" in done.stderr
 
 
 def test_a_side_that_dies_in_mid_run(world):
