@@ -236,6 +236,7 @@ static int begin(struct pass *p, struct reconcile_report *out, struct err *e)
         return err_memory(e);
     if (p->o->explain)
         return 0;
+    pass_look(p);
     // Without positions the run proves as much, but nothing can go on from it.
     out->positions = positions_now(p->o, p->odbc, &why);
     if (!out->positions) {

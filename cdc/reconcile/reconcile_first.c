@@ -18,8 +18,9 @@
 #define LEAF_ROWS   1000  // a differing part of so few rows is walked
 #define CUTS        8     // parts that a differing range is cut into
 #define DEPTH_MAX   24
-#define BUSY_SHARE  20 // per cent of one walk's time, while others write
-#define BUSY_WRITES 10 // changes (or 8 KiB of log) in a look that count as writing
+#define BUSY_SHARE  10 // per cent of one walk's time, of all walks, while others write
+#define BUSY_WRITES 4  // changes and transactions between two looks that count as writing,
+#define BUSY_RATE   20 // and a second
 #define LOOK_MS     500
 #define TICK_MS     20
 
@@ -264,32 +265,36 @@ static void *walker_main(void *arg)
 
 // ---------------------------------------------------------------- the caller meanwhile
 
-// A number that grows by each change that either store writes by others' hands.
-static bool writes_so_far(struct pass *p, long long *out)
+// Transactions, not bytes of log: what a run saves of itself is much of the latter.
+void pass_look(struct pass *p)
 {
     struct err ignored = {0};
     struct rows rows;
-    long long lsn = 0;
-    *out = 0;
-    arena_reset(p->chunk);
+    long long transactions = 0, seq = 0;
     const char *max = odbc_dbms(p->odbc)->changelog_max_sql;
-    if (!max || odbc_query(p->odbc, str_of(max), NULL, 0, p->chunk, 1, &rows, &ignored) ||
-        rows.nrows != 1 || !str_to_int(value_str(rows.cells[0]), 0, INT64_MAX, out))
-        return false;
-    return control_number(p->control, "SELECT (pg_current_wal_insert_lsn() - '0/0')::bigint / 8192",
-                          NULL, 0, &lsn, &ignored) == 0 &&
-           (*out += lsn, true);
+    arena_reset(p->chunk);
+    p->look.known = max &&
+                    odbc_query(p->odbc, str_of(max), NULL, 0, p->chunk, 1, &rows, &ignored) == 0 &&
+                    rows.nrows == 1 && str_to_int(value_str(rows.cells[0]), 0, INT64_MAX, &seq) &&
+                    control_number(p->control,
+                                   "SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint",
+                                   NULL, 0, &transactions, &ignored) == 0;
+    p->look.writes = seq + transactions;
+    p->look.ms = clock_mono_ms();
 }
 
-static void look_around(struct crew *c, unsigned jobs, long long *last, bool *known)
+// How much may be taken, by what others wrote since the last look.
+static void look_around(struct crew *c, unsigned jobs)
 {
-    long long now;
+    struct pass *p = c->p;
+    struct load_look last = p->look;
     unsigned share = 100;
-    if (writes_so_far(c->p, &now)) {
-        if (*known && now - *last > BUSY_WRITES)
+    pass_look(p);
+    if (last.known && p->look.known) {
+        long long writes = p->look.writes - last.writes;
+        double seconds = (double)(p->look.ms - last.ms) / 1000 + 0.001;
+        if (writes >= BUSY_WRITES && (double)writes > BUSY_RATE * seconds)
             share = BUSY_SHARE / jobs;
-        *known = true;
-        *last = now;
     }
     atomic_store_explicit(&c->pace.share, share ? share : 1, memory_order_relaxed);
 }
@@ -311,15 +316,11 @@ static void show(struct crew *c, uint64_t start)
 
 static void watch(struct crew *c, unsigned jobs)
 {
-    uint64_t start = clock_mono_ms(), looked = 0;
-    long long writes = 0;
-    bool known = false;
+    uint64_t start = clock_mono_ms();
     for (size_t working = 1; working > 0;) {
         uint64_t now = clock_mono_ms();
-        if (c->p->o->budget == 0 && now - looked >= LOOK_MS) {
-            looked = now;
-            look_around(c, jobs, &writes, &known);
-        }
+        if (c->p->o->budget == 0 && now - c->p->look.ms >= LOOK_MS)
+            look_around(c, jobs);
         if (c->p->o->progress)
             show(c, start);
         clock_sleep_ms(now - start < TICK_MS ? 1 : TICK_MS);
@@ -376,6 +377,8 @@ int first_pass(struct pass *p, struct err *e)
     c.new_ = p->report->rows_new;
     atomic_init(&c.pace.share, p->o->budget ? p->o->budget : 100);
     atomic_init(&c.pace.rows_per_s, p->o->rows_per_s ? p->o->rows_per_s / jobs + 1 : 0);
+    if (p->o->budget == 0)
+        look_around(&c, jobs); // the run began with a look: no walk starts without knowing
     result = ledger_open(&c.ledger, p, e) ? -1 : run_crew(&c, walkers, jobs, e);
     p->report->rows_legacy = c.legacy;
     p->report->rows_new = c.new_;

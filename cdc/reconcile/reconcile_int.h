@@ -34,6 +34,13 @@ struct range_done {
     struct spool waiting; // prints without a partner
 };
 
+// A number that grows with every change that either store takes.
+struct load_look {
+    bool known;
+    long long writes;
+    uint64_t ms; // when
+};
+
 struct pass {
     const struct reconcile_options *o;
     const struct entity *entity;
@@ -50,6 +57,7 @@ struct pass {
     double rows_there;     // on the new side, by its statistics
     long long pages_there; // of its heap; negative: it has none
     bool blind;            // a sketch could not tell: stream
+    struct load_look look; // the last one
     struct range *ranges;
     size_t nranges;
     struct pool pool;
@@ -72,6 +80,7 @@ int pass_cut(struct pass *p, struct err *e) FICUS_MUST_CHECK;
 bool pass_can_push(const struct pass *p, struct str *why);
 size_t pass_key_max(const struct entity *en); // bytes of key text to expect
 
+void pass_look(struct pass *p);
 int first_pass(struct pass *p, struct err *e) FICUS_MUST_CHECK;   // fills the pool's candidates
 int changed_pass(struct pass *p, struct err *e) FICUS_MUST_CHECK; // the same, of changed keys
 // Rounds of read, markers, read. Fills the report's differences, settled and unsettled.
