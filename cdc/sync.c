@@ -75,18 +75,30 @@ void sync_supervise(struct sync *s, const char *name, int (*once)(struct sync *,
     }
 }
 
-void sync_stop_stream(struct sync *s, enum side side, size_t entity, const char *reason)
+static void stop_stream(struct sync *s, enum side side, size_t entity, bool lost,
+                        const char *reason)
 {
     struct stream_stat *st = &s->streams[side][entity];
     struct log_ctx who = {"sync", s->entities[entity]->name, NULL};
     pthread_mutex_lock(&st->lock);
     snprintf(st->reason, sizeof st->reason, "%s", reason);
     st->stop_asked = true;
+    st->lost |= lost;
     bool was = atomic_exchange(&st->paused, true);
     pthread_mutex_unlock(&st->lock);
     if (!was)
-        log_error(&who, "%s stops: %s; when mended: ficus sync resume %s", st->stream, reason,
-                  s->entities[entity]->name);
+        log_error(&who, "%s stops: %s; when mended: ficus sync %s %s", st->stream, reason,
+                  lost ? "snapshot" : "resume", s->entities[entity]->name);
+}
+
+void sync_stop_stream(struct sync *s, enum side side, size_t entity, const char *reason)
+{
+    stop_stream(s, side, entity, false, reason);
+}
+
+void sync_lose_stream(struct sync *s, enum side side, size_t entity, const char *reason)
+{
+    stop_stream(s, side, entity, true, reason);
 }
 
 // ---------------------------------------------------------------- report
@@ -104,7 +116,10 @@ static void set_paused(struct stream_stat *st, bool paused)
 static int read_pauses(struct sync *s, struct pg_conn *pg, struct arena *a, struct err *e)
 {
     struct rows rows;
-    if (pg_query(pg, STR("SELECT stream, paused FROM ficus.stream_state"), NULL, 0, a, &rows, e))
+    if (pg_query(pg,
+                 STR("SELECT stream, paused, EXISTS (SELECT 1 FROM ficus.anew a WHERE a.stream ="
+                     " s.stream) FROM ficus.stream_state s"),
+                 NULL, 0, a, &rows, e))
         return -1;
     for (size_t i = 0; i < rows.nrows; i++)
         for (int side = 0; side < 2; side++)
@@ -112,6 +127,7 @@ static int read_pauses(struct sync *s, struct pg_conn *pg, struct arena *a, stru
                 struct stream_stat *st = &s->streams[side][k];
                 if (!str_eqz(value_str(*rows_at(&rows, i, 0)), st->stream))
                     continue;
+                atomic_store(&st->anew, str_eqz(value_str(*rows_at(&rows, i, 2)), "t"));
                 set_paused(st, str_eqz(value_str(*rows_at(&rows, i, 1)), "t"));
             }
     atomic_store(&s->pauses_known, true);
@@ -122,19 +138,21 @@ static int tell_stop(struct stream_stat *st, struct pg_conn *pg, struct err *e)
 {
     char reason[sizeof st->reason];
     pthread_mutex_lock(&st->lock);
-    bool asked = st->stop_asked;
+    bool asked = st->stop_asked, lost = st->lost;
     snprintf(reason, sizeof reason, "%s", st->reason);
     pthread_mutex_unlock(&st->lock);
     if (!asked)
         return 0;
-    const char *p[] = {st->stream, reason};
+    const char *p[] = {st->stream, reason, lost ? "t" : "f"};
     if (pg_execz(pg,
-                 "INSERT INTO ficus.stream_state (stream, paused, reason) VALUES ($1, true, $2)"
-                 " ON CONFLICT (stream) DO UPDATE SET paused = true, reason = excluded.reason",
-                 p, 2, NULL, e))
+                 "INSERT INTO ficus.stream_state AS s (stream, paused, reason, lost)"
+                 " VALUES ($1, true, $2, $3::boolean) ON CONFLICT (stream) DO UPDATE SET"
+                 " paused = true, reason = excluded.reason, lost = s.lost OR excluded.lost",
+                 p, 3, NULL, e))
         return -1;
     pthread_mutex_lock(&st->lock);
     st->stop_asked = strcmp(reason, st->reason) != 0; // another one came meanwhile
+    st->lost &= st->stop_asked;
     pthread_mutex_unlock(&st->lock);
     return 0;
 }

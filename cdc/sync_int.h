@@ -25,10 +25,12 @@ struct stream_stat {
     long long rated; // report: `applied` when the rate was looked at last
     uint64_t rated_ns;
     atomic_bool paused;   // asked for (ficus sync pause) or stopped by apply
+    atomic_bool anew;     // partitions may have been told to begin anew (ficus.anew)
     atomic_llong owned;   // partitions that this process applies
     atomic_llong parked;  // open parked events, of all processes
-    pthread_mutex_t lock; // of the next two
+    pthread_mutex_t lock; // of the next three
     bool stop_asked;      // apply stopped by itself: to be told to the control store
+    bool lost;            // ... because messages are gone
     char reason[400];
     struct metric *m_captured, *m_applied, *m_lag, *m_parked, *m_open, *m_refused;
 };
@@ -47,6 +49,7 @@ struct sync {
     size_t parked_max;
     struct stream_stat *streams[2]; // by side that the changes come from, then entity
     struct desk *desks[2];
+    atomic_llong lead_term[2]; // of the capture that leads here
     struct live *live;
     struct coordinator *coordinator;
     atomic_bool stop;
@@ -73,6 +76,8 @@ int sync_open_pg(const struct sync *s, const char *what, struct pg_conn **out,
 // A stream that cannot go on: paused here at once, everywhere once report has told the control
 // store. Thread: any.
 void sync_stop_stream(struct sync *s, enum side side, size_t entity, const char *reason);
+// ... because messages are gone: only a new copy makes it whole (cdc/apply/apply_anew.c).
+void sync_lose_stream(struct sync *s, enum side side, size_t entity, const char *reason);
 
 // Runs `once` again and again until the process stops, with growing pauses after errors; an
 // error is logged when it is new and then once a minute.

@@ -70,13 +70,40 @@ static int ask(struct pg_conn *pg, const char *entity, const struct copy_request
 }
 
 // A capture that stopped because something is missing begins anew; only a snapshot of
-// everything makes that whole again.
+// everything makes that whole again. Its term jumps: when the control store was restored, terms
+// and LSNs of a later history are still in the topics and in the legacy's positions (apply takes
+// nothing of a lower term, see TERM_ANEW of cdc/apply/apply_int.h). That concerns both captures
+// when the new store is the one that was restored.
 static int restart_captures(struct pg_conn *pg, struct err *e)
 {
     return pg_execz(pg,
-                    "UPDATE ficus.capture SET stopped = '', published = '', identity = ''"
-                    " WHERE stopped <> ''",
+                    "UPDATE ficus.capture c SET term = term + 1000000, stopped = '',"
+                    " published = CASE WHEN stopped <> '' THEN '' ELSE published END,"
+                    " identity = CASE WHEN stopped <> '' THEN '' ELSE identity END"
+                    " WHERE stopped <> '' OR EXISTS (SELECT 1 FROM ficus.capture n"
+                    " WHERE n.side = 'new' AND n.stopped <> '')",
                     NULL, 0, NULL, e);
+}
+
+// A stream whose messages are gone goes on at the first one that is there.
+static int begin_anew(struct pg_conn *pg, const char *side, const char *entity,
+                      const struct conf *conf, struct err *e)
+{
+    char partitions[24];
+    snprintf(partitions, sizeof partitions, "%lld", (long long)conf_int(conf, "kafka.partitions"));
+    const char *p[] = {side, entity, partitions};
+    return pg_execz(pg,
+                    "INSERT INTO ficus.anew (stream, part) SELECT stream, n FROM"
+                    " ficus.stream_state s, LATERAL (SELECT generate_series(0, $3::int - 1)"
+                    " UNION SELECT part FROM ficus.position p WHERE p.stream = s.stream) AS x(n)"
+                    " WHERE stream = $1 || '.' || $2 AND lost ON CONFLICT DO NOTHING",
+                    p, 3, NULL, e) ||
+                   pg_execz(pg,
+                            "UPDATE ficus.stream_state SET paused = false, lost = false,"
+                            " reason = '' WHERE stream = $1 || '.' || $2 AND lost",
+                            p, 2, NULL, e)
+               ? -1
+               : 0;
 }
 
 static int snapshot(const struct cli *c, const struct cli_env *env, const struct copy_request *q,
@@ -88,8 +115,12 @@ static int snapshot(const struct cli *c, const struct cli_env *env, const struct
     bool all = cli_flag(c, "all");
     size_t n = all ? entity_count(env->set) : c->nargs;
     int result = all ? restart_captures(pg, e) : 0;
-    for (size_t i = 0; i < n && result == 0; i++)
-        result = ask(pg, all ? entity_at(env->set, i)->name : c->args[i], q, e);
+    for (size_t i = 0; i < n && result == 0; i++) {
+        const char *entity = all ? entity_at(env->set, i)->name : c->args[i];
+        if (ask(pg, entity, q, e) ||
+            (!q->above && !q->up_to && begin_anew(pg, q->from, entity, env->conf, e)))
+            result = -1;
+    }
     if (result == 0)
         return pg_commit(pg, e);
     pg_rollback(pg);
@@ -131,6 +162,40 @@ static int run_snapshot(const struct cli *c)
     return status;
 }
 
+// A lost stream would stop again at once.
+static int check_lost(struct pg_conn *pg, const char *entity, struct err *e)
+{
+    struct rows rows;
+    struct arena *a = arena_create(0);
+    struct value v = value_set(str_of(entity));
+    int result = a ? pg_query(pg,
+                              STR("SELECT stream, split_part(stream, '.', 1) FROM"
+                                  " ficus.stream_state WHERE lost AND stream IN"
+                                  " ('legacy.' || $1, 'new.' || $1) ORDER BY 1"),
+                              &v, 1, a, &rows, e)
+                   : err_memory(e);
+    if (result == 0 && rows.nrows > 0) {
+        struct str stream = value_str(rows.cells[0]), side = value_str(rows.cells[1]);
+        result = err_set(e, ERR_DENIED,
+                         "%.*s has lost messages: ficus sync snapshot %s --from %.*s copies all"
+                         " rows again; --anew goes on without",
+                         (int)stream.len, stream.data, entity, (int)side.len, side.data);
+    }
+    arena_destroy(a);
+    return result;
+}
+
+static int ready_to_resume(const struct cli *c, struct cli_env *env, struct pg_conn *pg,
+                           const char *entity, struct err *e)
+{
+    if (!cli_flag(c, "anew"))
+        return check_lost(pg, entity, e);
+    return begin_anew(pg, "legacy", entity, env->conf, e) ||
+                   begin_anew(pg, "new", entity, env->conf, e)
+               ? -1
+               : 0;
+}
+
 static int set_paused(const struct cli *c, bool paused)
 {
     struct cli_env env;
@@ -143,6 +208,8 @@ static int set_paused(const struct cli *c, bool paused)
         status = EXIT_USAGE;
     for (unsigned i = 0; pg && i < c->nargs && e.code == ERR_NONE; i++) {
         const char *p[] = {c->args[i], paused ? "t" : "f", paused ? cli_who() : ""};
+        if (!paused && ready_to_resume(c, &env, pg, c->args[i], &e))
+            break;
         if (pg_execz(pg,
                      "INSERT INTO ficus.stream_state AS s (stream, paused, reason)"
                      " SELECT side || '.' || $1, $2::boolean, $3"
@@ -179,6 +246,11 @@ static const struct command_option snapshot_options[] = {
     {NULL, 0, NULL, NULL},
 };
 
+static const struct command_option resume_options[] = {
+    {"anew", 0, NULL, "A stream that lost messages begins at the first one that is there."},
+    {NULL, 0, NULL, NULL},
+};
+
 const struct command cli_sync_commands[] = {
     {"sync", "", "Run the sync engine",
      "Captures the changes of both stores, carries them through Kafka and applies them to the\n"
@@ -187,13 +259,15 @@ const struct command cli_sync_commands[] = {
      NULL, 0, 0, run_sync},
     {"sync snapshot", "[ENTITY...]", "Copy existing rows again",
      "Asks the running sync to copy every row of these entities, beside the running stream and\n"
-     "without locks. Parents should be named with their children.",
+     "without locks. Parents should be named with their children. A stream that had stopped because\n"
+     "messages are gone goes on with it; what was deleted meanwhile: ficus reconcile --repair.",
      snapshot_options, 0, COMMAND_ARGS_MAX, run_snapshot},
     {"sync pause", "ENTITY...", "Stop applying an entity's changes",
      "Both directions of the entity stop applying; its changes are kept in their topics.", NULL, 1,
      COMMAND_ARGS_MAX, run_pause},
     {"sync resume", "ENTITY...", "Go on applying an entity's changes",
-     "Goes on from where it stopped, without a gap; also after sync stopped it by itself.", NULL, 1,
-     COMMAND_ARGS_MAX, run_resume},
+     "Goes on from where it stopped, without a gap; also after sync stopped it by itself. A stream\n"
+     "whose messages are gone needs a new copy: see ficus sync snapshot.",
+     resume_options, 1, COMMAND_ARGS_MAX, run_resume},
     {NULL, NULL, NULL, NULL, NULL, 0, 0, NULL},
 };

@@ -43,7 +43,8 @@ static int take_over(struct applier *ap, struct part *p, struct arena *a, struct
         !str_to_int(value_str(rows.cells[1]), 1, INT64_MAX, &p->epoch) ||
         !str_to_int(value_str(rows.cells[2]), 0, INT64_MAX, &p->term) ||
         !str_to_int(value_str(rows.cells[3]), 0, INT64_MAX, &p->through) ||
-        !str_to_int(value_str(rows.cells[4]), 0, INT64_MAX, &p->opened))
+        !str_to_int(value_str(rows.cells[4]), 0, INT64_MAX, &p->opened) ||
+        !str_to_int(value_str(rows.cells[5]), 0, INT64_MAX, &p->print))
         return err_set(e, ERR_SCHEMA, "the position of %s/%s cannot be read", stream, part);
     p->next = next;
     p->paused = atomic_load(&ap->s->streams[ap->from][p->entity].paused);
@@ -63,10 +64,21 @@ static int assign_all(struct applier *ap, struct kafka_assignment *parts, size_t
         *p = (struct part){.entity = (size_t)entity, .partition = parts[i].partition};
         if (take_over(ap, p, a, e))
             return -1;
-        parts[i].next = p->paused ? -2 : p->next; // a stopped one may point at nothing any more
         ap->nparts++;
     }
     return 0;
+}
+
+// Where each partition is to be read from. A stopped one may point at nothing any more.
+static int begin_all(struct applier *ap, struct kafka_assignment *parts, struct err *e)
+{
+    for (size_t i = 0; i < ap->nparts; i++) {
+        struct part *p = &ap->parts[i];
+        if (!p->paused && anew_take(ap, p, e))
+            return -1;
+        parts[i].next = p->paused ? -2 : anew_start(p);
+    }
+    return anew_check_restored(ap, e);
 }
 
 static int on_assign(void *arg, struct kafka_assignment *parts, size_t n, struct err *e)
@@ -79,7 +91,7 @@ static int on_assign(void *arg, struct kafka_assignment *parts, size_t n, struct
         result = ap->sink->ops->commit(ap->sink, e);
     else
         ap->sink->ops->rollback(ap->sink);
-    if (result == 0 && (result = park_load(ap, e)) == 0)
+    if (result == 0 && (result = begin_all(ap, parts, e)) == 0 && (result = park_load(ap, e)) == 0)
         log_info(&ctx, "%zu partitions taken over, %zu events parked", n, ap->nparked);
     else
         ap->nparts = 0;
@@ -114,7 +126,8 @@ static int follow_pauses(struct applier *ap, struct err *e)
             pending |= p->pending;
             continue;
         }
-        if (!wanted && kafka_consumer_seek(ap->consumer, st->topic, p->partition, p->next, e))
+        if (!wanted && (anew_take(ap, p, e) || kafka_consumer_seek(ap->consumer, st->topic,
+                                                                   p->partition, anew_start(p), e)))
             return -1;
         if (kafka_consumer_pause(ap->consumer, st->topic, p->partition, wanted, e))
             return -1;
@@ -256,14 +269,14 @@ static int write_batch(struct applier *ap, size_t n, struct err *e)
     }
 }
 
+// Messages may have been lost on the way here: the next round begins from the positions.
 static int position_lost(struct applier *ap, struct err *e)
 {
-    struct err why = *e;
-    err_prefix(&why, "messages that were not applied are gone, a new snapshot is due");
+    if (anew_unprobed(ap, e))
+        return 0;
     for (size_t i = 0; i < ap->s->nentities; i++)
-        if (strstr(e->msg, ap->s->streams[ap->from][i].topic) &&
-            apply_stop_entity(ap, i, why.msg, e))
-            return -1;
+        if (strstr(e->msg, ap->s->streams[ap->from][i].topic))
+            anew_lost(ap, i, e->msg);
     return -1;
 }
 
@@ -274,8 +287,10 @@ static int turn(struct applier *ap, struct err *e)
         atomic_fetch_add(&ap->s->apply_turns, 1);
     long n = kafka_consumer_poll(ap->consumer, ap->pending_ns ? 2 : POLL_MS, ap->messages,
                                  ap->s->batch_max, e);
-    if (n < 0) // messages may have been lost on the way here: begin anew from the positions
+    if (n < 0)
         return e->code == ERR_STALE ? position_lost(ap, e) : -1;
+    if (anew_probe(ap, (size_t)n, e))
+        return -1;
     // A pause that came while this call waited holds for what it brought.
     if (n > 0 && follow_pauses(ap, e))
         return -1;

@@ -69,7 +69,7 @@ static int take_change(struct applier *ap, struct part *p, struct item *it, stru
     const struct change *c = &it->event.change;
     if (c->term < p->new_term)
         return 0; // a capture that lost its lead
-    p->new_term = c->term;
+    anew_term(p, c->term);
     // The WAL is read again after a restart; what is older than the newest applied is known.
     if (ap->from == SIDE_NEW && c->op != CHANGE_READ && c->seq > 0) {
         if (c->seq < p->new_through)
@@ -100,7 +100,7 @@ static int take_message(struct applier *ap, const struct kafka_message *m, struc
     if (it->event.kind == EVENT_CHANGE)
         return take_change(ap, p, it, e);
     if (it->event.kind == EVENT_MARKER && it->event.change.term >= p->new_term) {
-        p->new_term = it->event.change.term;
+        anew_term(p, it->event.change.term);
         if (it->event.through > p->new_through)
             p->new_through = it->event.through;
         fence_opened(ap, p, it->event.marker);
@@ -122,6 +122,7 @@ int batch_take(struct applier *ap, size_t n, struct err *e)
         p->new_term = p->pending ? p->pend_term : p->term;
         p->new_through = p->pending ? p->pend_through : p->through;
         p->new_opened = p->pending ? p->pend_opened : p->opened;
+        p->new_print = p->pending ? p->pend_print : p->print;
     }
     for (size_t i = 0; i < n; i++) {
         const struct kafka_message *m = &ap->messages[i];
@@ -134,6 +135,7 @@ int batch_take(struct applier *ap, size_t n, struct err *e)
         if (take_message(ap, m, p, e))
             return -1;
         p->new_next = m->offset + 1;
+        p->new_print = anew_print(m);
     }
     return 0;
 }
@@ -155,6 +157,7 @@ bool batch_waits(struct applier *ap)
         p->pend_term = p->new_term;
         p->pend_through = p->new_through;
         p->pend_opened = p->new_opened;
+        p->pend_print = p->new_print;
         any |= p->pending;
     }
     if (any && !ap->pending_ns)
@@ -241,9 +244,9 @@ static int rows_of_kind(struct applier *ap, size_t entity, bool remove, struct e
     return 0;
 }
 
-static int move_position(struct applier *ap, const struct part *p, struct err *e)
+int batch_move(struct applier *ap, const struct part *p, struct err *e)
 {
-    char n[7][24];
+    char n[8][24];
     long long changed = 0;
     snprintf(n[0], 24, "%lld", (long long)p->new_next);
     snprintf(n[1], 24, "%lld", p->new_term);
@@ -252,11 +255,12 @@ static int move_position(struct applier *ap, const struct part *p, struct err *e
     snprintf(n[4], 24, "%lld", (long long)p->next);
     snprintf(n[5], 24, "%lld", p->epoch);
     snprintf(n[6], 24, "%lld", p->new_opened);
+    snprintf(n[7], 24, "%lld", p->new_print);
     const char *stream = ap->s->streams[ap->from][p->entity].stream;
-    struct value v[] = {value_set(str_of(n[0])), value_set(str_of(n[1])),   value_set(str_of(n[2])),
-                        value_set(str_of(n[6])), value_set(str_of(stream)), value_set(str_of(n[3])),
-                        value_set(str_of(n[4])), value_set(str_of(n[5]))};
-    if (sink_exec(ap->sink, SINK_POSITION_MOVE, v, 8, &changed, e))
+    struct value v[] = {value_set(str_of(n[0])), value_set(str_of(n[1])), value_set(str_of(n[2])),
+                        value_set(str_of(n[6])), value_set(str_of(n[7])), value_set(str_of(stream)),
+                        value_set(str_of(n[3])), value_set(str_of(n[4])), value_set(str_of(n[5]))};
+    if (sink_exec(ap->sink, SINK_POSITION_MOVE, v, 9, &changed, e))
         return -1;
     return changed == 1
                ? 0
@@ -295,7 +299,7 @@ static int write_all(struct applier *ap, struct err *e)
         if (write_control(ap, &ap->controls[i], e))
             return -1;
     for (size_t i = 0; i < ap->nparts; i++)
-        if (ap->parts[i].in_batch && move_position(ap, &ap->parts[i], e))
+        if (ap->parts[i].in_batch && batch_move(ap, &ap->parts[i], e))
             return -1;
     return 0;
 }
@@ -313,6 +317,7 @@ static void count(struct applier *ap)
         p->term = p->new_term;
         p->through = p->new_through;
         p->opened = p->new_opened;
+        p->print = p->new_print;
     }
     for (size_t i = 0; i < ap->nitems; i++) {
         const struct item *it = &ap->items[i];

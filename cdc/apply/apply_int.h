@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Shared by apply.c (consumer, partitions), apply_batch.c (one batch, one sink transaction),
-// apply_fence.c (what the owner's store does not take) and park.c (parked events, retries) only.
+// apply_fence.c (what the owner's store does not take), apply_anew.c (lost messages) and park.c (parked events, retries) only.
 #ifndef FICUS_CDC_APPLY_INT_H
 #define FICUS_CDC_APPLY_INT_H
 
@@ -10,23 +10,27 @@
 
 #define PARTS_MAX 4096
 
+#define TERM_ANEW 1000000 // a capture that begins anew jumps its term by so much: see apply_anew.c
+
 // One partition that this applier owns. What the sink's row holds: next, epoch, term, through,
-// opened.
+// opened, print.
 struct part {
     size_t entity;
     int32_t partition;
     int64_t next; // expected in the sink
     long long epoch, term, through;
     long long opened;  // epoch of the source's last opening that this partition has told of
+    long long print;   // of the message before `next`; 0: not known
+    bool probe;        // that message comes first, to be compared
     bool paused;       // its messages are passed over
     bool fetch_paused; // and not fetched either
     int64_t high;      // the topic's end, as last heard
     bool in_batch;     // has messages in the batch at hand; then what it moves to:
     int64_t new_next;
-    long long new_term, new_through, new_opened;
+    long long new_term, new_through, new_opened, new_print;
     bool pending; // moved by heartbeats only, which wait a little for company: to
     int64_t pend_next;
-    long long pend_term, pend_through, pend_opened;
+    long long pend_term, pend_through, pend_opened, pend_print;
 };
 
 // What a store says of a group.
@@ -92,12 +96,34 @@ bool batch_waits(struct applier *ap);
 bool batch_due(const struct applier *ap);
 // Items -> one sink transaction. On success positions have moved.
 int batch_write(struct applier *ap, struct err *e) FICUS_MUST_CHECK;
+// A partition's position from what it was to what is new, in the sink's open transaction.
+int batch_move(struct applier *ap, const struct part *p, struct err *e) FICUS_MUST_CHECK;
 // Rows of one entity in [lo, hi) of ap->order; with `careful`, rows at fault become parked items.
 int batch_rows(struct applier *ap, size_t entity, bool remove, size_t lo, size_t hi,
                struct err *e) FICUS_MUST_CHECK;
 // An entity whose table is not what the map says: its partitions stop until someone resumes.
 int apply_stop_entity(struct applier *ap, size_t entity, const char *reason,
                       struct err *e) FICUS_MUST_CHECK;
+
+// What a message is known by again: never 0.
+long long anew_print(const struct kafka_message *m);
+// Where fetching begins: at the message before the position, when that one is known.
+int64_t anew_start(struct part *p);
+// The partition's first messages since it was assigned: is it the topic that was read before? 0
+// also when it is not: then its stream is stopped.
+int anew_probe(struct applier *ap, size_t n, struct err *e) FICUS_MUST_CHECK;
+// The position is not there any more (`e` says so): true when that was only the probe's, and
+// fetching goes on at the position itself.
+bool anew_unprobed(struct applier *ap, const struct err *e);
+// Messages that were not applied are gone: the stream stops until a new copy is asked for.
+void anew_lost(struct applier *ap, size_t entity, const char *why);
+// Positions that someone gave up move to the first message that is there.
+int anew_take(struct applier *ap, struct part *p, struct err *e) FICUS_MUST_CHECK;
+// -1 with ERR_STALE: the control store is older than what this sink has seen from it, that is, it
+// was restored from a backup; its capture is then stopped with that reason.
+int anew_check_restored(struct applier *ap, struct err *e) FICUS_MUST_CHECK;
+// A capture's term, and what it says of `through`.
+void anew_term(struct part *p, long long term);
 
 // The fence of an entity's group in the sink's store, read inside the sink's transaction, which
 // holds it shared until it ends: no transfer opens the store in between.

@@ -24,10 +24,12 @@ static const char *const sql[SINK_STATEMENTS] = {
                            "(SELECT 1 FROM ficus_position WHERE stream = ? AND part = ?)",
     [SINK_POSITION_TAKE] = "UPDATE ficus_position SET epoch = epoch + 1"
                            " WHERE stream = ? AND part = ?",
-    [SINK_POSITION_READ] = "SELECT next, epoch, term, through, opened FROM ficus_position"
-                           " WHERE stream = ? AND part = ?",
-    [SINK_POSITION_MOVE] = "UPDATE ficus_position SET next = ?, term = ?, through = ?, opened = ?"
-                           " WHERE stream = ? AND part = ? AND next = ? AND epoch = ?",
+    [SINK_POSITION_READ] =
+        "SELECT next, epoch, term, through, opened, last_print FROM ficus_position"
+        " WHERE stream = ? AND part = ?",
+    [SINK_POSITION_MOVE] =
+        "UPDATE ficus_position SET next = ?, term = ?, through = ?, opened = ?,"
+        " last_print = ? WHERE stream = ? AND part = ? AND next = ? AND epoch = ?",
     [SINK_MARKER] = "INSERT INTO ficus_marker (marker, stream, part) SELECT ?, ?, ?" ONCE
                     "(SELECT 1 FROM ficus_marker WHERE marker = ? AND stream = ? AND part = ?)",
     [SINK_PARK] = "INSERT INTO ficus_parked (stream, part, offset_no, entity, k, reason, detail,"

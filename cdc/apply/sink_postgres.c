@@ -20,13 +20,15 @@ static const char *const sql[SINK_STATEMENTS] = {
                            " VALUES ($1, $2::int, 0, 0) ON CONFLICT DO NOTHING",
     [SINK_POSITION_TAKE] = "UPDATE ficus.position SET epoch = epoch + 1, at = now()"
                            " WHERE stream = $1 AND part = $2::int",
-    [SINK_POSITION_READ] = "SELECT next, epoch, term, through, opened FROM ficus.position"
-                           " WHERE stream = $1 AND part = $2::int",
+    [SINK_POSITION_READ] =
+        "SELECT next, epoch, term, through, opened, last_print FROM ficus.position"
+        " WHERE stream = $1 AND part = $2::int",
     [SINK_POSITION_MOVE] = "UPDATE ficus.position SET next = $1::bigint, term = $2::bigint,"
-                           " through = $3::bigint, opened = $4::bigint, at = now()"
-                           " WHERE stream = $5 AND part = $6::int AND next = $7::bigint"
-                           " AND epoch = $8::bigint AND NOT EXISTS (SELECT 1 FROM"
-                           " ficus.stream_state s WHERE s.stream = $5 AND s.paused)",
+                           " through = $3::bigint, opened = $4::bigint, last_print = $5::bigint,"
+                           " at = now() WHERE stream = $6 AND part = $7::int"
+                           " AND next = $8::bigint"
+                           " AND epoch = $9::bigint AND NOT EXISTS (SELECT 1 FROM"
+                           " ficus.stream_state s WHERE s.stream = $6 AND s.paused)",
     [SINK_MARKER] = "INSERT INTO ficus.marker (marker, stream, part) VALUES ($1, $2, $3::int)"
                     " ON CONFLICT DO NOTHING",
     [SINK_PARK] = "INSERT INTO ficus.parked (stream, part, offset_no, entity, k, reason, detail,"

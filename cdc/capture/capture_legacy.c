@@ -555,6 +555,7 @@ static int lead(struct capture *c, struct err *e)
     log_info(&ctx, "leading, term %lld, from changelog row %lld", c->leader.term, c->saved);
     if (opening_tell(&c->pub, -1, c->db, NULL, e))
         return -1;
+    atomic_store(&c->s->lead_term[SIDE_LEGACY], c->leader.term);
     desk_lead(c->s->desks[SIDE_LEGACY], true);
     while (!sync_stopping(c->s))
         if (turn(c, e))

@@ -563,6 +563,7 @@ static int lead(struct capture *c, struct err *e)
              c->leader.published[0] ? c->leader.published : "a new slot");
     if (opening_tell(&c->pub, -1, NULL, c->reads, e))
         return -1;
+    atomic_store(&c->s->lead_term[SIDE_NEW], c->leader.term);
     desk_lead(c->s->desks[SIDE_NEW], true);
     while (!sync_stopping(c->s))
         if (turn(c, e))

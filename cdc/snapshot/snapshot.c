@@ -47,6 +47,14 @@ static int take_text(struct value v, char **out, struct err *e)
     return 0;
 }
 
+// A capture that has lost its lead unawares would send what nobody takes.
+static bool leads_now(struct sync *s, enum side source, struct value term)
+{
+    long long now;
+    return desk_leads(s->desks[source]) && str_to_int(value_str(term), 0, INT64_MAX, &now) &&
+           now == atomic_load(&s->lead_term[source]);
+}
+
 // 1: a request, 0: none, -1: error. Parents come before their children.
 static int next_request(struct run *r, struct request *q, struct err *e)
 {
@@ -54,8 +62,8 @@ static int next_request(struct run *r, struct request *q, struct err *e)
     arena_reset(r->arena);
     *q = (struct request){.entity = r->s->nentities};
     if (pg_query(r->pg,
-                 STR("SELECT entity, source, state, last_key, rows, direct, above, up_to"
-                     " FROM ficus.snapshot"
+                 STR("SELECT entity, source, state, last_key, rows, direct, above, up_to, c.term"
+                     " FROM ficus.snapshot JOIN ficus.capture c ON c.side = source"
                      " WHERE state IN ('requested','running')"),
                  NULL, 0, r->arena, &rows, e))
         return -1;
@@ -63,7 +71,7 @@ static int next_request(struct run *r, struct request *q, struct err *e)
         const struct value *c = rows_at(&rows, i, 0);
         long at = sync_entity(r->s, value_str(c[0]));
         enum side source = str_eqz(value_str(c[1]), "new") ? SIDE_NEW : SIDE_LEGACY;
-        if (at < 0 || (size_t)at >= q->entity || !desk_leads(r->s->desks[source]))
+        if (at < 0 || (size_t)at >= q->entity || !leads_now(r->s, source, c[8]))
             continue;
         request_free(q);
         *q = (struct request){.entity = (size_t)at,

@@ -16,6 +16,7 @@ const struct dbms_added_column dbms_added_columns[] = {
     {"ficus_fence", "opened", "bigint NOT NULL DEFAULT 0"},
     {"ficus_position", "opened", "bigint NOT NULL DEFAULT 0"},
     {"ficus_parked", "opened", "bigint NOT NULL DEFAULT 0"},
+    {"ficus_position", "last_print", "bigint NOT NULL DEFAULT 0"},
     {NULL, NULL, NULL},
 };
 

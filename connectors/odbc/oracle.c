@@ -183,6 +183,7 @@ static const char *const objects[] = {
     "  term number(19) DEFAULT 0 NOT NULL,\n"
     "  through number(19) DEFAULT 0 NOT NULL,\n"
     "  opened number(19) DEFAULT 0 NOT NULL,\n"
+    "  last_print number(19) DEFAULT 0 NOT NULL,\n"
     "  PRIMARY KEY (stream, part))",
     "CREATE TABLE ficus_marker (\n"
     "  marker varchar2(128) NOT NULL,\n"

@@ -177,6 +177,7 @@ static void objects_ddl(struct buf *out)
                                                                      "  term bigint NOT NULL DEFAULT 0,\n"
                                                                      "  through bigint NOT NULL DEFAULT 0,\n"
                                                                      "  opened bigint NOT NULL DEFAULT 0,\n"
+                                                                     "  last_print bigint NOT NULL DEFAULT 0,\n"
                                                                      "  PRIMARY KEY (stream, part))" DBMS_NEXT
                                                                          TABLE("ficus_marker") "  marker " TEXT_OF(
                                                                              128) " NOT NULL,\n"

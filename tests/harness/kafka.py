@@ -4,6 +4,8 @@ import base64
 import glob
 import os
 import shutil
+import socket
+import struct
 import uuid
 
 from confluent_kafka.admin import AdminClient, NewTopic
@@ -94,6 +96,19 @@ class Kafka(Server):
         admin = self.admin()
         admin.create_topics([topic])[name].result(seconds(30))
         wait_for(lambda: name in admin.list_topics(timeout=5).topics, f"topic {name}")
+
+    def delete_records(self, topic, before, partition=0):
+        """What stands below the offset `before` is gone, as when its retention has passed."""
+        name = topic.encode()
+        body = struct.pack(f">ih{len(name)}siiqi", 1, len(name), name, 1, partition, before, 10000)
+        head = struct.pack(">hhih", 21, 1, 1, -1)  # DeleteRecords, version 1, no client id
+        with socket.create_connection((self.host, self.port), timeout=seconds(10)) as s:
+            s.sendall(struct.pack(">i", len(head + body)) + head + body)
+            size, = struct.unpack(">i", s.recv(4, socket.MSG_WAITALL))
+            answer = s.recv(size, socket.MSG_WAITALL)
+        error, = struct.unpack(">h", answer[-2:])
+        if error:
+            raise RuntimeError(f"DeleteRecords {topic}: error {error}")
 
     def topics(self):
         """Name -> number of partitions, without Kafka's own."""

@@ -41,6 +41,7 @@ BEGIN
   term number(19) DEFAULT 0 NOT NULL,
   through number(19) DEFAULT 0 NOT NULL,
   opened number(19) DEFAULT 0 NOT NULL,
+  last_print number(19) DEFAULT 0 NOT NULL,
   PRIMARY KEY (stream, part))';
 EXCEPTION WHEN OTHERS THEN
   IF SQLCODE <> -955 THEN RAISE; END IF;

@@ -28,6 +28,7 @@ IF OBJECT_ID(N'ficus_position') IS NULL CREATE TABLE ficus_position (
   term bigint NOT NULL DEFAULT 0,
   through bigint NOT NULL DEFAULT 0,
   opened bigint NOT NULL DEFAULT 0,
+  last_print bigint NOT NULL DEFAULT 0,
   PRIMARY KEY (stream, part))
 
 -- objects 5
