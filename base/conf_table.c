@@ -197,6 +197,9 @@ const struct conf_option conf_options[] = {
     STRING("kafka.sasl_username", "", "User name for SASL."),
     SECRET("kafka.sasl_password", "", "Password for SASL."),
     STRING("kafka.ssl_ca", "", "File with the certificates that brokers are checked against."),
+    STRING("kafka.ssl_certificate", "", "PEM file of the certificate that brokers are shown."),
+    STRING("kafka.ssl_key", "", "PEM file of its key."),
+    SECRET("kafka.ssl_key_password", "", "Password of that key."),
 
     STRING("sync.listen", "127.0.0.1:8082", "Numeric address and port for health and metrics."),
     INT("sync.poll_ms", "0", 0, 60000, "ms", "Changelog poll; 0 adapts between 1 and 50 ms."),
@@ -206,6 +209,13 @@ const struct conf_option conf_options[] = {
     ENUM(
         "sync.snapshot", "auto", snapshot_words,
         "auto: copy all existing rows of the legacy at the very first start; off: only when asked."),
+    INT("sync.snapshot_rows", "0", 0, 100000000, "rows/s",
+        "Rows a second that a snapshot reads, on all connections of a direct copy; 0: no bound."),
+    INT("sync.snapshot_share", "100", 1, 100, "%",
+        "Share of the time that the source may be busy for a snapshot; below 100 a source that"
+        " answers slower than it did is left alone for longer."),
+    INT("sync.snapshot_lag", "200000", 0, 1000000000, "events",
+        "A snapshot waits while more events of its stream are not applied; 0: never."),
     INT("sync.column_poll_ms", "1000", 10, 3600000, "ms",
         "How often the column of an entity that is captured by column is read."),
     INT("sync.sweep_rows", "500", 0, 1000000, "rows/s",

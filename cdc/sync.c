@@ -321,15 +321,11 @@ static int fill(struct sync *s, struct err *e)
     s->partitions = (unsigned)conf_int(s->conf, "kafka.partitions");
     s->batch_max = (size_t)conf_int(s->conf, "sync.batch_max");
     s->parked_max = (size_t)conf_int(s->conf, "sync.parked_max");
+    atomic_init(&s->copy_pace.rows_per_s, conf_int(s->conf, "sync.snapshot_rows"));
+    atomic_init(&s->copy_pace.share, (unsigned)conf_int(s->conf, "sync.snapshot_share"));
     s->dbms = dbms_find(str_of(conf_str(s->conf, "legacy.dbms")));
-    s->kafka = (struct kafka_options){
-        .brokers = conf_str(s->conf, "kafka.brokers"),
-        .security_protocol = conf_str(s->conf, "kafka.security_protocol"),
-        .sasl_mechanism = conf_str(s->conf, "kafka.sasl_mechanism"),
-        .sasl_username = conf_str(s->conf, "kafka.sasl_username"),
-        .sasl_password = conf_str(s->conf, "kafka.sasl_password"),
-        .ca_file = conf_str(s->conf, "kafka.ssl_ca"),
-        .client_id = s->instance};
+    s->kafka = kafka_options_of(s->conf);
+    s->kafka.client_id = s->instance;
     s->entities = calloc(n + 1, sizeof *s->entities);
     if (!s->entities)
         return err_memory(e);

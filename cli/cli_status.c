@@ -82,8 +82,11 @@ static const struct section sections[] = {
      " coalesce(to_char(rows / nullif(extract(epoch FROM coalesce(finished_at, now()) - started_at),"
      " 0), 'FM9999999990'), '-') AS rate, CASE WHEN state = 'running' AND rows > 0 AND rows < estimate"
      " THEN ((estimate - rows) * extract(epoch FROM now() - started_at) / rows)::bigint || ' s'"
-     " ELSE '-' END AS eta, coalesce(error, '') AS error FROM ficus.snapshot ORDER BY 1",
-     {"SNAPSHOT", "STATE", "ROWS", "ESTIMATE", "DONE", "ROWS/S", "ETA", "ERROR"},
+     " ELSE '-' END AS eta, CASE WHEN state = 'running' AND waits THEN 'waits for the stream'"
+     " ELSE coalesce((rest_ms / 10 / nullif(extract(epoch FROM coalesce(finished_at, now()) -"
+     " started_at), 0))::int, 0) || ' %' END AS rests, coalesce(error, '') AS error"
+     " FROM ficus.snapshot ORDER BY 1",
+     {"SNAPSHOT", "STATE", "ROWS", "ESTIMATE", "DONE", "ROWS/S", "ETA", "RESTS", "ERROR"},
      "no snapshots",
      false},
     {"sweeps",

@@ -64,7 +64,7 @@ static int ask(struct pg_conn *pg, const char *entity, const struct copy_request
         " VALUES ($1, $2, 'requested', $3::boolean, $4, $5)"
         " ON CONFLICT (entity) DO UPDATE SET source = excluded.source, direct = excluded.direct,"
         " above = excluded.above, up_to = excluded.up_to,"
-        " state = 'requested', last_key = NULL, rows = 0, estimate = 0, error = NULL,"
+        " state = 'requested', last_key = NULL, rows = 0, estimate = 0, error = NULL, rest_ms = 0, waits = false,"
         " started_at = NULL, finished_at = NULL",
         p, 5, NULL, e);
 }

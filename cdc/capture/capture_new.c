@@ -503,7 +503,8 @@ static int open_all(struct capture *c, struct err *e)
                                   .slot = slot,
                                   .publication = PUBLICATION,
                                   .create = first,
-                                  .start_lsn = from};
+                                  .start_lsn = from,
+                                  .stop = &s->stop};
     if (sync_open_pg(s, "ficus capture.new reads", &c->reads, e) || prepare(c, e) ||
         hold_open(&c->hold, s, SIDE_NEW, c->pg, e) ||
         drift_create(s, SIDE_NEW, query_new, c->reads, true, &c->drift, e) ||

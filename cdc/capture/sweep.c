@@ -20,8 +20,8 @@ struct sweep {
     struct odbc_conn *odbc;
     struct arena *a; // one chunk
     struct buf flat;
-    long long rows_per_s;
-    unsigned share;
+    struct pace pace;
+    struct pacer pacers[2]; // by side
     // Of the entity that is walked now.
     size_t entity;
     struct reader side[2];
@@ -281,30 +281,21 @@ static int settle(struct sweep *w, const struct suspect *list, size_t n, size_t 
     return 0;
 }
 
-// The budget: rows a second, and a share of the time.
-static void rest(struct sweep *w, size_t rows, uint64_t took_ms)
-{
-    uint64_t least = w->rows_per_s ? rows * 1000ull / (uint64_t)w->rows_per_s : 0;
-    uint64_t busy = w->share ? took_ms * 100 / w->share : took_ms;
-    uint64_t whole = least > busy ? least : busy;
-    if (whole > took_ms)
-        sync_pause(w->s, (unsigned)(whole - took_ms));
-}
-
 // *over: the pass is through.
 static int chunk(struct sweep *w, bool *over, struct err *e)
 {
     struct suspect *list;
     size_t n, rows, found = 0;
     bool there = true;
-    uint64_t start = clock_mono_ms();
+    uint64_t start = clock_mono_ns() / 1000;
+    enum side side = w->walks;
     char *before = w->last_key ? strdup(w->last_key) : NULL;
     arena_reset(w->a);
     int result = one_number(w, w->s->dbms->changelog_max_sql, NULL, 0, &w->seq, e) ||
                          walk(w, &list, &n, &rows, e)
                      ? -1
                      : 0;
-    uint64_t took = clock_mono_ms() - start;
+    uint64_t took = clock_mono_ns() / 1000 - start;
     if (result == 0 && n && (wait_marker(w, &there, e) || (there && settle(w, list, n, &found, e))))
         result = -1;
     if (result == 0 && !there) { // again, later
@@ -323,7 +314,7 @@ static int chunk(struct sweep *w, bool *over, struct err *e)
         free(w->last_key);
         w->last_key = NULL;
     }
-    rest(w, rows, took);
+    sync_pause(w->s, (unsigned)(pacer_rest_us(&w->pacers[side], &w->pace, rows, took) / 1000));
     return save(w, found, *over, e);
 }
 
@@ -367,12 +358,11 @@ static int make_metrics(struct sweep *w, struct err *e)
 
 int sweep_once(struct sync *s, struct err *e)
 {
-    struct sweep w = {.s = s,
-                      .rows_per_s = conf_int(s->conf, "sync.sweep_rows"),
-                      .share = (unsigned)conf_int(s->conf, "sync.sweep_share"),
-                      .a = arena_create(0)};
+    struct sweep w = {.s = s, .a = arena_create(0)};
+    atomic_init(&w.pace.rows_per_s, conf_int(s->conf, "sync.sweep_rows"));
+    atomic_init(&w.pace.share, (unsigned)conf_int(s->conf, "sync.sweep_share"));
     int result = w.a ? make_metrics(&w, e) : err_memory(e);
-    while (w.rows_per_s == 0 && !sync_stopping(s)) // switched off
+    while (atomic_load(&w.pace.rows_per_s) == 0 && !sync_stopping(s)) // switched off
         sync_pause(s, IDLE_MS);
     if (result == 0 && !sync_stopping(s))
         result = sync_open_pg(s, "ficus sweep", &w.pg, e) || sync_open_legacy(s, &w.odbc, e) ? -1

@@ -10,7 +10,7 @@
 #define FIRST_PAGES 16
 #define PAGES_MAX   256
 #define CHUNK_BYTES (2u << 20) // aimed at
-#define SLOW_MAX    8.0        // a store that answers so many times slower is left alone as long
+#define REST_MAX    10000000   // us; nothing can end a rest
 
 int scan_start(struct scan *s, struct reader *r, const struct scan_query *slice,
                const struct pace *pace, struct err *e)
@@ -115,27 +115,11 @@ static void adapt(struct scan *s)
     s->limit = next;
 }
 
-// A store that answers slower than it once did has other work: it is left alone for longer.
 static void rest(struct scan *s, uint64_t us)
 {
-    double each = (double)us / (double)(s->chunk_rows ? s->chunk_rows : 1), wait = 0;
-    if (s->chunk_rows >= FIRST_LIMIT && (s->best_us == 0 || each < s->best_us))
-        s->best_us = each;
-    if (!s->pace)
-        return;
-    unsigned share = atomic_load_explicit(&s->pace->share, memory_order_relaxed);
-    long long rate = atomic_load_explicit(&s->pace->rows_per_s, memory_order_relaxed);
-    if (share > 0 && share < 100) {
-        double slow = s->best_us > 0 ? each / s->best_us : 1;
-        slow = slow < 1 ? 1 : slow > SLOW_MAX ? SLOW_MAX : slow;
-        wait = (double)us * (100 - share) / share * slow;
-    }
-    if (rate > 0) {
-        double due = 1e6 * (double)s->chunk_rows / (double)rate - (double)us;
-        wait = due > wait ? due : wait;
-    }
+    uint64_t wait = s->pace ? pacer_rest_us(&s->pacer, s->pace, s->chunk_rows, us) : 0;
     if (wait >= 1000)
-        clock_sleep_ms((unsigned)(wait / 1000 > 10000 ? 10000 : wait / 1000));
+        clock_sleep_ms((unsigned)(wait < REST_MAX ? wait / 1000 : REST_MAX / 1000));
 }
 
 static int page_step(struct scan *s, struct err *e)

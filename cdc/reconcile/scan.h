@@ -7,10 +7,10 @@
 #ifndef FICUS_CDC_SCAN_H
 #define FICUS_CDC_SCAN_H
 
+#include "cdc/pace.h"
 #include "cdc/reader.h"
 
 #define XXH_STATIC_LINKING_ONLY // the type by value
-#include <stdatomic.h>
 #include <xxhash.h>
 
 struct print {
@@ -20,12 +20,6 @@ struct print {
 };
 // 0 to go on; -1 with `e` set stops.
 typedef int scan_each_fn(void *ctx, const struct print *p, struct err *e);
-
-// How fast each walk may be; read before every rest, so it may change while walks run.
-struct pace {
-    atomic_llong rows_per_s; // 0: no bound
-    atomic_uint share;       // per cent of the time that a store may be busy for it; 0: 100
-};
 
 struct scan {
     struct reader *reader;
@@ -39,8 +33,8 @@ struct scan {
     size_t limit;        // rows, or pages, of the next chunk
     long long rows;      // given so far
     long long bytes;     // of their values
-    double best_us;      // least time a row took
-    scan_each_fn *each;  // during a step
+    struct pacer pacer;
+    scan_each_fn *each; // during a step
     void *ctx;
     size_t chunk_rows, chunk_bytes;
 };

@@ -31,6 +31,8 @@ struct worker {
     struct str last_key; // owned: malloc
     // one chunk
     size_t limit, rows, bytes;
+    struct pacer pacer;
+    unsigned rested_ms;        // since it was told last
     struct value *left;        // keys, in the chunk's arena
     const struct value **kept; // rows by field index, of an upsert
     size_t nleft, nkept;
@@ -241,26 +243,28 @@ static int check_fence(struct worker *w, struct err *e)
 
 static int save(struct worker *w, struct err *e)
 {
-    char rows[24];
+    char rows[24], rested[24];
     struct buf list = BUF_INIT;
     snprintf(rows, sizeof rows, "%zu", w->rows);
+    snprintf(rested, sizeof rested, "%u", w->rested_ms / (unsigned)w->range->copy->nranges);
     pg_array_literal(&list, w->left, w->nleft, 1);
     struct value p[] = {value_set(str_of(w->en->name)),
                         value_set(w->range->n),
                         w->last_key.data ? value_set(w->last_key) : value_null(),
                         value_set(w->rows < w->limit ? STR("t") : STR("f")),
                         value_set(str_of(rows)),
-                        value_set(buf_str(&list))};
+                        value_set(buf_str(&list)),
+                        value_set(str_of(rested))};
     int result = buf_check(&list, e);
     if (result == 0)
         result = pg_exec(w->pg,
                          STR("WITH l AS (INSERT INTO ficus.copy_left (entity, k) SELECT $1, k"
                              " FROM unnest($6::text[]) AS k ON CONFLICT DO NOTHING),"
-                             " s AS (UPDATE ficus.snapshot SET rows = rows + $5::bigint"
-                             " WHERE entity = $1)"
+                             " s AS (UPDATE ficus.snapshot SET rows = rows + $5::bigint,"
+                             " rest_ms = rest_ms + $7::bigint WHERE entity = $1)"
                              " UPDATE ficus.copy_range SET last_key = $3, done = $4::boolean"
                              " WHERE entity = $1 AND n = $2::int"),
-                         p, 6, NULL, e);
+                         p, 7, NULL, e);
     buf_free(&list);
     return result;
 }
@@ -321,6 +325,18 @@ static void adapt(struct worker *w)
         w->limit /= 2;
 }
 
+// Of the chunk just copied. The bound on rows is shared out among the ranges.
+static void rest(struct worker *w, uint64_t us)
+{
+    struct sync *s = w->range->copy->s;
+    struct pace mine;
+    long long rows = atomic_load(&s->copy_pace.rows_per_s);
+    atomic_init(&mine.share, atomic_load(&s->copy_pace.share));
+    atomic_init(&mine.rows_per_s, rows ? rows / (long long)w->range->copy->nranges + 1 : 0);
+    w->rested_ms = (unsigned)(pacer_rest_us(&w->pacer, &mine, w->rows, us) / 1000);
+    sync_pause(s, w->rested_ms);
+}
+
 int copy_range_run(struct copy_range *r, struct err *e)
 {
     struct worker w = {
@@ -331,8 +347,11 @@ int copy_range_run(struct copy_range *r, struct err *e)
         result = note_key(&w, value_str(r->last_key), e);
     while (result == 0 && !done && !sync_stopping(r->copy->s) && !atomic_load(&r->copy->failed)) {
         size_t limit = w.limit;
+        uint64_t start = clock_mono_ns() / 1000;
         result = copy_chunk(&w, e);
         done = w.rows < limit;
+        if (result == 0 && !done)
+            rest(&w, clock_mono_ns() / 1000 - start);
         adapt(&w);
     }
     close_all(&w);

@@ -7,12 +7,14 @@
 #include "base/clock.h"
 #include "base/failpoint.h"
 #include "cdc/snapshot/copy.h"
+#include "connectors/kafka/kafka_reader.h"
 #include "connectors/postgres/pg_stream.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
 #define IDLE_MS 200
+#define ENDS_MS 5000
 
 struct request {
     size_t entity;
@@ -21,7 +23,10 @@ struct request {
     bool direct;
     char *last_key;      // owned; NULL: from the start
     char *above, *up_to; // owned; bounds of the first key part, NULL: none
-    long long rows, estimate;
+    long long rows, estimate, rest_ms;
+    struct pacer pacer;
+    long long room; // rows that may follow before the lag of the stream is looked at again
+    bool waits;     // for the stream
     uint64_t after; // new store: WAL position after the chunk was read
 };
 
@@ -30,6 +35,7 @@ struct run {
     struct pg_conn *pg; // control store and new store
     struct odbc_conn *odbc;
     struct arena *arena;
+    struct kafka_reader *topics; // opened when it is needed
 };
 
 static void request_free(struct request *q)
@@ -106,17 +112,26 @@ static int count_rows(struct run *r, const struct request *q, long long *out, st
 static int save(struct run *r, const struct request *q, const char *state, const char *error,
                 struct err *e)
 {
-    char n[24], of[24];
+    char n[24], of[24], rest[24];
     snprintf(n, sizeof n, "%lld", q->rows);
     snprintf(of, sizeof of, "%lld", q->estimate);
-    const char *p[] = {r->s->entities[q->entity]->name, state, q->last_key, n, of, error};
+    snprintf(rest, sizeof rest, "%lld", q->rest_ms);
+    const char *p[] = {r->s->entities[q->entity]->name,
+                       state,
+                       q->last_key,
+                       n,
+                       of,
+                       error,
+                       rest,
+                       q->waits ? "t" : "f"};
     return pg_execz(r->pg,
                     "UPDATE ficus.snapshot SET state = $2, last_key = $3, rows = $4::bigint,"
-                    " estimate = $5::bigint, error = $6,"
+                    " estimate = $5::bigint, error = $6, rest_ms = $7::bigint,"
+                    " waits = $8::boolean,"
                     " started_at = coalesce(started_at, now()),"
                     " finished_at = CASE WHEN $2 IN ('done','failed') THEN now() END"
                     " WHERE entity = $1 AND state IN ('requested','running')",
-                    p, 6, NULL, e);
+                    p, 8, NULL, e);
 }
 
 // The new store's rows may only be emitted where the stream has passed their reading.
@@ -133,9 +148,9 @@ static struct value bound(const char *text)
     return text ? value_set(str_of(text)) : value_null();
 }
 
-// One chunk, read and handed over. *n 0: there are no more.
+// One chunk, read in *us and handed over. *n 0: there are no more.
 static int one_chunk(struct run *r, struct request *q, struct reader *reader, size_t *n,
-                     struct err *e)
+                     uint64_t *us, struct err *e)
 {
     struct desk *d = r->s->desks[q->source];
     struct reader_row *rows;
@@ -148,10 +163,12 @@ static int one_chunk(struct run *r, struct request *q, struct reader *reader, si
                                .up_to = q->up_to ? &up_to : NULL};
     struct chunk c = {.entity = q->entity, .fields = reader->fields, .nfields = reader->nfields};
     arena_reset(r->arena);
+    uint64_t start = clock_mono_ns() / 1000;
     if (desk_window(d, q->entity, e) ||
         (q->last_key && entity_key_split(reader->entity, str_of(q->last_key), after, e)) ||
         reader_slice(reader, &slice, r->arena, &rows, n, e))
         return -1;
+    *us = clock_mono_ns() / 1000 - start;
     if (*n == 0)
         return 0;
     GATE("chunk");
@@ -202,13 +219,73 @@ static int run_direct(struct run *r, struct request *q, struct err *e)
                 : 0;
 }
 
+// Events of the request's stream that are not applied yet: what its topic holds beyond the sink's
+// positions. Not the applier's own count, which stands still while the applier does.
+static int read_lag(struct run *r, const struct request *q, long long *lag, struct err *e)
+{
+    const struct stream_stat *st = &r->s->streams[q->source][q->entity];
+    struct rows rows;
+    struct value v = value_set(str_of(st->stream));
+    *lag = 0;
+    if (!r->topics && kafka_reader_open(&r->s->kafka, &r->topics, e))
+        return -1;
+    if (q->source == SIDE_LEGACY
+            ? pg_query(r->pg, STR("SELECT part, next FROM ficus.position WHERE stream = $1"), &v, 1,
+                       r->arena, &rows, e)
+            : odbc_query(r->odbc, STR("SELECT part, next FROM ficus_position WHERE stream = ?"), &v,
+                         1, r->arena, 0, &rows, e))
+        return -1;
+    for (size_t i = 0; i < rows.nrows; i++) {
+        long long part, next;
+        int64_t low, high;
+        const struct value *c = rows_at(&rows, i, 0);
+        if (!str_to_int(value_str(c[0]), 0, INT32_MAX, &part) ||
+            !str_to_int(value_str(c[1]), 0, INT64_MAX, &next))
+            continue;
+        if (kafka_reader_ends(r->topics, st->topic, (int32_t)part, ENDS_MS, &low, &high, e))
+            return -1;
+        *lag += high > next ? high - next : 0;
+    }
+    return 0;
+}
+
+// Waits while clients' changes would stand behind too many of this copy's rows. What there was
+// room for when it was looked at needs no new look.
+static int wait_lag(struct run *r, struct request *q, size_t rows, struct err *e)
+{
+    long long lag, max = conf_int(r->s->conf, "sync.snapshot_lag");
+    q->room -= (long long)rows;
+    while (max > 0 && q->room <= 0 && !sync_stopping(r->s)) {
+        arena_reset(r->arena);
+        if (read_lag(r, q, &lag, e))
+            return -1;
+        q->room = max - lag;
+        if (q->waits != (q->room <= 0)) {
+            q->waits = q->room <= 0;
+            if (save(r, q, "running", NULL, e))
+                return -1;
+        }
+        if (q->waits)
+            sync_pause(r->s, IDLE_MS);
+    }
+    return 0;
+}
+
+static int rest(struct run *r, struct request *q, size_t rows, uint64_t us, struct err *e)
+{
+    uint64_t ms = pacer_rest_us(&q->pacer, &r->s->copy_pace, rows, us) / 1000;
+    q->rest_ms += (long long)ms;
+    sync_pause(r->s, (unsigned)ms);
+    return wait_lag(r, q, rows, e);
+}
+
 static int run_request(struct run *r, struct request *q, struct err *e)
 {
     const struct entity *en = r->s->entities[q->entity];
     struct log_ctx ctx = {"snapshot", en->name, NULL};
     struct reader reader;
     size_t n = 1;
-    uint64_t start = clock_mono_ms();
+    uint64_t start = clock_mono_ms(), us = 0;
     if (refuse(r, q, e) || (!r->odbc && sync_open_legacy(r->s, &r->odbc, e)))
         return -1;
     if (reader_init(&reader, en, q->source, r->odbc, r->pg, e) ||
@@ -219,7 +296,8 @@ static int run_request(struct run *r, struct request *q, struct err *e)
     if (q->direct)
         return run_direct(r, q, e);
     while (n > 0 && !sync_stopping(r->s)) {
-        if (one_chunk(r, q, &reader, &n, e) || (n > 0 && save(r, q, "running", NULL, e)))
+        if (one_chunk(r, q, &reader, &n, &us, e) ||
+            (n > 0 && (save(r, q, "running", NULL, e) || rest(r, q, n, us, e))))
             return -1;
     }
     if (n > 0)
@@ -265,6 +343,7 @@ int snapshot_once(struct sync *s, struct err *e)
     int result = r.arena ? sync_open_pg(s, "ficus snapshot", &r.pg, e) : err_memory(e);
     if (result == 0)
         result = work(&r, e);
+    kafka_reader_close(r.topics);
     odbc_close(r.odbc);
     pg_close(r.pg);
     arena_destroy(r.arena);

@@ -142,6 +142,37 @@ static int slot_state(struct pg_stream *s, const char *slot, struct err *e)
     return result;
 }
 
+static void cancel(PGconn *pq)
+{
+    char why[256];
+    PGcancel *c = PQgetCancel(pq);
+    if (c)
+        PQcancel(c, why, sizeof why);
+    PQfreeCancel(c);
+}
+
+// As PQexec, but given up when `stop` says so.
+static PGresult *exec_until(PGconn *pq, const char *sql, const atomic_bool *stop)
+{
+    PGresult *r = NULL, *last = NULL;
+    if (!PQsendQuery(pq, sql))
+        return NULL;
+    while (stop && PQisBusy(pq)) {
+        struct pollfd p = {.fd = PQsocket(pq), .events = POLLIN};
+        if (atomic_load(stop))
+            cancel(pq);
+        else if (poll(&p, 1, 100) == 0)
+            continue;
+        if (atomic_load(stop) || !PQconsumeInput(pq))
+            break; // what comes now is the end of it
+    }
+    while ((r = PQgetResult(pq))) {
+        PQclear(last);
+        last = r;
+    }
+    return last;
+}
+
 static int ensure_slot(struct pg_stream *s, const struct pg_stream_options *o, struct err *e)
 {
     char sql[256];
@@ -155,7 +186,7 @@ static int ensure_slot(struct pg_stream *s, const struct pg_stream_options *o, s
                        o->slot);
     snprintf(sql, sizeof sql, "CREATE_REPLICATION_SLOT %s LOGICAL pgoutput NOEXPORT_SNAPSHOT",
              o->slot);
-    PGresult *r = PQexec(s->pq, sql);
+    PGresult *r = exec_until(s->pq, sql, o->stop);
     if (PQresultStatus(r) != PGRES_TUPLES_OK)
         return fail(s, r, "creating the slot", e);
     PQclear(r);

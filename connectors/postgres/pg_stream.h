@@ -5,6 +5,8 @@
 
 #include "connectors/postgres/pgoutput.h"
 
+#include <stdatomic.h>
+
 struct pg_stream;
 
 struct pg_stream_options {
@@ -13,6 +15,9 @@ struct pg_stream_options {
     const char *publication;
     bool create;
     uint64_t start_lsn; // resume here; 0: the slot's confirmed position
+    // Making a slot waits for every transaction that is open on the server. NULL: to its end; else
+    // until this becomes true (ERR_CANCELLED).
+    const atomic_bool *stop;
 };
 
 int pg_stream_open(const struct pg_stream_options *o, struct pg_stream **out, struct err *e)

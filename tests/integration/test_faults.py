@@ -258,3 +258,19 @@ def test_a_sink_whose_disk_is_full_is_asked_again_not_parked(small, state):  # n
         small.write_new("DELETE FROM crm.full_now")
         small.wait_equal()
         assert parked(small) == []
+
+
+def test_it_ends_while_it_waits_for_its_slot(small):  # noqa: F811
+    """Making a slot waits for every open transaction; SIGTERM does not, and the next start makes it."""
+    open_one = small.postgres.connect(small.database, autocommit=False)
+    open_one.cursor().execute("INSERT INTO crm.box (id, label) VALUES ('open', 'for long')")
+    with small.sync(name="waits"):
+        wait_for(lambda: small.new("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND"
+                                   " backend_type = 'walsender'")[0][0] > 0, "the slot to wait")
+    open_one.commit()
+    open_one.close()
+    with small.sync():
+        copied(small)
+        wait_for(lambda: small.new("SELECT published FROM ficus.capture WHERE side = 'new'")[0][0] != "", "the slot")
+        small.write_new("INSERT INTO crm.box (id, label) VALUES ('next', 'x')")
+        wait_for(lambda: small.old("SELECT id FROM boxes") == [("next",)], "the change")
