@@ -14,20 +14,10 @@
 #define TRAIL_MS  20000
 #define PARTS_MAX 4096
 
-static struct kafka_options options_of(const struct conf *c)
-{
-    return (struct kafka_options){.brokers = conf_str(c, "kafka.brokers"),
-                                  .security_protocol = conf_str(c, "kafka.security_protocol"),
-                                  .sasl_mechanism = conf_str(c, "kafka.sasl_mechanism"),
-                                  .sasl_username = conf_str(c, "kafka.sasl_username"),
-                                  .sasl_password = conf_str(c, "kafka.sasl_password"),
-                                  .ca_file = conf_str(c, "kafka.ssl_ca"),
-                                  .client_id = "ficus-reconcile"};
-}
-
 static int open_reader(const struct reconcile_options *o, struct kafka_reader **out, struct err *e)
 {
-    struct kafka_options k = options_of(o->conf);
+    struct kafka_options k = kafka_options_of(o->conf);
+    k.client_id = "ficus-reconcile";
     return kafka_reader_open(&k, out, e);
 }
 

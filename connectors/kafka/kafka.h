@@ -6,6 +6,7 @@
 
 #include "base/arena.h"
 #include "base/buf.h"
+#include "base/conf.h"
 
 #include <stdint.h>
 
@@ -14,9 +15,13 @@ struct kafka_options {
     const char *security_protocol; // NULL: plaintext
     const char *sasl_mechanism, *sasl_username, *sasl_password;
     const char *ca_file;
+    const char *certificate_file, *key_file, *key_password; // of the client
     const char *client_id;
     unsigned message_max; // bytes; default 32 MiB
 };
+
+// From the configuration's section kafka; borrows its texts. client_id and message_max are not set.
+struct kafka_options kafka_options_of(const struct conf *c);
 
 struct kafka_header {
     const char *name;

@@ -6,11 +6,32 @@
 
 #include <stdio.h>
 
+#define SAY_AGAIN_MS 60000
+
+struct kafka_options kafka_options_of(const struct conf *c)
+{
+    return (struct kafka_options){.brokers = conf_str(c, "kafka.brokers"),
+                                  .security_protocol = conf_str(c, "kafka.security_protocol"),
+                                  .sasl_mechanism = conf_str(c, "kafka.sasl_mechanism"),
+                                  .sasl_username = conf_str(c, "kafka.sasl_username"),
+                                  .sasl_password = conf_str(c, "kafka.sasl_password"),
+                                  .ca_file = conf_str(c, "kafka.ssl_ca"),
+                                  .certificate_file = conf_str(c, "kafka.ssl_certificate"),
+                                  .key_file = conf_str(c, "kafka.ssl_key"),
+                                  .key_password = conf_str(c, "kafka.ssl_key_password")};
+}
+
 static void on_log(const rd_kafka_t *rk, int level, const char *facility, const char *text)
 {
+    static struct log_limit limit;
     struct log_ctx ctx = {"kafka", NULL, NULL};
+    unsigned dropped;
     (void)rk;
-    // A broker that is away is reported by who waits for it, once; here only for debugging.
+    // A broker that is away is reported by who waits for it, once. Why it does not take us is told
+    // nowhere else; neither text holds a secret.
+    if (level <= 4 && (strstr(text, "uthentication") || strstr(text, "SSL")) &&
+        log_allowed(&limit, SAY_AGAIN_MS, &dropped))
+        log_warn(&ctx, "%s", text);
     log_debug(&ctx, "%d %s: %s", level, facility, text);
 }
 
@@ -62,6 +83,9 @@ static int set_all(rd_kafka_conf_t *conf, const struct kafka_options *o, struct 
         {"sasl.username", o->sasl_username},
         {"sasl.password", o->sasl_password},
         {"ssl.ca.location", o->ca_file},
+        {"ssl.certificate.location", o->certificate_file},
+        {"ssl.key.location", o->key_file},
+        {"ssl.key.password", o->key_password},
         {"socket.nagle.disable", "true"},
         {"reconnect.backoff.ms", "50"},
         {"reconnect.backoff.max.ms", "1000"},

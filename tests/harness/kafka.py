@@ -37,8 +37,9 @@ def _others_can_read(path):
 class Kafka(Server):
     host = "127.0.0.1"
 
-    def __init__(self, work, name="kafka", settings=None):
+    def __init__(self, work, name="kafka", settings=None, format_args=()):
         super().__init__(work, name)
+        self._format_args = list(format_args)
         self.port, self._controller = free_port(), free_port()
         self.bootstrap = f"{self.host}:{self.port}"
         self.settings = {
@@ -71,7 +72,15 @@ class Kafka(Server):
         while cluster.startswith("-"):
             cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
         run(self._java() + ["kafka.tools.StorageTool", "format", "-t", cluster, "-c",
-                            self.dir + "/server.properties"], drop=True, env=self.environment(), cwd=self.dir)
+                            self.dir + "/server.properties"] + self._format_args, drop=True, env=self.environment(), cwd=self.dir)
+
+    def listen(self, name, protocol):
+        """One more listener, before the first start; its port. Its settings begin listener.name.<name>."""
+        port = free_port()
+        self.settings["listeners"] += f",{name}://{self.host}:{port}"
+        self.settings["advertised.listeners"] += f",{name}://{self.host}:{port}"
+        self.settings["listener.security.protocol.map"] += f",{name}:{protocol}"
+        return port
 
     def _properties(self):
         return "".join(f"{k}={v}\n" for k, v in self.settings.items())
