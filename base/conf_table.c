@@ -242,6 +242,10 @@ const struct conf_option conf_options[] = {
     INT("cutover.evidence_min", "0", 0, 1000000000, "answers",
         "A cutover needs so many answers of each reading route that matched in shadow."),
 
+    INT("dual.wait_ms", "100", 1, 60000, "ms",
+        "Longest that a write of a dual group waits for the other side; then the owner's answer goes"
+        " out."),
+
     STRING("trace.endpoint", "",
            "OTLP/HTTP collector for traces, http://host:port/v1/traces; empty: none."),
     INT("trace.sample", "0", 0, 1000, "per mille",

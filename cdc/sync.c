@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "cdc/capture/column.h"
 #include "cdc/capture/sweep.h"
+#include "cdc/dual_post.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -334,6 +335,8 @@ static int fill(struct sync *s, struct err *e)
                        conf_str(s->conf, "legacy.dbms"));
     dbms_warn_untested(s->dbms);
     order_entities(s);
+    if (!(s->dual = dual_post_create(e)))
+        return -1;
     for (int side = 0; side < 2; side++) {
         s->streams[side] = calloc(n + 1, sizeof **s->streams);
         s->desks[side] = desk_create(e);
@@ -388,6 +391,7 @@ static int start_all(struct sync *s, struct err *e)
         {NULL, "snapshot", snapshot_once},
         {NULL, "sweep", sweep_once},
         {NULL, "column", column_once},
+        {NULL, "dual", dual_once},
         {NULL, "report", report_once},
     };
     const char *address = conf_str(s->conf, "sync.listen");
@@ -446,6 +450,7 @@ void sync_stop(struct sync *s)
         free(s->streams[side]);
         desk_destroy(s->desks[side]);
     }
+    dual_post_destroy(s->dual);
     free(s->entities);
     free(s);
 }

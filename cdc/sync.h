@@ -7,6 +7,7 @@
 //   apply.legacy     topics <prefix>.new.* -> ODBC
 //   snapshot         chunks by key range, handed to the capture thread of that side
 //   coordinator      transfers (cdc/transfer/transfer.h)
+//   dual             asks after writes of dual groups, and their answers
 //   report           stream_state rows, heartbeat, metrics endpoint
 // Capture of a side runs in one process at a time (advisory lock, term); apply is shared out
 // by partitions among all processes of the consumer group.

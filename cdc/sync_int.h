@@ -53,9 +53,10 @@ struct sync {
     struct desk *desks[2];
     atomic_llong lead_term[2]; // of the capture that leads here
     struct live *live;
+    struct dual_post *dual; // cdc/dual_post.h
     struct coordinator *coordinator;
     atomic_bool stop;
-    pthread_t threads[8];
+    pthread_t threads[9];
     size_t nthreads;
     struct sync_http *http;
     atomic_ullong apply_turns; // of apply.new: who waits for a pause to be seen waits for two

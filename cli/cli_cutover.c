@@ -63,25 +63,43 @@ static size_t print_guards(const struct guard *g, size_t n, bool quiet)
 
 // ---------------------------------------------------------------- dry run
 
-// What earlier transfers took, of this group or else of any: median, -1 when there was none.
-static double expected_pause_ms(struct request *r, struct err *e)
+// One number of one row, -1: there is none, or `e`.
+static double number_of(const struct request *r, const char *sql, struct err *e)
 {
-    static const char sql[] =
-        "SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY (receipt->>'pause_ms')::float8)"
-        " FROM (SELECT receipt FROM ficus.transfer WHERE outcome = 'done'"
-        " AND (receipt->>'pause_ms')::float8 > 0 ORDER BY grp <> $1, id DESC LIMIT 9) AS t";
     struct rows rows;
     struct value p = value_set(str_of(r->group->name));
     struct pg_conn *pg = control_pg(r->env.control, e);
     struct arena *a = pg ? arena_create(0) : NULL;
     char text[64];
-    double ms = -1;
-    if (a && pg_query(pg, STR(sql), &p, 1, a, &rows, e) == 0 && rows.nrows == 1 &&
+    double n = -1;
+    if (a && pg_query(pg, str_of(sql), &p, 1, a, &rows, e) == 0 && rows.nrows == 1 &&
         rows.cells[0].state == VALUE_SET &&
         str_copy(text, sizeof text, value_str(rows.cells[0])) == 0)
-        ms = strtod(text, NULL);
+        n = strtod(text, NULL);
     arena_destroy(a);
-    return ms;
+    return n;
+}
+
+// What earlier transfers took, of this group or else of any: median, -1 when there was none.
+static double expected_pause_ms(const struct request *r, struct err *e)
+{
+    return number_of(r,
+                     "SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY"
+                     " (receipt->>'pause_ms')::float8) FROM (SELECT receipt FROM ficus.transfer"
+                     " WHERE outcome = 'done' AND (receipt->>'pause_ms')::float8 > 0"
+                     " ORDER BY grp <> $1, id DESC LIMIT 9) AS t",
+                     e);
+}
+
+// How long the slowest facade's writes waited for the other side.
+static double dual_p99_ms(const struct request *r, struct err *e)
+{
+    return !r->group->dual
+               ? -1
+               : number_of(r,
+                           "SELECT coalesce(max((detail->'dual'->$1->>'p99_ms')::float8), 0)"
+                           " FROM ficus.instance WHERE kind = 'serve'",
+                           e);
 }
 
 // The way of a marker is the part of a pause that can be measured before there was one.
@@ -93,7 +111,8 @@ static double marker_ms(const struct guard *g, size_t n)
     return -1;
 }
 
-static void print_steps(const struct request *r, enum side to, double pause_ms, bool from_marker)
+static void print_steps(const struct request *r, enum side to, double pause_ms, double dual_ms,
+                        bool from_marker)
 {
     const struct conf *conf = r->env.conf;
     printf("\nSteps: hold writes of %s, seal %s, send a marker through %zu topics, wait for"
@@ -113,6 +132,10 @@ static void print_steps(const struct request *r, enum side to, double pause_ms, 
                from_marker ? "as a marker took just now, and writes in flight"
                            : "as the last ones took",
                conf_int(conf, "cutover.drain_ms"));
+    if (dual_ms >= 0)
+        printf("Dual: writes wait for the other side, whichever that is, for at most %lld ms\n"
+               "      (dual.wait_ms); 99 %% had arrived within %.1f ms.\n",
+               conf_int(conf, "dual.wait_ms"), dual_ms);
     if (r->group->approval)
         puts("A second person has to approve it.");
 }
@@ -124,7 +147,7 @@ static int dry_run(struct request *r, enum side to)
     size_t n = 0;
     if (transfer_guards(r->env.control, r->env.conf, r->env.table, r->group, to, guards, &n, &e))
         return cli_fail(&e);
-    double pause_ms = expected_pause_ms(r, &e);
+    double pause_ms = expected_pause_ms(r, &e), dual_ms = dual_p99_ms(r, &e);
     if (e.code != ERR_NONE)
         return cli_fail(&e);
     bool from_marker = pause_ms < 0;
@@ -132,11 +155,12 @@ static int dry_run(struct request *r, enum side to)
         pause_ms = marker_ms(guards, n);
     size_t failed = print_guards(guards, n, r->c->json);
     if (r->c->json)
-        print_json(json_pack("{s:o, s:o, s:b}", "guards", transfer_guards_json(guards, n),
+        print_json(json_pack("{s:o, s:o, s:o, s:b}", "guards", transfer_guards_json(guards, n),
                              "expected_pause_ms", pause_ms < 0 ? json_null() : json_real(pause_ms),
+                             "dual_p99_ms", dual_ms < 0 ? json_null() : json_real(dual_ms),
                              "needs_approval", (int)r->group->approval));
     else
-        print_steps(r, to, pause_ms, from_marker);
+        print_steps(r, to, pause_ms, dual_ms, from_marker);
     return failed ? EXIT_DIFFERENT : EXIT_OK;
 }
 

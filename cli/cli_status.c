@@ -61,6 +61,17 @@ static const struct section sections[] = {
      {"INSTANCE", "KIND", "ADDRESS", "PID", "TABLE", "SEEN S AGO"},
      "no instances are running",
      false},
+    // What the facades say of groups whose writes wait for the other side, since they started.
+    {"dual",
+     "SELECT d.key AS group, i.id AS facade, d.value->>'in_line' AS in_line, d.value->>'late' AS"
+     " late, d.value->>'failed' AS failed, to_char((d.value->>'p50_ms')::float8, 'FM9999990.0') AS"
+     " stale_p50_ms, to_char((d.value->>'p99_ms')::float8, 'FM9999990.0') AS stale_p99_ms, CASE"
+     " WHEN (d.value->>'waits')::boolean THEN 'waits' ELSE 'does not wait: the last were late' END"
+     " AS state FROM ficus.instance i, jsonb_each(i.detail->'dual') AS d WHERE i.kind = 'serve'"
+     " ORDER BY 1, 2",
+     {"DUAL", "FACADE", "IN LINE", "LATE", "FAILED", "STALE P50 MS", "P99 MS", "STATE"},
+     "no group is dual",
+     false},
     {"captures",
      "SELECT side, holder, term, published, CASE WHEN stopped = '' THEN 'running' ELSE stopped END"
      " AS state FROM ficus.capture ORDER BY side",
@@ -189,7 +200,8 @@ static const struct command_option options[] = {
 const struct command cli_status_commands[] = {
     {"status", "", "Show owners, instances, streams, snapshots and proofs",
      "Shows who owns each group and any transfer under way, the processes that are alive, how\n"
-     "far each stream got (captured, published, applied, lag, parked), snapshots with progress,\n"
+     "far each stream got (captured, published, applied, lag, parked), how old the other side was\n"
+     "after writes of dual groups, snapshots with progress,\n"
      "and how old the newest reconciliation of each entity is.",
      options, 0, 0, run_status},
     {"version", "", "Print the version", "Prints the version of Ficus and its libraries.", NULL, 0,

@@ -21,6 +21,7 @@
 #include "facade/dispatch.h"
 
 #include "base/clock.h"
+#include "base/failpoint.h"
 #include "base/log.h"
 #include "facade/dispatcher.h"
 #include "facade/evidence/shadow.h"
@@ -50,6 +51,7 @@ struct dispatcher {
     struct request_stats *stats;
     struct tally *tally;
     struct access *access;
+    struct dual_desk *dual; // NULL: none
     bool closed;
     struct metric *held_total, *held_refused, *fenced_total, *kept_total, *unguarded_total;
 };
@@ -175,6 +177,8 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
     struct dispatch *d, *next;
     (void)fd;
     (void)what;
+    if (p->dual)
+        dual_desk_tick(p->dual, now);
     if (held_count(&p->held) == 0)
         return;
     for (d = held_take(&p->held); d; d = next) {
@@ -209,6 +213,30 @@ static bool guard_passed(struct dispatcher *p, enum result_status s)
     return unknown || s == RESULT_CURRENT;
 }
 
+static void on_dual(struct dual_wait *w)
+{
+    struct dispatch *d = (struct dispatch *)((char *)w - offsetof(struct dispatch, dual));
+    d->upstream_ns += clock_mono_ns() - d->asked_ns;
+    if (d->exchange)
+        explain_part(d->exchange, "dual", side_name(side_other(d->result.served_by)), true,
+                     d->asked_ns);
+    end(d->dispatcher, d);
+}
+
+// The owner has committed and its answer stands. In a dual group it waits for the other side.
+static void acknowledged(struct dispatcher *p, struct dispatch *d)
+{
+    const struct group *g = d->route ? d->route->group : NULL;
+    bool dual = p->dual && !p->closed && g && g->dual && d->result.status == RESULT_OK &&
+                !operation_is_read(d->operation->kind);
+    if (dual)
+        FAILPOINT("dual");
+    d->asked_ns = clock_mono_ns();
+    d->dual = (struct dual_wait){.done = on_dual};
+    if (!dual || !dual_desk_wait(p->dual, &d->dual, g, d->operation, &d->result, d->deadline_ns))
+        end(p, d);
+}
+
 static void on_executed(struct execution *x)
 {
     struct dispatch *d = (struct dispatch *)((char *)x - offsetof(struct dispatch, execution));
@@ -225,7 +253,7 @@ static void on_executed(struct execution *x)
         d->why = WHY_PENDING;
     if (x->result.status != RESULT_FENCED || p->o.service) {
         d->result = x->result;
-        end(p, d);
+        acknowledged(p, d);
         return;
     }
     metric_add(p->fenced_total, 1);
@@ -498,6 +526,13 @@ struct dispatcher *dispatcher_create(const struct dispatcher_options *o, struct 
         err_memory(e);
         return NULL;
     }
+    if (o->dual && !(p->dual = dual_desk_create(o->dual, o->loop, e))) {
+        event_free(p->tick);
+        request_stats_destroy(p->stats);
+        tally_destroy(p->tally);
+        free(p);
+        return NULL;
+    }
     p->o = *o;
     p->table = o->table;
     route_table_ref(p->table);
@@ -535,6 +570,8 @@ void dispatcher_close(struct dispatcher *p)
         next = d->next_held;
         fail(p, d, RESULT_BUSY, "the facade is stopping");
     }
+    if (p->dual)
+        dual_desk_close(p->dual);
 }
 
 void dispatcher_destroy(struct dispatcher *p)
@@ -543,6 +580,7 @@ void dispatcher_destroy(struct dispatcher *p)
         return;
     dispatcher_close(p);
     event_free(p->tick);
+    dual_desk_destroy(p->dual);
     route_table_unref(p->table);
     request_stats_destroy(p->stats);
     tally_destroy(p->tally);

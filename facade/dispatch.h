@@ -5,6 +5,7 @@
 #define FICUS_FACADE_DISPATCH_H
 
 #include "facade/backend.h"
+#include "facade/dual.h"
 
 struct dispatcher; // one per loop
 struct http_exchange;
@@ -21,6 +22,7 @@ struct dispatch {
     void (*done)(struct dispatch *d); // exactly once, on the loop
     void *owner;                      // the dialect's request
     struct execution execution;       // dispatch's
+    struct dual_wait dual;            // dispatch's
     unsigned attempts;                // dispatch's
     struct dispatch *next_held;       // dispatch's and held.c's, as the next four
     struct dispatch *next_released, *followers;

@@ -16,6 +16,7 @@ struct dispatcher_options {
     struct backend *backends[3]; // by enum backend_kind; NULL: none
     struct pins *pins;           // NULL: no read-your-writes (a service)
     struct shadow *shadow;       // NULL: none
+    struct dual *dual;           // NULL: no write waits for the other side
     bool service;                // always the new side, no ladder, no holding: a fenced
                                  // write is the dialect's to report
     struct held_budget *budget;  // shared by the loops of a process; outlives the dispatcher

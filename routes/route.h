@@ -31,6 +31,7 @@ struct group {
     size_t nentities;
     bool rogue_allowed;
     bool approval; // a transfer or a promotion needs a second person
+    bool dual;     // a write's answer waits for the other side (docs/dual.md)
     // State.
     enum side owner;
     long long epoch;

@@ -89,15 +89,28 @@ static void load_members(struct load *l, struct group *g, const json_t *list, co
     }
 }
 
+// What tells that a write has arrived stands behind it in the changelog that triggers keep.
+static void load_writes(struct load *l, struct group *g, const char *writes, const char *at)
+{
+    g->dual = strcmp(writes, "dual") == 0;
+    if (!g->dual && strcmp(writes, "owner") != 0)
+        problems_add(l->p, &l->doc, at, "writes is 'owner' or 'dual'");
+    for (size_t i = 0; i < g->nentities && g->dual; i++)
+        if (!entity_has_changelog(g->entities[i]))
+            problems_add(l->p, &l->doc, at,
+                         "writes cannot be 'dual': entity '%s' has no changelog by triggers",
+                         g->entities[i]->name);
+}
+
 static void load_groups(struct load *l, json_t *groups)
 {
-    static const char *const known[] = {"entities", "rogue", "approval", NULL};
+    static const char *const known[] = {"entities", "rogue", "approval", "writes", NULL};
     const char *name;
     json_t *def;
     json_object_foreach(groups, name, def)
     {
         char at[AT_MAX], list[AT_MAX + 16];
-        const char *rogue, *approval;
+        const char *rogue, *approval, *writes;
         struct group *g = &l->t->groups[l->t->ngroups];
         snprintf(at, sizeof at, "/groups/%.200s", name);
         snprintf(list, sizeof list, "%s/entities", at);
@@ -114,6 +127,8 @@ static void load_groups(struct load *l, json_t *groups)
             if (!g->approval && strcmp(approval, "one") != 0)
                 problems_add(l->p, &l->doc, at, "approval is 'one' or 'two' (persons)");
         }
+        if (json_get_str(&l->doc, def, at, "writes", "owner", &writes, l->p) == 0)
+            load_writes(l, g, writes, at);
         l->t->ngroups++;
     }
 }

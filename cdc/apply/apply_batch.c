@@ -104,8 +104,10 @@ static int take_message(struct applier *ap, const struct kafka_message *m, struc
         if (it->event.through > p->new_through)
             p->new_through = it->event.through;
         fence_opened(ap, p, it->event.marker);
-        if (!str_eqz(it->event.marker, MARKER_HEARTBEAT))
-            ap->controls[ap->ncontrols++] = (struct control_item){it->event.marker, it->part};
+        struct control_item c = {.marker = it->event.marker, .part = it->part};
+        c.dual = dual_mark_read(c.marker, &c.mark);
+        if (!str_eqz(c.marker, MARKER_HEARTBEAT))
+            ap->controls[ap->ncontrols++] = c;
     }
     return 0;
 }
@@ -296,12 +298,26 @@ static int write_all(struct applier *ap, struct err *e)
         if (ap->items[i].reason && !ap->items[i].refused && park_write(ap, &ap->items[i], e))
             return -1;
     for (size_t i = 0; i < ap->ncontrols; i++)
-        if (write_control(ap, &ap->controls[i], e))
+        if (!ap->controls[i].dual && write_control(ap, &ap->controls[i], e))
             return -1;
     for (size_t i = 0; i < ap->nparts; i++)
         if (ap->parts[i].in_batch && batch_move(ap, &ap->parts[i], e))
             return -1;
     return 0;
+}
+
+// The batch is committed. A key whose events are parked has not arrived.
+static void answer_marks(struct applier *ap)
+{
+    for (size_t i = 0; i < ap->ncontrols; i++) {
+        const struct control_item *c = &ap->controls[i];
+        uint32_t entity = (uint32_t)ap->parts[c->part].entity;
+        if (c->dual)
+            dual_tell(ap->s->dual, &c->mark,
+                      c->mark.key.len && keymap_find(&ap->parked, entity, c->mark.key)
+                          ? DUAL_PARKED
+                          : DUAL_THERE);
+    }
 }
 
 static void count(struct applier *ap)
@@ -363,5 +379,6 @@ int batch_write(struct applier *ap, struct err *e)
         return -1;
     FAILPOINT("committed");
     count(ap);
+    answer_marks(ap);
     return 0;
 }

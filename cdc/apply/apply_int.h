@@ -6,6 +6,7 @@
 
 #include "cdc/apply/sink.h"
 #include "cdc/capture/drift.h"
+#include "cdc/dual_post.h"
 #include "cdc/keymap.h"
 
 #define PARTS_MAX 4096
@@ -56,6 +57,8 @@ struct item {
 struct control_item {
     struct str marker;
     size_t part;
+    bool dual; // nobody looks for it in the store: `mark` is answered after the commit
+    struct dual_mark mark;
 };
 
 struct applier {

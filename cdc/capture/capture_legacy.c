@@ -15,6 +15,7 @@
 #include "cdc/capture/hold.h"
 #include "cdc/capture/leader.h"
 #include "cdc/capture/opening.h"
+#include "cdc/dual_post.h"
 #include "cdc/keymap.h"
 #include "cdc/marker.h"
 #include "migrations/ddl.h"
@@ -57,6 +58,7 @@ struct capture {
     size_t nslots;
     struct str *markers; // keys of marker rows, owned
     size_t nmarkers, markers_max;
+    struct dual_text *asks; // taken before the reading that is under way began
     long long beat_low, saved;
     uint64_t beat_ns, busy_ns;
     unsigned idle_ms, idle_max;
@@ -373,6 +375,24 @@ static int forward_markers(struct capture *c, struct err *e)
     return 0;
 }
 
+static void drop_ask(struct capture *c)
+{
+    struct dual_text *first = c->asks;
+    c->asks = first->next;
+    free(first);
+}
+
+// All that was committed before these asks is out now.
+static int follow_asks(struct capture *c, struct err *e)
+{
+    for (; c->asks; drop_ask(c)) {
+        arena_reset(c->rows);
+        if (dual_publish(&c->pub, str_of(c->asks->text), c->rows, e))
+            return -1;
+    }
+    return 0;
+}
+
 static int heartbeat(struct capture *c, struct err *e)
 {
     long long low = changelog_low(c->log);
@@ -421,7 +441,7 @@ static int idle(struct capture *c, struct err *e)
         now = clock_mono_ns();
     } while (now < until && !publisher_idle(&c->pub));
     if (now < until)
-        clock_sleep_ms((unsigned)((until - now) / 1000000) + 1);
+        dual_sleep(c->s->dual, (unsigned)((until - now) / 1000000) + 1);
     return 0;
 }
 
@@ -432,9 +452,14 @@ static int turn(struct capture *c, struct err *e)
     if (look_around(c, e) || release_held(c, e))
         return -1;
     arena_reset(c->block);
+    if (!c->asks && changelog_fresh(c->log))
+        c->asks = dual_take(c->s->dual);
     if (changelog_read(c->log, c->s->batch_max, c->block, &rows, &n, e))
         return err_prefix(e, "changelog");
-    if ((n && emit_block(c, rows, n, e)) || (c->nmarkers && forward_markers(c, e)))
+    // A full block: there may be more that was committed before they asked.
+    bool asked = c->asks && n < c->s->batch_max;
+    if ((n && emit_block(c, rows, n, e)) || ((c->nmarkers || asked) && forward_markers(c, e)) ||
+        (asked && follow_asks(c, e)))
         return -1;
     publisher_mark(&c->pub, (uint64_t)changelog_position(c->log));
     if (desk_serve(c->s->desks[SIDE_LEGACY], &c->pub, UINT64_MAX, e) || heartbeat(c, e) ||
@@ -521,6 +546,8 @@ static void close_all(struct capture *c)
     free(c->values);
     drop_markers(c);
     free(c->markers);
+    while (c->asks)
+        drop_ask(c);
     odbc_close(c->db);
     pg_close(c->pg);
 }

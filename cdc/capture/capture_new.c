@@ -15,6 +15,7 @@
 #include "cdc/capture/hold.h"
 #include "cdc/capture/leader.h"
 #include "cdc/capture/opening.h"
+#include "cdc/dual_post.h"
 #include "connectors/postgres/pg_stream.h"
 #include "migrations/type.h"
 
@@ -383,6 +384,8 @@ static int take(struct capture *c, const struct pgoutput_message *m, struct err 
     case PGOUTPUT_TRUNCATE: return c->skip ? 0 : take_truncate(c, m, e);
     case PGOUTPUT_MESSAGE:
         // Everything of an earlier commit is out: what is read again after this is known.
+        if (strcmp(m->prefix, DUAL_WAL_PREFIX) == 0)
+            return dual_publish(&c->pub, m->content, c->message, e);
         return strcmp(m->prefix, "ficus.marker") == 0
                    ? opening_pass(&c->pub, m->content, (long long)c->commit_lsn, e)
                    : 0;

@@ -138,6 +138,11 @@ int changelog_read(struct changelog *l, size_t max, struct arena *a, struct chan
     return 0;
 }
 
+bool changelog_fresh(const struct changelog *l)
+{
+    return !l->ops->fresh || l->ops->fresh(l);
+}
+
 int changelog_recheck(struct changelog *l, struct arena *a, struct changelog_row **rows, size_t *n,
                       bool *more, struct err *e)
 {

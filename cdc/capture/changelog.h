@@ -38,6 +38,8 @@ int changelog_verify(struct changelog *l, struct err *e) FICUS_MUST_CHECK;
 // Up to `max` rows (memory of `a`): first rows of gaps that showed up, then new ones by seq.
 int changelog_read(struct changelog *l, size_t max, struct arena *a, struct changelog_row **rows,
                    size_t *n, struct err *e) FICUS_MUST_CHECK;
+// The next read begins in a state of the store that is not older than this call.
+bool changelog_fresh(const struct changelog *l);
 // For markers: gives out what was committed before a row that was given out, in statements that
 // begin now. *more: there is more of it, ask again.
 int changelog_recheck(struct changelog *l, struct arena *a, struct changelog_row **rows, size_t *n,

@@ -19,7 +19,8 @@ struct changelog_ops {
     int (*open)(struct changelog *l, long long after, struct err *e);
     int (*read)(struct changelog *l, struct changelog_out *o, struct err *e);
     int (*recheck)(struct changelog *l, struct arena *a, struct changelog_out *o, bool *more,
-                   struct err *e); // initialises *o
+                   struct err *e);            // initialises *o
+    bool (*fresh)(const struct changelog *l); // NULL: always
     long long (*low)(const struct changelog *l);
     long long (*position)(const struct changelog *l);
     long long (*captured)(const struct changelog *l);

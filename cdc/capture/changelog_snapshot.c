@@ -264,6 +264,12 @@ static int snapshot_recheck(struct changelog *l, struct arena *a, struct changel
     return 0;
 }
 
+// A cycle that is under way goes on with the snapshot that it began with.
+static bool snapshot_fresh(const struct changelog *l)
+{
+    return l->snapshot->phase == PHASE_DONE;
+}
+
 static long long snapshot_low(const struct changelog *l)
 {
     return l->snapshot->low;
@@ -301,6 +307,7 @@ const struct changelog_ops changelog_snapshot_ops = {
     .open = snapshot_open,
     .read = snapshot_read,
     .recheck = snapshot_recheck,
+    .fresh = snapshot_fresh,
     .low = snapshot_low,
     .position = snapshot_position,
     .captured = snapshot_position,

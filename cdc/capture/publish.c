@@ -135,6 +135,27 @@ int publish_control_to(struct publisher *p, size_t entity, struct str marker, lo
     return 0;
 }
 
+int publish_control_in(struct publisher *p, size_t entity, int32_t partition, struct str marker,
+                       struct err *e)
+{
+    struct kafka_header h[] = {{"ficus-term", str_of(p->term)}, {"ficus-marker", marker}};
+    buf_reset(&p->key);
+    event_marker_key(p->sync->entities[entity], &p->key);
+    if (buf_check(&p->key, e))
+        return -1;
+    return produce(p, entity, partition, (struct str){0}, h, 2, e);
+}
+
+int publisher_partition(struct publisher *p, size_t entity, struct str key, int32_t *out,
+                        struct err *e)
+{
+    buf_reset(&p->key);
+    if (event_key_json(p->sync->entities[entity], key, &p->key, e))
+        return -1;
+    *out = kafka_partition_of(buf_str(&p->key), p->partitions[entity]);
+    return 0;
+}
+
 int publish_control(struct publisher *p, struct str marker, long long through, struct err *e)
 {
     for (size_t i = 0; i < p->sync->nentities; i++)

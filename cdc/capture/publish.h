@@ -42,6 +42,12 @@ int publish_control(struct publisher *p, struct str marker, long long through,
 // To one entity's partitions, held or not.
 int publish_control_to(struct publisher *p, size_t entity, struct str marker, long long through,
                        struct err *e) FICUS_MUST_CHECK;
+// To one partition of an entity that is not held.
+int publish_control_in(struct publisher *p, size_t entity, int32_t partition, struct str marker,
+                       struct err *e) FICUS_MUST_CHECK;
+// Where changes of a key go.
+int publisher_partition(struct publisher *p, size_t entity, struct str key, int32_t *out,
+                        struct err *e) FICUS_MUST_CHECK;
 // The source's position once all that was produced so far is acknowledged.
 void publisher_mark(struct publisher *p, uint64_t position);
 int publisher_poll(struct publisher *p, unsigned ms, struct err *e) FICUS_MUST_CHECK;

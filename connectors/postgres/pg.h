@@ -11,7 +11,7 @@
 struct pg_conn;
 struct pg_notice {
     char channel[64];
-    char payload[512];
+    char payload[2048];
 };
 
 // `application` names the connection in pg_stat_activity. Session: UTC, ISO dates,

@@ -89,7 +89,10 @@ static json_t *on_heartbeat(void *ctx)
         return NULL;
     for (unsigned i = 0; i < s->nloops; i++)
         held += dispatcher_held(s->loops[i].dispatcher);
-    return json_pack("{s:i}", "held", (int)held);
+    struct route_table *t = live_table(s->live);
+    json_t *dual = s->dual ? dual_figures(s->dual, t) : NULL;
+    route_table_unref(t);
+    return json_pack("{s:i, s:o*}", "held", (int)held, "dual", dual);
 }
 
 // ---------------------------------------------------------------- starting
@@ -125,7 +128,9 @@ static int start_shared(struct server *s, struct err *e)
     if (s->o.service || s->through_only)
         return 0;
     s->evidence = evidence_create(e);
-    return s->evidence && (s->pins = pins_create(s->o.entities, s->live, e)) &&
+    s->dual = dual_create(conf_str(conf, "control.conninfo"), live_id(s->live),
+                          (unsigned)conf_int(conf, "dual.wait_ms"), e);
+    return s->evidence && s->dual && (s->pins = pins_create(s->o.entities, s->live, e)) &&
                    (s->workers = odbc_workers_create(conf, e))
                ? 0
                : -1;
@@ -266,6 +271,7 @@ void server_stop(struct server *s)
     ledger_stop(s->ledger);
     otel_stop(s->otel);
     live_stop(s->live);
+    dual_stop(s->dual);
     if (s->hashers)
         worker_pool_destroy(s->hashers, 2000);
     if (s->admin_workers)
@@ -281,6 +287,7 @@ void server_stop(struct server *s)
     login_guard_destroy(s->logins);
     server_wire_close(s);
     pins_destroy(s->pins);
+    dual_destroy(s->dual);
     evidence_destroy(s->evidence);
     free(s);
 }

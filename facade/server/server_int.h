@@ -85,6 +85,7 @@ struct server {
     struct worker_pool *admin_workers; // NULL: no control store
     struct people people;              // of admin.tokens
     struct pins *pins;
+    struct dual *dual;
     struct evidence *evidence;
     struct ledger *ledger;
     struct otel *otel;       // NULL: no traces are exported

@@ -81,6 +81,7 @@ static int create_dispatch(struct server_loop *sl, struct err *e)
                                    .table = t,
                                    .pins = s->pins,
                                    .shadow = sl->shadow,
+                                   .dual = s->dual,
                                    .service = s->o.service,
                                    .budget = &s->held,
                                    .hold_ms = (unsigned)conf_int(conf, "facade.hold_ms")};
