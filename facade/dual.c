@@ -35,13 +35,13 @@ struct dual {
     size_t instance_len;
     unsigned wait_ms;
     int wake_fd;
-    atomic_bool stop;
+    atomic_bool stop, wanted; // wanted: there are dual groups
     bool started;
     pthread_t thread;
     pthread_mutex_t lock;
     struct dual_book book;              // under lock, as all that follows
     struct queue asks[2];               // by side that they are for
-    bool connected;                     // asks are taken
+    bool away;                          // the control store: no asks are taken
     struct dual_desk *desks[DESKS_MAX]; // by number; set before the loops run
     unsigned ndesks;
 };
@@ -220,10 +220,10 @@ static int take_notices(struct dual *d, struct pg_conn *pg, struct err *e)
 
 // ---------------------------------------------------------------- the thread
 
-static void set_connected(struct dual *d, bool connected)
+static void set_away(struct dual *d, bool away)
 {
     pthread_mutex_lock(&d->lock);
-    d->connected = connected;
+    d->away = away;
     pthread_mutex_unlock(&d->lock);
 }
 
@@ -249,10 +249,10 @@ static int serve(struct dual *d, struct err *e)
     if (result == 0)
         result = pg_script(pg, STR("LISTEN " DUAL_ANSWERS), e);
     if (result == 0)
-        set_connected(d, true);
+        set_away(d, false);
     while (result == 0 && !atomic_load(&d->stop))
         result = turn(d, pg, e);
-    set_connected(d, false);
+    set_away(d, true);
     drop_asks(d);
     pg_close(pg);
     return result;
@@ -264,6 +264,11 @@ static void *dual_main(void *arg)
     char last[sizeof((struct err *)0)->msg] = "";
     while (!atomic_load(&d->stop)) {
         struct err e = {0};
+        if (!atomic_load(&d->wanted)) {
+            struct pollfd p = {.fd = d->wake_fd, .events = POLLIN};
+            poll(&p, 1, WAIT_MS);
+            continue;
+        }
         if (serve(d, &e) == 0)
             continue;
         if (strcmp(last, e.msg) != 0)
@@ -291,7 +296,6 @@ struct dual *dual_create(const char *conninfo, const char *instance, unsigned wa
     d->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     d->instance = strdup(instance);
     d->conninfo = conninfo ? strdup(conninfo) : NULL;
-    d->connected = !conninfo;
     if (d->wake_fd < 0 || !d->instance || (conninfo && !d->conninfo)) {
         err_memory(e);
         dual_destroy(d);
@@ -305,6 +309,13 @@ struct dual *dual_create(const char *conninfo, const char *instance, unsigned wa
     }
     d->started = conninfo != NULL;
     return d;
+}
+
+void dual_follow(struct dual *d, const struct route_table *t)
+{
+    for (size_t i = 0; i < group_count(t); i++)
+        if (group_at(t, i)->dual && !atomic_exchange(&d->wanted, true))
+            wake(d);
 }
 
 void dual_stop(struct dual *d)
@@ -374,7 +385,7 @@ static uint64_t begin_locked(struct dual_desk *k, struct dual_group *g, struct d
     struct buf text = BUF_INIT;
     struct err e = {0};
     char id[128];
-    uint64_t number = d->connected ? dual_book_begin(&d->book, g, k->number, clock_mono_ns()) : 0;
+    uint64_t number = !d->away ? dual_book_begin(&d->book, g, k->number, clock_mono_ns()) : 0;
     if (!number)
         return 0;
     snprintf(id, sizeof id, "%.80s/%llu", d->instance, (unsigned long long)number);

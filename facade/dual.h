@@ -32,6 +32,8 @@ struct dual_wait {
 // by dual_next_ask() and answer by dual_take_answers().
 struct dual *dual_create(const char *conninfo, const char *instance, unsigned wait_ms,
                          struct err *e);
+// A table that is gone by: the thread connects once it has a dual group. Thread: any.
+void dual_follow(struct dual *d, const struct route_table *t);
 // Ends the thread. Desks may be used until they are destroyed, nobody answers any more.
 void dual_stop(struct dual *d);
 void dual_destroy(struct dual *d); // stops; after its desks. NULL is fine

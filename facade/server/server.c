@@ -79,6 +79,8 @@ static void on_table(void *ctx, struct route_table *table)
         mailbox_post(loop_mailbox(s->loops[i].loop), &t->mail);
     }
     wait_for_loops(s, route_table_version(table));
+    if (atomic_load(&s->started) && s->dual)
+        dual_follow(s->dual, table);
 }
 
 static json_t *on_heartbeat(void *ctx)
