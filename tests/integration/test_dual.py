@@ -164,6 +164,25 @@ def test_links_are_there_too(stack, owner):
     assert linked() == contacts[3:]
 
 
+def test_a_strangers_open_transaction_holds_nobody_up(stack):
+    """It has taken a number of the changelog below the write's, or stands in its snapshot."""
+    if stack.kind == "sqlite":
+        pytest.skip("it has one writer")
+    own(stack, "legacy")
+    form, before = Form(stack.url()), stack.outcomes()
+    session = stack.legacy.connect(autocommit=False)
+    session.cursor().execute("INSERT INTO accounts (id, name, deleted) VALUES ('stranger', 'open', 0)")
+    try:
+        for n in range(5):
+            key = form.set("Accounts", name=f"beside {n}")
+            assert stack.account("new", key) == (f"beside {n}", None)
+    finally:
+        session.commit()
+        session.close()
+    assert stack.outcomes()["in_line"] - before["in_line"] == 5
+    wait_for(lambda: stack.account("new", "stranger") == ("open", None), "the stranger's row to arrive")
+
+
 @pytest.mark.parametrize("owner", ["legacy", "new"])
 def test_a_locked_other_side_does_not_hold_up_the_answer(stack, owner):
     other = own(stack, owner)
@@ -344,11 +363,11 @@ def test_racing_writes_never_go_back_on_the_other_side(stack, owner):
             stack.sync.start()
             goal = [racer.last for racer in racers]
             wait_for(lambda: [int(n) >= m for n, m in zip(states(key)[-1], goal)] == [True, True],
-                     f"the other side to hold {goal}")
+                     f"the other side to hold {goal}", 60)
         for racer in racers:
             racer.stop()
         last = tuple(str(racer.last) for racer in racers)
-        wait_for(lambda: states(key)[-1:] == [last], f"the other side to hold {last}")
+        wait_for(lambda: tuple(states(key)[-1]) == last, f"the other side to hold {last}", 60)
         seen = [(int(a), int(b)) for a, b in states(key)]
     assert all(a[0] <= b[0] and a[1] <= b[1] for a, b in zip(seen, seen[1:])), seen
     assert len(seen) > 20
