@@ -379,9 +379,10 @@ void dual_desk_destroy(struct dual_desk *k)
 }
 
 // Puts the ask on its way. 0: it cannot be.
-static uint64_t begin_locked(struct dual_desk *k, struct dual_group *g, struct dual_ask *ask)
+static uint64_t begin_locked(struct dual_desk *k, struct dual_group *g, const struct dual_ask *ask)
 {
     struct dual *d = k->dual;
+    struct dual_ask named = *ask;
     struct buf text = BUF_INIT;
     struct err e = {0};
     char id[128];
@@ -389,9 +390,10 @@ static uint64_t begin_locked(struct dual_desk *k, struct dual_group *g, struct d
     if (!number)
         return 0;
     snprintf(id, sizeof id, "%.80s/%llu", d->instance, (unsigned long long)number);
-    ask->id = str_of(id);
+    named.id = str_of(id);
     // One that fails here is forgotten after a while.
-    bool sent = dual_ask_write(ask, &text, &e) == 0 && enqueue_locked(d, ask->from, buf_str(&text));
+    bool sent = dual_ask_write(&named, &text, &e) == 0 &&
+                enqueue_locked(d, ask->from, buf_str(&text));
     buf_free(&text);
     return sent ? number : 0;
 }

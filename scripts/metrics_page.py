@@ -10,7 +10,7 @@ STRING = r'"((?:\\.|[^"\\])*)"'
 CALL = re.compile(r'metrics_(counter|gauge|seconds)\(\s*' + STRING + r'\s*,\s*((?:' + STRING + r'\s*)+)', re.S)
 LABEL = re.compile(r'[\s,"]?([a-z_]+)=\\"')
 # Their values come from tables, maps and enums, or are bounded where they are made.
-LABELS = {"route", "stage", "side", "status", "outcome", "entity", "handler", "method", "code", "result",
+LABELS = {"route", "stage", "side", "status", "outcome", "entity", "group", "handler", "method", "code", "result",
           "upstream", "direction", "class", "to", "why", "client", "dbms", "backend", "state", "stream", "kind", "reason"}
 
 
