@@ -262,7 +262,7 @@ class DirectClient(Client):
         if kind == "create":
             made = f"{key.replace(' ', '-')}-{self.side}"
             columns = ["id", key_field, value_field, "deleted"]
-            values = [made, key, value, False]
+            values = [made, key, value, self.flag(False)]
             number = ""
             if entity == "Cases" and self.cluster.kind == "sqlite" and self.side == "legacy":
                 columns, number = columns + ["case_number"], ", (SELECT coalesce(max(case_number), 0) + 1 FROM cases)"
@@ -270,13 +270,16 @@ class DirectClient(Client):
         elif kind == "update":
             statement = f"UPDATE {table} SET {value_field} = ? WHERE id = ?", [value, made]
         else:
-            statement = f"UPDATE {table} SET deleted = ? WHERE id = ?", [True, made]
+            statement = f"UPDATE {table} SET deleted = ? WHERE id = ?", [self.flag(True), made]
         if self.execute(*statement) == 0:
             raise Answer("fail", "no such row")
         return {"id": made} if kind == "create" else {}
 
+    def flag(self, on):
+        return on if self.side == "new" else int(on)
+
     def execute(self, sql, values):
-        if self.side == "new" or self.cluster.kind == "mariadb":
+        if self.side == "new" or self.cluster.kind != "sqlite":
             sql = sql.replace("?", "%s")
         try:
             if self.db is None:

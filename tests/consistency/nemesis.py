@@ -115,7 +115,7 @@ class Nemesis(Worker):
 
     def server(self):
         servers = [self.cluster.postgres, self.cluster.kafka] + (
-            [self.cluster.legacy] if self.cluster.kind == "mariadb" else [])
+            [self.cluster.legacy] if self.cluster.kind != "sqlite" else [])
         server = self.random.choice(servers)
         return self.taking(server.name, lambda: self._restart(server))
 

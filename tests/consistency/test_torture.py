@@ -9,7 +9,7 @@ from consistency.torture import torture
 FAULTS = 24
 
 
-@pytest.mark.parametrize("legacy", ["sqlite", "mariadb"])
+@pytest.mark.parametrize("legacy", ["sqlite", "mariadb", "postgres"])
 def test_no_violation_under_faults(work, legacy, seed):
     result, path = torture(work, legacy, seed, 0, limit=FAULTS)
     if result["violations"] or result["broken"]:

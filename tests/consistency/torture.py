@@ -98,7 +98,7 @@ def main():
     parser.add_argument("--seconds", type=int, default=60)
     parser.add_argument("--n", type=int, default=0, help="end after so many faults, whatever the time")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--legacy", default="sqlite")
+    parser.add_argument("--legacy", choices=("sqlite", "mariadb", "postgres"), default="sqlite")
     parser.add_argument("--facades", type=int, default=3)
     parser.add_argument("--faults")
     args = parser.parse_args()
