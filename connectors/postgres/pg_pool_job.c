@@ -218,7 +218,7 @@ static void take_result(struct pool_conn *c, const PGresult *r)
         return;
     if (good)
         take_good(c, at, r);
-    else if (s != PGRES_PIPELINE_ABORTED)
+    else if (s != PGRES_PIPELINE_ABORTED && !c->committed) // a server may say goodbye after it
         job_error(c, call_at(c, at), r);
 }
 

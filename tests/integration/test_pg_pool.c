@@ -10,8 +10,13 @@
 // cmocka.h wants the three above first.
 #include <cmocka.h>
 
+#include <arpa/inet.h>
+#include <poll.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #define WAIT_MS 20000
 
@@ -283,6 +288,103 @@ static void a_lost_commit_is_an_unknown_outcome_with_an_xid(void **state)
     free(w);
 }
 
+// Between the pool and the server: instead of the word that the server is ready again, the first
+// answer to a COMMIT is followed by what a server says that is being shut down.
+struct between {
+    int listener, client, server;
+    pthread_t thread;
+};
+
+static void pass_or_end(struct between *b, char *data, size_t n, size_t size)
+{
+    static const char commit[] = "C\0\0\0\x0b"
+                                 "COMMIT\0Z\0\0\0\x05I";
+    static const char fatal[] = "SFATAL\0VFATAL\0C57P01\0Mterminating connection due to"
+                                " administrator command\0";
+    char *at = memmem(data, n, commit, sizeof commit - 1);
+    if (at) {
+        at += sizeof commit - 1 - 6; // the ReadyForQuery
+        assert_true((size_t)(at - data) + 5 + sizeof fatal <= size);
+        uint32_t len = htonl((uint32_t)(4 + sizeof fatal));
+        *at = 'E';
+        memcpy(at + 1, &len, 4);
+        memcpy(at + 5, fatal, sizeof fatal);
+        n = (size_t)(at - data) + 5 + sizeof fatal;
+    }
+    assert_int_equal(write(b->client, data, n), n);
+    if (at)
+        shutdown(b->client, SHUT_RDWR);
+}
+
+static void *carry(void *arg)
+{
+    struct between *b = arg;
+    static char data[65536];
+    b->client = accept(b->listener, NULL, NULL);
+    struct pollfd p[2] = {{.fd = b->client, .events = POLLIN}, {.fd = b->server, .events = POLLIN}};
+    for (;;) {
+        ssize_t n = poll(p, 2, WAIT_MS);
+        if (n <= 0)
+            break;
+        if (p[0].revents) {
+            if ((n = read(b->client, data, sizeof data)) <= 0)
+                break;
+            assert_int_equal(write(b->server, data, (size_t)n), n);
+        }
+        if (p[1].revents) {
+            if ((n = read(b->server, data, sizeof data - 256)) <= 0)
+                break;
+            pass_or_end(b, data, (size_t)n, sizeof data);
+        }
+    }
+    close(b->client);
+    close(b->server);
+    return NULL;
+}
+
+static int local_socket(struct sockaddr_in *at, uint16_t port)
+{
+    *at = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons(port)};
+    at->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    return socket(AF_INET, SOCK_STREAM, 0);
+}
+
+// Conninfo with the port of `b` instead of the server's.
+static void between_open(struct between *b, char *conninfo, size_t size)
+{
+    const char *port = strstr(server(), "port=");
+    struct sockaddr_in at;
+    socklen_t len = sizeof at;
+    assert_non_null(port);
+    b->server = local_socket(&at, (uint16_t)strtol(port + 5, NULL, 10));
+    assert_int_equal(connect(b->server, (struct sockaddr *)&at, sizeof at), 0);
+    b->listener = local_socket(&at, 0);
+    assert_int_equal(bind(b->listener, (struct sockaddr *)&at, sizeof at), 0);
+    assert_int_equal(listen(b->listener, 1), 0);
+    assert_int_equal(getsockname(b->listener, (struct sockaddr *)&at, &len), 0);
+    snprintf(conninfo, size, "%s port=%u sslmode=disable", server(), ntohs(at.sin_port));
+    assert_int_equal(pthread_create(&b->thread, NULL, carry, b), 0);
+}
+
+static void what_was_committed_stays_so_whatever_comes_after(void **state)
+{
+    struct fixture *f = *state;
+    struct between b;
+    char conninfo[512];
+    unsigned left = 0;
+    between_open(&b, conninfo, sizeof conninfo);
+    pool_open(f, conninfo, 1, 10);
+    struct work *w = work(f, &left);
+    w->job.transaction = w->job.want_xid = true;
+    call(w, "INSERT INTO pool_test VALUES (1, 'pool')", NULL, 0);
+    run(f, w);
+    pthread_join(b.thread, NULL);
+    close(b.listener);
+    assert_int_equal(side_number(f, "SELECT count(*) FROM pool_test"), 1);
+    must(w);
+    free(w);
+}
+
 static void a_deadline_ends_the_work_on_the_server(void **state)
 {
     struct fixture *f = *state;
@@ -543,6 +645,7 @@ int main(void)
         T(the_commit_itself_can_fail),
         T(the_xid_is_told_on_request),
         T(a_lost_commit_is_an_unknown_outcome_with_an_xid),
+        T(what_was_committed_stays_so_whatever_comes_after),
         T(a_deadline_ends_the_work_on_the_server),
         T(the_queue_is_bounded_and_waits_have_deadlines),
         T(an_orphan_is_never_answered),
