@@ -10,6 +10,7 @@ extern const struct command cli_migrate_commands[];        // migrate up|down|st
 extern const struct command cli_serve_commands[];          // serve
 extern const struct command cli_service_commands[];        // service
 extern const struct command cli_sync_commands[];           // sync, sync snapshot|pause|resume
+extern const struct command cli_positions_commands[];      // sync positions
 extern const struct command cli_route_commands[];          // route list|show|history
 extern const struct command cli_route_explain_commands[];  // route explain
 extern const struct command cli_route_replay_commands[];   // route replay|noise
