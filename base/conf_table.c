@@ -68,7 +68,9 @@ const struct conf_option conf_options[] = {
     STRING("facade.listen", "127.0.0.1:8080", "Numeric address and port for clients."),
     INT("facade.loops", "0", 0, 256, "threads", "Event loops; 0 means one a core."),
     STRING("facade.admin_listen", "127.0.0.1:8081",
-           "Numeric address and port for /healthz, /readyz and /metrics; never public."),
+           "Numeric address and port for /admin, /healthz, /readyz and /metrics, never public; or"
+           " a socket: unix:/run/ficus/admin.sock."),
+    STRING("facade.admin_mode", "0600", "Mode of that socket's file."),
     ENUM("facade.explain", "token", explain_words,
          "When replies carry the field Ficus-Route: never, for requests whose field Ficus-Explain"
          " has a token of admin.tokens, or always."),

@@ -12,6 +12,7 @@
 #include "facade/http/listener.h"
 #include "facade/http/proxy_header.h"
 #include "facade/http/stream.h"
+#include "facade/http/unix_socket.h"
 
 #include <event2/event_struct.h>
 
@@ -115,6 +116,7 @@ struct http_listener {
     struct http_limits limits; // with defaults filled in
     int fd;
     unsigned port;
+    struct unix_socket path; // "": a port
     struct event *accept_event, *tick;
     struct conn_list lists[CONN_STATES];
     struct http_listener_stats stats;

@@ -293,8 +293,10 @@ static int bind_socket(struct http_listener *l, struct err *e)
     int one = 1;
     socklen_t bound = sizeof(ss);
     const struct http_listener_options *o = &l->o;
-    socklen_t len = parse_address(o->address, &ss);
 
+    if (unix_socket_is(o->address))
+        return unix_socket_listen(o->address, o->mode, &l->path, &l->fd, e);
+    socklen_t len = parse_address(o->address, &ss);
     if (len == 0)
         return err_set(e, ERR_INVALID, "\"%s\" is not a numeric address and port", o->address);
     l->fd = socket(ss.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -386,6 +388,7 @@ static void stop_accepting(struct http_listener *l)
     if (l->accept_event)
         event_free(l->accept_event);
     l->accept_event = NULL;
+    unix_socket_remove(&l->path); // from here on nobody finds it; who did is served
     if (l->fd >= 0)
         close(l->fd);
     l->fd = -1;

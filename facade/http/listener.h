@@ -41,9 +41,10 @@ struct http_access {
 
 struct http_listener_options {
     struct loop *loop;
-    const char *address; // "127.0.0.1:8080", "[::1]:8080", "127.0.0.1:0"; numeric
-    bool reuse_port;
-    int inherited; // a listening socket to duplicate instead of binding `address`; 0: none
+    const char *address; // "127.0.0.1:8080", "[::1]:8080", "127.0.0.1:0"; numeric; or "unix:/path"
+    mode_t mode;         // of the path's file
+    bool reuse_port;     // not of a path
+    int inherited;       // a listening socket to duplicate instead of binding `address`; 0: none
     struct http_limits limits;
     struct tls *tls;                 // NULL: plain. Borrowed, as the following
     const struct peers *trusted;     // who may speak for others; NULL: nobody

@@ -5,6 +5,7 @@
 #include "facade/backend/http_backend.h"
 #include "facade/backend/postgres_backend.h"
 #include "facade/http/activation.h"
+#include "facade/http/unix_socket.h"
 #include "facade/server/server_int.h"
 #include "facade/session/app_sessions.h"
 #include "facade/session/sessions_int.h"
@@ -151,6 +152,8 @@ static int listen_on(struct server_loop *sl, struct err *e)
     }
     if (sl->index || s->o.service || !*admin)
         return 0;
+    if (unix_socket_mode(conf_str(conf, "facade.admin_mode"), &o.mode, e))
+        return err_prefix(e, "facade.admin_mode");
     o.address = admin;
     o.inherited = 0;
     o.reuse_port = false;
