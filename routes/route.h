@@ -88,6 +88,8 @@ struct matcher;
 // NULL with every mistake in `p`. Keeps `set` borrowed.
 struct route_table *route_table_load(const char *file, const struct entity_set *set,
                                      struct problems *p);
+struct route_table *route_table_parse(struct str text, const char *name,
+                                      const struct entity_set *set, struct problems *p);
 // A copy with other state: `state` is JSON {"version":n,"routes":{name:{stage,canary_bp}},
 // "groups":{name:{owner,epoch,phase,hold_until_ms}}} as the control store or the file of the
 // last good table gives it. Unknown names in it are ignored and logged.

@@ -384,19 +384,30 @@ static struct route_table *load(struct load *l)
     return l->t;
 }
 
+static struct route_table *load_whole(struct load *l, unsigned before)
+{
+    struct route_table *t = load(l);
+    free(l->group_of_route);
+    json_doc_free(&l->doc);
+    if (l->p->count > before) {
+        route_table_unref(t);
+        return NULL;
+    }
+    return t;
+}
+
 struct route_table *route_table_load(const char *file, const struct entity_set *set,
                                      struct problems *p)
 {
     struct load l = {.p = p, .set = set};
     unsigned before = p->count;
-    if (json_doc_load(&l.doc, file, p))
-        return NULL;
-    struct route_table *t = load(&l);
-    free(l.group_of_route);
-    json_doc_free(&l.doc);
-    if (p->count > before) {
-        route_table_unref(t);
-        return NULL;
-    }
-    return t;
+    return json_doc_load(&l.doc, file, p) ? NULL : load_whole(&l, before);
+}
+
+struct route_table *route_table_parse(struct str text, const char *name,
+                                      const struct entity_set *set, struct problems *p)
+{
+    struct load l = {.p = p, .set = set};
+    unsigned before = p->count;
+    return json_doc_parse(&l.doc, name, text, p) ? NULL : load_whole(&l, before);
 }
