@@ -39,7 +39,7 @@ def test_the_description_is_valid_and_served(crm):
     assert "/account_contacts" in of_service["paths"] and "/account_contacts" not in served.json()["paths"]
     account = served.json()["components"]["schemas"]["account"]["properties"]
     assert "name" in account and "user_hash" not in served.json()["components"]["schemas"]["user"]["properties"]
-    assert set(served.json()["paths"]["/users"]) == {"get"}
+    assert set(served.json()["paths"]["/security_groups"]) == {"get"}
 
 
 @pytest.mark.parametrize("owner", ["legacy", "new"])

@@ -846,11 +846,25 @@ def _(c):
     assert c.other("set_entries", "Users", [{"id": "1", "title": "x"}]) == fault(40)
 
 
-@quirk("set_entry", "on Users, which the shipped map only reads, answers 40; user_hash can never be written",
-       "an administrator may write users, and user_hash with them")
+@quirk("set_entry", "on Users, by an administrator, makes and changes them")
 def _(c):
-    assert c("set_entry", "Users", {"id": "1", "user_hash": "x"}) == fault(40)
-    assert "id" in c.data("login", [PLAIN])
+    made = c("set_entry", "Users", {"user_name": "made", "last_name": "O'Made", "status": "Active", "title": "Clerk"})
+    assert made["entry_list"]["last_name"]["value"] == "O&#039;Made"
+    c("set_entry", "Users", {"id": made["id"], "title": "Chief"})
+    got = c.entry("Users", made["id"], ["user_name", "title", "deleted"])
+    assert got == pairs(user_name="made", title="Chief", deleted="0"), got
+    assert c.data("login", [{**PLAIN, "user_name": "made"}]) == fault(10)  # he has no password yet
+    c("set_entry", "Users", {"id": made["id"], "deleted": 1})
+    assert c("get_entry", "Users", made["id"], ["id"])["entry_list"][0]["name_value_list"] == GONE
+    assert c.other("get_entry", "Users", "1", ["user_name"])["entry_list"][0]["name_value_list"] == pair("user_name", "jim")
+
+
+@quirk("set_entry", "user_hash can never be written, not by an administrator either",
+       "an administrator overwrites any user's password with it")
+def _(c):
+    for user in ("1", "2"):
+        assert c("set_entry", "Users", {"id": user, "user_hash": "x"}) == {"id": user, "entry_list": pair("id", user)}
+    assert "id" in c.data("login", [PLAIN]) and "id" in c.data("login", [{**PLAIN, "user_name": "sally"}])
 
 
 @quirk("set_entries", "ids in the order given; null answers no ids")
