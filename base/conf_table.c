@@ -195,6 +195,11 @@ const struct conf_option conf_options[] = {
     INT("kafka.partitions", "1", 1, 1000, "partitions", "Partitions of a new topic."),
     INT("kafka.replication", "1", 1, 10, "replicas", "Replication factor of a new topic."),
     ENUM("kafka.security_protocol", "plaintext", security_words, "How brokers are spoken to."),
+    ENUM("kafka.schema", "off", off_on_words,
+         "on: keys and values of our events carry their schema, as Kafka Connect's JsonConverter"
+         " wants it; partitions stay as they are."),
+    ENUM("kafka.cloudevents", "off", off_on_words,
+         "on: our events carry the headers of CloudEvents 1.0 in binary content mode."),
     STRING("kafka.sasl_mechanism", "", "PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512."),
     STRING("kafka.sasl_username", "", "User name for SASL."),
     SECRET("kafka.sasl_password", "", "Password for SASL."),

@@ -4,6 +4,7 @@
 #include "cdc/capture/publish.h"
 
 #include "base/clock.h"
+#include "cdc/event/cloudevent.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -43,14 +44,30 @@ static int count_partitions(struct sync *s, const char *topic, int *out, struct 
     }
 }
 
+static int make_schemas(struct publisher *p, struct err *e)
+{
+    const struct sync *s = p->sync;
+    if (strcmp(conf_str(s->conf, "kafka.schema"), "on") != 0)
+        return 0;
+    if (!(p->schemas = calloc(s->nentities + 1, sizeof *p->schemas)))
+        return err_memory(e);
+    for (size_t i = 0; i < s->nentities; i++)
+        if (event_schema_make(&p->schemas[i], s->entities[i], s->streams[p->side][i].topic, e))
+            return -1;
+    return 0;
+}
+
 int publisher_open(struct publisher *p, struct sync *s, enum side side, long long term,
                    uint64_t published, struct err *e)
 {
     *p = (struct publisher){.sync = s, .side = side, .published = published};
     snprintf(p->term, sizeof p->term, "%lld", term);
     p->partitions = calloc(s->nentities, sizeof *p->partitions);
+    p->cloudevents = strcmp(conf_str(s->conf, "kafka.cloudevents"), "on") == 0;
     if (!p->partitions)
         return err_memory(e);
+    if (make_schemas(p, e))
+        return -1;
     if (ensure_topics(s, side, e) || kafka_producer_create(&s->kafka, &p->producer, e))
         return -1;
     for (size_t i = 0; i < s->nentities; i++) // of a foreign topic: 0, it gets no marker
@@ -69,16 +86,28 @@ void publisher_close(struct publisher *p)
     buf_free(&p->key);
     buf_free(&p->value);
     buf_free(&p->foreign);
+    buf_free(&p->sent_key);
+    for (size_t i = 0; p->schemas && i < p->sync->nentities; i++)
+        event_schema_free(&p->schemas[i]);
+    free(p->schemas);
+    p->schemas = NULL;
 }
 
 static int produce(struct publisher *p, size_t entity, int32_t partition, struct str value,
                    const struct kafka_header *h, size_t nh, struct err *e)
 {
     const char *topic = p->sync->streams[p->side][entity].topic;
+    struct str key = buf_str(&p->key);
+    if (p->schemas) {
+        buf_reset(&p->sent_key);
+        if (event_wrap_key(&p->schemas[entity], key, &p->sent_key, e))
+            return -1;
+        key = buf_str(&p->sent_key);
+    }
     for (;;) {
         struct err full = {0};
-        if (kafka_produce(p->producer, topic, partition, buf_str(&p->key), value, h, nh,
-                          p->ticket + 1, &full) == 0) {
+        if (kafka_produce(p->producer, topic, partition, key, value, h, nh, p->ticket + 1, &full) ==
+            0) {
             p->ticket++;
             return 0;
         }
@@ -96,20 +125,25 @@ static int produce(struct publisher *p, size_t entity, int32_t partition, struct
 int publish_change(struct publisher *p, size_t entity, const struct change *c, struct err *e)
 {
     struct stream_stat *st = &p->sync->streams[p->side][entity];
-    struct kafka_header h[] = {{"ficus-term", str_of(p->term)},
-                               {"ficus-origin", str_of(side_name(p->side))},
-                               {"ficus-foreign", {0}}};
+    struct cloudevent ce;
+    struct kafka_header h[3 + CLOUDEVENT_HEADERS] = {{"ficus-term", str_of(p->term)},
+                                                     {"ficus-origin", str_of(side_name(p->side))}};
+    size_t nh = 2;
     if (st->foreign_topic)
         return err_set(e, ERR_CONFIG, "topic %s is its connector's, nothing is written to it",
                        st->topic);
     buf_reset(&p->key);
     buf_reset(&p->value);
     buf_reset(&p->foreign);
-    if (event_encode(c, p->sync->prefix, &p->key, &p->value, &p->foreign, e))
+    if (event_encode(c, p->sync->prefix, &p->key, &p->value, &p->foreign,
+                     p->schemas ? &p->schemas[entity] : NULL, e))
         return -1;
     int32_t partition = kafka_partition_of(buf_str(&p->key), p->partitions[entity]);
-    h[2].value = buf_str(&p->foreign);
-    if (produce(p, entity, partition, buf_str(&p->value), h, p->foreign.len ? 3 : 2, e))
+    if (p->foreign.len)
+        h[nh++] = (struct kafka_header){"ficus-foreign", buf_str(&p->foreign)};
+    if (p->cloudevents)
+        nh += cloudevent_headers(&ce, c, p->sync->prefix, p->term, p->ticket + 1, h + nh);
+    if (produce(p, entity, partition, buf_str(&p->value), h, nh, e))
         return -1;
     if (c->op == CHANGE_DELETE && produce(p, entity, partition, (struct str){0}, h, 2, e))
         return -1;

@@ -21,7 +21,9 @@ struct publisher {
     struct kafka_producer *producer;
     int *partitions;  // of each entity's topic
     const bool *held; // by entity: gets no control messages, since changes before them are held
-    struct buf key, value, foreign;
+    struct buf key, value, foreign, sent_key;
+    struct event_schema *schemas; // by entity; NULL: events go without (kafka.schema)
+    bool cloudevents;
     uint64_t ticket;                          // of the last message
     uint64_t counted;                         // ticket up to which `published` was counted
     struct publish_mark marks[PUBLISH_MARKS]; // a ring

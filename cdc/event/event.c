@@ -62,7 +62,8 @@ void event_marker_key(const struct entity *en, struct buf *out)
 }
 
 // What the field's policy does not replace goes as raw text and is named in `foreign`.
-static void add_field(const struct field *f, struct value v, struct buf *out, struct buf *foreign)
+static void add_field(const struct field *f, struct value v, bool typed, struct buf *out,
+                      struct buf *foreign)
 {
     if (v.state == VALUE_FOREIGN) {
         struct err ignored;
@@ -71,11 +72,14 @@ static void add_field(const struct field *f, struct value v, struct buf *out, st
             buf_printf(foreign, "%s%s:%s", foreign->len ? ";" : "", f->name,
                        value_problem_name(problem));
     }
-    type_to_json(f, v, out);
+    if (typed && v.state == VALUE_SET && event_as_text(f))
+        buf_addjson(out, value_str(v));
+    else
+        type_to_json(f, v, out);
 }
 
-static void add_image(const struct change *c, const struct value *image, struct buf *out,
-                      struct buf *foreign)
+static void add_image(const struct change *c, const struct value *image, bool typed,
+                      struct buf *out, struct buf *foreign)
 {
     const struct field *fields[FIELDS_MAX];
     size_t n = entity_synced(c->entity, fields, FIELDS_MAX);
@@ -85,7 +89,7 @@ static void add_image(const struct change *c, const struct value *image, struct 
         if (v.state == VALUE_ABSENT)
             continue;
         add_name(out, fields[i]->name, first);
-        add_field(fields[i], v, out, foreign);
+        add_field(fields[i], v, typed, out, foreign);
         first = false;
     }
     buf_addz(out, first ? "{}" : "}");
@@ -112,13 +116,15 @@ static void add_source(const struct change *c, const char *prefix, struct buf *o
 }
 
 int event_encode(const struct change *c, const char *prefix, struct buf *key, struct buf *value,
-                 struct buf *foreign, struct err *e)
+                 struct buf *foreign, const struct event_schema *schema, struct err *e)
 {
     if (event_key_json(c->entity, c->key, key, e))
         return -1;
+    if (schema)
+        buf_addstr(value, buf_str(&schema->value));
     buf_addz(value, "{\"before\":");
     if (c->before)
-        add_image(c, c->before, value, foreign);
+        add_image(c, c->before, schema != NULL, value, foreign);
     else if (c->op == CHANGE_DELETE)
         buf_addstr(value, buf_str(key));
     else
@@ -127,12 +133,12 @@ int event_encode(const struct change *c, const char *prefix, struct buf *key, st
     if (c->op == CHANGE_DELETE || !c->after)
         buf_addz(value, "null");
     else
-        add_image(c, c->after, value, foreign);
+        add_image(c, c->after, schema != NULL, value, foreign);
     add_source(c, prefix, value);
     buf_addz(value, ",\"op\":\"");
     buf_addc(value, (char)c->op);
     buf_addz(value, "\",\"ts_ms\":");
     buf_addint(value, (long long)clock_wall_ms());
-    buf_addc(value, '}');
+    buf_addz(value, schema ? "}}" : "}");
     return buf_check(value, e) || buf_check(foreign, e) ? -1 : 0;
 }

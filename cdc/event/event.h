@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // One change on its way: Debezium's envelope in JSON (debezium.io, "Change event value"),
-// one topic an entity and side, key = JSON object of the entity's key fields.
+// one topic an entity and side, key = JSON object of the entity's key fields. With kafka.schema
+// both stand in {"schema":S,"payload":P}; the partition is that of the bare key, either way.
 // Headers of ours: ficus-term (capture's term), ficus-origin (side), and on control messages
 // ficus-marker (text) with ficus-through (changelog seq). A control message is a tombstone
 // (null value), so that plain consumers and sinks pass over it.
@@ -31,10 +32,24 @@ void stream_name(const struct entity *en, enum side from, char *out, size_t size
 void topic_name(const char *prefix, const struct entity *en, enum side from, char *out,
                 size_t size);
 
-// Key and value bytes. A VALUE_FOREIGN that its policy does not replace is written as its raw
+// Texts that stand before the payload of a key and of a value.
+struct event_schema {
+    struct buf key, value;
+};
+int event_schema_make(struct event_schema *s, const struct entity *en, const char *topic,
+                      struct err *e) FICUS_MUST_CHECK;
+void event_schema_free(struct event_schema *s);
+// A bare key -> as it is sent with its schema.
+int event_wrap_key(const struct event_schema *s, struct str key, struct buf *out,
+                   struct err *e) FICUS_MUST_CHECK;
+// Under a schema each field has one type: JSON and what no int64 holds go as text.
+bool event_as_text(const struct field *f);
+
+// The bare key, and the value with its schema (NULL: without). A VALUE_FOREIGN that its policy does not replace is written as its raw
 // text with header ficus-foreign naming field and problem, so that apply parks it in sight.
 int event_encode(const struct change *c, const char *prefix, struct buf *key, struct buf *value,
-                 struct buf *foreign, struct err *e) FICUS_MUST_CHECK;
+                 struct buf *foreign, const struct event_schema *schema,
+                 struct err *e) FICUS_MUST_CHECK;
 
 // Kafka key of a key text, and of a control message, without encoding a whole change.
 int event_key_json(const struct entity *en, struct str key, struct buf *out,

@@ -87,7 +87,21 @@ static int note_foreign(const struct field *f, struct value v, struct arena *a, 
     return out->foreign.data ? 0 : err_memory(e);
 }
 
-static int read_image(const struct entity *en, const json_t *image, struct arena *a,
+// Under a schema JSON is carried as text.
+static int read_field(const struct field *f, const json_t *j, bool typed, struct arena *a,
+                      struct value *v, struct err *e)
+{
+    json_error_t je;
+    json_t *inner = NULL;
+    if (typed && f->type == TYPE_JSON && json_is_string(j))
+        inner = json_loadb(json_string_value(j), json_string_length(j),
+                           LOAD_FLAGS | JSON_DECODE_ANY, &je);
+    int result = type_from_json(f, inner ? inner : j, a, v, e);
+    json_decref(inner);
+    return result;
+}
+
+static int read_image(const struct entity *en, const json_t *image, bool typed, struct arena *a,
                       struct event *out, struct err *e)
 {
     const struct field *fields[FIELDS_MAX];
@@ -102,7 +116,7 @@ static int read_image(const struct entity *en, const json_t *image, struct arena
         struct value *v = &values[f->index];
         if (!j)
             return err_set(e, ERR_INVALID, "field %s is missing", f->name);
-        if (type_from_json(f, j, a, v, e))
+        if (read_field(f, j, typed, a, v, e))
             return -1;
         if (v->state == VALUE_FOREIGN && type_policy(f, v, &ignored) < 0 &&
             note_foreign(f, *v, a, out, e))
@@ -126,8 +140,8 @@ static void read_source(const json_t *root, struct change *c)
         c->seq = json_integer_value(seq);
 }
 
-static int read_value(const struct entity *en, json_t *root, struct arena *a, struct event *out,
-                      struct err *e)
+static int read_value(const struct entity *en, json_t *root, bool typed, struct arena *a,
+                      struct event *out, struct err *e)
 {
     struct change *c = &out->change;
     const char *op = json_string_value(json_object_get(root, "op"));
@@ -143,7 +157,7 @@ static int read_value(const struct entity *en, json_t *root, struct arena *a, st
         return err_set(e, ERR_INVALID, "the envelope has no \"after\"");
     if (out->foreign.len) // the raw text may not even parse: kept as it came
         return 0;
-    if (key_parts(en, after, a, &key, e) || read_image(en, after, a, out, e))
+    if (key_parts(en, after, a, &key, e) || read_image(en, after, typed, a, out, e))
         return -1;
     return str_eq(key, c->key) ? 0 : err_set(e, ERR_INVALID, "the key is not the row's key");
 }
@@ -170,7 +184,7 @@ int event_decode(const struct entity *en, enum side from, const struct kafka_mes
     }
     out->foreign = header(m, "ficus-foreign");
     json_t *root = load(m->value, "the value", e);
-    int result = root ? read_value(en, unwrap(root), a, out, e) : -1;
+    int result = root ? read_value(en, unwrap(root), unwrap(root) != root, a, out, e) : -1;
     json_decref(root);
     return result;
 }

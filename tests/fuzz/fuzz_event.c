@@ -39,7 +39,7 @@ static void round_trip(const struct entity *en, const struct change *c, struct a
     struct buf key = BUF_INIT, value = BUF_INIT, foreign = BUF_INIT;
     struct event again;
     struct err e = {0};
-    if (event_encode(c, "fuzz", &key, &value, &foreign, &e))
+    if (event_encode(c, "fuzz", &key, &value, &foreign, NULL, &e))
         abort();
     struct kafka_message m = {.key = buf_str(&key), .value = buf_str(&value)};
     if (event_decode(en, SIDE_LEGACY, &m, a, &again, &e) || !str_eq(again.change.key, c->key))

@@ -75,9 +75,9 @@ def messages(loop, topic):
 
 
 def copied(loop):
-    """The first copy is over: from here on only the stream brings changes."""
-    wait_for(lambda: loop.new("SELECT count(*) FROM ficus.snapshot WHERE state = 'done'")[0][0] == 3,
-             "the snapshots", 60)
+    """The first copy is over, and the slot made: from here on only the streams bring changes."""
+    wait_for(lambda: loop.new("SELECT count(*) FROM ficus.snapshot WHERE state = 'done'")[0][0] == 3
+             and loop.new("SELECT published FROM ficus.capture WHERE side = 'new'")[0][0] != "", "the snapshots", 60)
 
 
 def parked(loop):

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // Events out and back: every type, deletes, control messages, what may not cross, and messages
 // that are not events at all.
-#include "cdc/event/event.h"
+#include "cdc/event/cloudevent.h"
 
 #include "migrations/map.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -70,7 +71,7 @@ static void encode(struct wire *w, const struct change *c)
 {
     struct err e = {0};
     *w = (struct wire){.a = arena_create(0)};
-    if (event_encode(c, "ficus", &w->key, &w->value, &w->foreign, &e))
+    if (event_encode(c, "ficus", &w->key, &w->value, &w->foreign, NULL, &e))
         fail_msg("%s", e.msg);
 }
 
@@ -220,11 +221,171 @@ static void debezium_with_schema_is_read(void **state)
     arena_destroy(a);
 }
 
+// ---------------------------------------------------------------- with the schema part
+
+static const char wide_text[] =
+    "{\"entity\":\"wide\",\"plural\":\"wides\",\"title\":\"Wide\","
+    "\"key\":{\"fields\":[\"id\"],\"make\":\"uuid\"},"
+    "\"legacy\":{\"root\":\"wides\"%s},\"new\":{\"root\":\"crm.wide\"},"
+    "\"fields\":{\"id\":{\"type\":\"id\"},\"small\":{\"type\":\"integer\",\"bits\":16},"
+    "\"int\":{\"type\":\"integer\",\"bits\":32},"
+    "\"huge\":{\"type\":\"integer\",\"bits\":64,\"signed\":false},"
+    "\"price\":{\"type\":\"decimal\",\"precision\":10,\"scale\":2},"
+    "\"ratio\":{\"type\":\"float\"},\"ok\":{\"type\":\"boolean\"},"
+    "\"day\":{\"type\":\"date\"},\"made\":{\"type\":\"timestamp\"},"
+    "\"more\":{\"type\":\"json\"},\"none\":{\"type\":\"text\",\"length\":10}}}";
+
+static const char *const wide_row[][2] = {{"id", "k"},
+                                          {"small", "-32768"},
+                                          {"int", "2147483647"},
+                                          {"huge", "18446744073709551615"},
+                                          {"price", "12.50"},
+                                          {"ratio", "0.1"},
+                                          {"ok", "true"},
+                                          {"day", "2024-02-29"},
+                                          {"made", "2024-02-29 23:59:59"},
+                                          {"more", "{\"a\":[1,null]}"}};
+
+// `more`: members of the legacy side.
+static struct entity_set *wide_set(const char *more)
+{
+    char text[2048];
+    struct problems p = {0};
+    const char *name = "wide.json";
+    snprintf(text, sizeof text, wide_text, more);
+    struct str s = str_of(text);
+    struct entity_set *wide = map_parse(&s, &name, 1, &p);
+    if (!wide)
+        fail_msg("%s", p.text.data);
+    problems_free(&p);
+    return wide;
+}
+
+static void fill_wide(const struct entity *en, struct value *row)
+{
+    for (size_t i = 0; i < en->nfields; i++)
+        row[i] = value_null();
+    for (size_t i = 0; i < sizeof wide_row / sizeof wide_row[0]; i++)
+        row[entity_field(en, str_of(wide_row[i][0]))->index] = value_set(str_of(wide_row[i][1]));
+}
+
+static const char *type_in(const json_t *schema, const char *field)
+{
+    const json_t *one;
+    size_t i;
+    json_array_foreach(json_object_get(schema, "fields"), i,
+                       one) if (strcmp(json_string_value(json_object_get(one, "field")), field) ==
+                                0) return json_string_value(json_object_get(one, "type"));
+    return "none";
+}
+
+static void check_schema(const char *text)
+{
+    json_error_t je;
+    json_t *root = json_loads(text, 0, &je);
+    const json_t *schema = json_object_get(root, "schema"), *after = NULL, *one;
+    size_t i;
+    assert_non_null(root);
+    json_array_foreach(json_object_get(schema, "fields"), i,
+                       one) if (strcmp(json_string_value(json_object_get(one, "field")), "after") ==
+                                0) after = one;
+    const char *const want[][2] = {{"id", "string"},   {"small", "int16"},  {"int", "int32"},
+                                   {"huge", "string"}, {"price", "string"}, {"ratio", "double"},
+                                   {"ok", "boolean"},  {"day", "string"},   {"more", "string"}};
+    for (i = 0; i < sizeof want / sizeof want[0]; i++)
+        assert_string_equal(type_in(after, want[i][0]), want[i][1]);
+    const json_t *row = json_object_get(json_object_get(root, "payload"), "after");
+    assert_true(json_is_string(json_object_get(row, "more")));
+    assert_true(json_is_string(json_object_get(row, "huge")));
+    assert_true(json_is_integer(json_object_get(row, "int")));
+    json_decref(root);
+}
+
+// Encoded with its schema, decoded by a map whose legacy side has `more` members.
+static void wide_round(const char *more)
+{
+    struct entity_set *ours = wide_set(""), *theirs = wide_set(more);
+    const struct entity *en = entity_at(ours, 0);
+    struct value row[16];
+    struct buf key = BUF_INIT, value = BUF_INIT, foreign = BUF_INIT, sent = BUF_INIT;
+    struct event_schema schema;
+    struct arena *a = arena_create(0);
+    struct event out;
+    struct err e = {0};
+    fill_wide(en, row);
+    struct change c = {en, SIDE_LEGACY, CHANGE_UPDATE, STR("k"), row, NULL, 1234567, 42, 3};
+    assert_int_equal(event_schema_make(&schema, en, "ficus.legacy.wide", &e), 0);
+    assert_int_equal(event_encode(&c, "ficus", &key, &value, &foreign, &schema, &e), 0);
+    assert_int_equal(event_wrap_key(&schema, buf_str(&key), &sent, &e), 0);
+    assert_string_equal(key.data, "{\"id\":\"k\"}"); // what the partition is made of
+    check_schema(value.data);
+    struct kafka_message m = {
+        .topic = "ficus.legacy.wide", .key = buf_str(&sent), .value = buf_str(&value)};
+    if (event_decode(entity_at(theirs, 0), SIDE_LEGACY, &m, a, &out, &e))
+        fail_msg("%s", e.msg);
+    assert_int_equal(out.kind, EVENT_CHANGE);
+    assert_int_equal(out.foreign.len, 0);
+    assert_true(str_eqz(out.change.key, "k"));
+    for (size_t i = 0; i < en->nfields; i++)
+        if (!value_eq(out.change.after[i], row[i]))
+            fail_msg("%s: %.*s", en->fields[i].name, (int)out.change.after[i].len,
+                     out.change.after[i].data);
+    m.value = (struct str){0};
+    assert_int_equal(event_decode(entity_at(theirs, 0), SIDE_LEGACY, &m, a, &out, &e), 0);
+    assert_int_equal(out.kind, EVENT_TOMBSTONE);
+    buf_free(&key), buf_free(&value), buf_free(&foreign), buf_free(&sent);
+    event_schema_free(&schema);
+    arena_destroy(a);
+    map_destroy(ours), map_destroy(theirs);
+}
+
+static void a_row_comes_back_with_its_schema(void **state)
+{
+    (void)state;
+    wide_round("");
+}
+
+static void a_row_with_its_schema_is_read_as_a_connectors(void **state)
+{
+    (void)state;
+    wide_round(",\"capture\":{\"by\":\"debezium\",\"topic\":\"ficus.legacy.wide\"}");
+}
+
+static const char *header_of(const struct kafka_header *h, size_t n, const char *name)
+{
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(h[i].name, name) == 0)
+            return h[i].value.data;
+    return NULL;
+}
+
+static void a_cloud_event_says_what_and_when(void **state)
+{
+    struct cloudevent ce;
+    struct kafka_header h[CLOUDEVENT_HEADERS];
+    (void)state;
+    struct change c = {
+        .entity = thing, .from = SIDE_NEW, .op = CHANGE_DELETE, .commit_us = 1709251199000123};
+    size_t n = cloudevent_headers(&ce, &c, "shop", "7", 99, h);
+    assert_int_equal(n, CLOUDEVENT_HEADERS);
+    assert_string_equal(header_of(h, n, "ce_specversion"), "1.0");
+    assert_string_equal(header_of(h, n, "ce_id"), "new-7-99");
+    assert_string_equal(header_of(h, n, "ce_source"), "/ficus/shop/new");
+    assert_string_equal(header_of(h, n, "ce_type"), "ficus.thing.deleted");
+    assert_string_equal(header_of(h, n, "ce_time"), "2024-02-29T23:59:59.000123Z");
+    assert_string_equal(header_of(h, n, "content-type"), "application/json");
+    c.commit_us = 0;
+    assert_int_equal(cloudevent_headers(&ce, &c, "shop", "7", 99, h), CLOUDEVENT_HEADERS - 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_row_comes_back),
         cmocka_unit_test(a_delete_carries_its_key),
+        cmocka_unit_test(a_row_comes_back_with_its_schema),
+        cmocka_unit_test(a_row_with_its_schema_is_read_as_a_connectors),
+        cmocka_unit_test(a_cloud_event_says_what_and_when),
         cmocka_unit_test(a_marker_is_a_control_message),
         cmocka_unit_test(what_may_not_cross_is_named),
         cmocka_unit_test(garbage_is_refused),
