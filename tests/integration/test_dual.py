@@ -354,7 +354,7 @@ def test_racing_writes_never_go_back_on_the_other_side(stack, owner):
         racers = [Racer(first, key, "description"), Racer(second, key, "phone_office")]
         for racer in racers:
             racer.start()
-        for round_ in range(1, 5):
+        for round_ in (1, 2):
             for racer in racers:
                 racer.reach(round_ * 40)
             stack.sync.kill()
@@ -370,7 +370,7 @@ def test_racing_writes_never_go_back_on_the_other_side(stack, owner):
         wait_for(lambda: tuple(states(key)[-1]) == last, f"the other side to hold {last}", 60)
         seen = [(int(a), int(b)) for a, b in states(key)]
     assert all(a[0] <= b[0] and a[1] <= b[1] for a, b in zip(seen, seen[1:])), seen
-    assert len(seen) > 20
+    assert len(seen) > 10
     stack.wait_quiet()
 
 
