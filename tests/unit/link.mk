@@ -5,3 +5,4 @@ SQLITE_ODBC := $(firstword $(wildcard /usr/lib/*/odbc/libsqlite3odbc.so /usr/lib
 stub_hang_FLAGS := -DSTUB_REAL_DRIVER='"$(SQLITE_ODBC)"' -Wl,--no-as-needed,-rpath,$(dir $(SQLITE_ODBC)) \
 	$(SQLITE_ODBC)
 test_alloc_LDFLAGS := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
+test_alloc_dialects_LDFLAGS := $(test_alloc_LDFLAGS)
