@@ -166,8 +166,9 @@ int query_scan_pages(const struct entity *en, enum deleted_mode deleted, long lo
 // One value of the first key part: the one that `skip` rows of the slice stand before.
 int query_scan_split(const struct scan_query *q, enum side side, const struct dbms *d, size_t skip,
                      struct arena *a, struct sql *out, struct err *e) FICUS_MUST_CHECK;
-// Rows of a slice, rows that have a hash, sum of their hashes: the same on every DBMS for the same
-// canonical rows; other rows may give other sums for equal rows, never the same by mistake.
+// Rows of a slice, sum of their hashes: the same on every DBMS for the same canonical rows; other
+// rows may give other sums for equal rows, never the same by mistake. A row that a store cannot
+// hash (too long) makes the sums differ.
 int query_checksum(const struct scan_query *q, enum side side, const struct dbms *d,
                    struct arena *a, struct sql *out, struct err *e) FICUS_MUST_CHECK;
 // A synced field that both sides cannot write down alike, or NULL.

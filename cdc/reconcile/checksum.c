@@ -20,19 +20,17 @@ int checksum_take(struct reader *r, const struct scan_query *slice, struct arena
     *out = (struct checksum){0};
     if (query_checksum(slice, r->side, reader_dbms(r), a, &sql, e) || ask(r, &sql, a, &rows, e))
         return -1;
-    if (rows.nrows != 1 || rows.ncols != 3 ||
+    if (rows.nrows != 1 || rows.ncols != 2 ||
         !str_to_int(value_str(rows.cells[0]), 0, INT64_MAX, &out->rows) ||
-        !str_to_int(value_str(rows.cells[1]), 0, INT64_MAX, &out->hashed) ||
-        str_copy(out->sum, sizeof out->sum, value_str(rows.cells[2])))
+        str_copy(out->sum, sizeof out->sum, value_str(rows.cells[1])))
         return err_set(e, ERR_INTERNAL, "the store gave no checksum");
-    out->wire = (long long)(rows.cells[0].len + rows.cells[1].len + rows.cells[2].len);
+    out->wire = (long long)(rows.cells[0].len + rows.cells[1].len);
     return 0;
 }
 
 bool checksum_equal(const struct checksum *a, const struct checksum *b)
 {
-    return a->rows == b->rows && a->hashed == a->rows && b->hashed == b->rows &&
-           strcmp(a->sum, b->sum) == 0;
+    return a->rows == b->rows && strcmp(a->sum, b->sum) == 0;
 }
 
 int checksum_split(struct reader *r, const struct scan_query *slice, size_t skip, struct arena *a,

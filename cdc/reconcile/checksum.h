@@ -7,7 +7,7 @@
 #include "cdc/reader.h"
 
 struct checksum {
-    long long rows, hashed; // hashed below rows: some row was too long for the store to hash
+    long long rows;
     char sum[48];
     long long wire; // bytes of the answer
 };

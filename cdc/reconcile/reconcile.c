@@ -25,7 +25,10 @@ int pass_open(const struct reconcile_options *o, struct odbc_conn **odbc, struct
                        conf_str(o->conf, "legacy.dbms"));
     if (odbc_open(conf_str(o->conf, "legacy.odbc"), d, odbc, e))
         return err_prefix(e, "legacy database (legacy.odbc)");
-    return pg_open(conf_str(o->conf, "control.conninfo"), "ficus reconcile", pg, e);
+    if (pg_open(conf_str(o->conf, "control.conninfo"), "ficus reconcile", pg, e))
+        return -1;
+    // A plan made for any range takes a chunk for a big part of its range, and sorts all of it.
+    return pg_script(*pg, STR("SET plan_cache_mode = force_custom_plan"), e);
 }
 
 // In both directions: each store keeps what could not be applied to it.

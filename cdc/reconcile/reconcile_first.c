@@ -18,7 +18,7 @@
 #define LEAF_ROWS   1000  // a differing part of so few rows is walked
 #define CUTS        8     // parts that a differing range is cut into
 #define DEPTH_MAX   24
-#define BUSY_SHARE  10 // per cent of one walk's time, of all walks, while others write
+#define BUSY_SHARE  20 // per cent of one walk's time, of all walks, while others write
 #define BUSY_WRITES 4  // changes and transactions between two looks that count as writing,
 #define BUSY_RATE   20 // and a second
 #define LOOK_MS     500

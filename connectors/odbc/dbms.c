@@ -115,6 +115,11 @@ void dbms_columns(struct buf *out, void (*quote)(struct buf *, struct str),
     }
 }
 
+bool dbms_hash_counts(enum column_kind kind)
+{
+    return kind == COLUMN_TEXT || kind == COLUMN_JSON;
+}
+
 void dbms_wrap(struct buf *out, const char *form, const char *inner)
 {
     const char *at = strstr(form, "%s");

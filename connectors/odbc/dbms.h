@@ -112,8 +112,9 @@ struct dbms {
     // PostgreSQL to_char(ts at utc), bytes as hex.
     void (*read_column)(struct buf *out, const char *column_sql, enum column_kind kind);
     // The number that every DBMS which has this makes of equal rows: the top 60 bits of MD5 over
-    // the rows' texts, each "-" for NULL, else its bytes' count, ':' and the bytes. `columns` are
-    // expressions, `kinds` as stored. NULL: the store has no MD5.
+    // the rows' texts: "-" for NULL, else for text its bytes' count, ':' and the bytes, for what
+    // cannot hold a '|' its text; this with a '|' behind either. `columns` are expressions, `kinds`
+    // as stored. NULL: the store has no MD5.
     void (*row_hash)(struct buf *out, const char *const *columns, const enum column_kind *kinds,
                      size_t n);
     // The same for a text column where a value is about to cross: a value with a NUL inside, which the

@@ -20,6 +20,7 @@ void dbms_columns(struct buf *out, void (*quote)(struct buf *, struct str),
                   const char *const *names, size_t n, const char *prefix);
 // `form` with its first "%s" replaced by `inner`; other percent signs are text.
 void dbms_wrap(struct buf *out, const char *form, const char *inner);
+bool dbms_hash_counts(enum column_kind kind); // row_hash writes its bytes' count in front
 extern const struct dbms_added_column dbms_no_columns[]; // of a DBMS whose tables were made whole
 bool dbms_is_key(const struct dbms_upsert *u, size_t column);
 const char *dbms_op(enum text_match op); // "=", "<>", ... "LIKE", "NOT LIKE"

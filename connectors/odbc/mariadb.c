@@ -73,8 +73,13 @@ static void row_hash(struct buf *out, const char *const *columns, const enum col
         struct buf text = BUF_INIT;
         dbms_wrap(&text, texts[kinds[i]], columns[i]);
         const char *x = text.data ? text.data : "";
-        buf_printf(out, "%sIF(%s IS NULL, '-', IFNULL(CONCAT(LENGTH(%s), ':', %s), '!m'))",
-                   i > 0 ? ", " : "", columns[i], x, x);
+        buf_addz(out, i > 0 ? ", " : "");
+        if (dbms_hash_counts(kinds[i]))
+            buf_printf(out, "IFNULL(CONCAT(LENGTH(%s), ':', %s)", x, x);
+        else
+            buf_printf(out, "CONCAT(IFNULL(%s", x);
+        buf_printf(out, ", IF(%s IS NULL, '-', '!m'))", columns[i]);
+        buf_addz(out, dbms_hash_counts(kinds[i]) ? "" : ", '|')");
         out->failed |= text.failed;
         buf_free(&text);
     }

@@ -71,10 +71,13 @@ void postgres_row_hash(struct buf *out, const char *const *columns, const enum c
         struct buf text = BUF_INIT;
         dbms_wrap(&text, texts[kinds[i]], columns[i]);
         const char *x = text.data ? text.data : "";
-        buf_printf(out,
-                   "%sCASE WHEN %s IS NULL THEN '-' ELSE"
-                   " coalesce(octet_length(%s) || ':' || %s, '!p') END",
-                   i > 0 ? ", " : "", columns[i], x, x);
+        buf_addz(out, i > 0 ? ", " : "");
+        if (dbms_hash_counts(kinds[i])) // concat() passes over NULL
+            buf_printf(out, "octet_length(%s), CASE WHEN %s IS NULL THEN '-' ELSE ':' END, %s", x,
+                       x, x);
+        else
+            buf_printf(out, "coalesce(%s, CASE WHEN %s IS NULL THEN '-' ELSE '!p' END), '|'", x,
+                       columns[i]);
         out->failed |= text.failed;
         buf_free(&text);
     }

@@ -133,6 +133,9 @@ class hidden:
 
     def __exit__(self, *exc):
         self.connection.commit()
+        cursor = self.connection.cursor()  # before the next one: a closed session ends when it likes
+        cursor.execute("SELECT pg_replication_origin_session_reset()")
+        self.connection.commit()
         self.connection.close()
 
 
