@@ -48,7 +48,7 @@ struct sync {
     unsigned partitions;
     size_t batch_max;
     size_t parked_max;
-    struct pace copy_pace; // of snapshots and direct copies
+    struct pace copy_pace;          // of snapshots and direct copies
     struct stream_stat *streams[2]; // by side that the changes come from, then entity
     struct desk *desks[2];
     atomic_llong lead_term[2]; // of the capture that leads here

@@ -9,6 +9,10 @@
 // 4500 rows without an equal partner can be read back; beyond that the sketch says so, and nothing
 // else is lost. A row that one side gave twice does not cancel, unless the other did so, too.
 // One thread.
+//
+// An invertible Bloom lookup table: Goodrich, Mitzenmacher, "Invertible Bloom Lookup Tables" (2011,
+// arXiv:1101.2245); as a difference of sets: Eppstein, Goodrich, Uyeda, Varghese, "What's the
+// Difference? Efficient Set Reconciliation without Prior Context" (SIGCOMM 2011).
 #ifndef FICUS_CDC_SKETCH_H
 #define FICUS_CDC_SKETCH_H
 
