@@ -334,7 +334,8 @@ static void bind(const struct wanted *w, struct arena *a, struct value *out)
     }
 }
 
-// The epoch rises: whoever still holds the partition cannot move it any more.
+// The epoch rises: whoever still holds the partition cannot move it any more. The fingerprint of
+// the message before the position (cdc/apply/apply_anew.c) was that of another position.
 static int write_legacy(struct stores *s, const struct wanted *w, struct err *e)
 {
     struct value v[6], set[6];
@@ -344,7 +345,7 @@ static int write_legacy(struct stores *s, const struct wanted *w, struct err *e)
     memcpy(set + 4, v, 2 * sizeof *set);
     if (odbc_exec(s->legacy,
                   STR("UPDATE ficus_position SET next = ?, term = ?, through = ?, opened = ?,"
-                      " epoch = epoch + 1 WHERE stream = ? AND part = ?"),
+                      " last_print = 0, epoch = epoch + 1 WHERE stream = ? AND part = ?"),
                   set, 6, &changed, e))
         return -1;
     return changed > 0 ? 0
@@ -364,7 +365,8 @@ static int write_new(struct stores *s, const struct wanted *w, struct err *e)
                        " epoch) VALUES ($1, $2::int, $3::bigint, $4::bigint, $5::bigint,"
                        " $6::bigint, 0) ON CONFLICT (stream, part) DO UPDATE SET"
                        " next = excluded.next, term = excluded.term, through = excluded.through,"
-                       " opened = excluded.opened, epoch = p.epoch + 1, at = now()"),
+                       " opened = excluded.opened, last_print = 0, epoch = p.epoch + 1,"
+                       " at = now()"),
                    v, 6, &changed, e);
 }
 
