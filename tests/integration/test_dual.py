@@ -64,6 +64,23 @@ class DualStack(Stack):
         return tuple(rows[0]) if rows else None
 
 
+# A trigger of each store notes what each state of an account was, in order.
+TABLE = "CREATE TABLE dual_history (n %s, id varchar(36), a varchar(40), b varchar(40))"
+NOTE = "INSERT INTO dual_history (id, a, b) VALUES (NEW.id, NEW.description, NEW.phone_office)"
+TRIGGER = "CREATE TRIGGER dual_note AFTER UPDATE ON %s FOR EACH ROW "
+FUNCTION = f"CREATE FUNCTION dual_note() RETURNS trigger LANGUAGE plpgsql AS $f$ BEGIN {NOTE}; RETURN NULL; END $f$"
+PLPGSQL = [TABLE % "bigserial PRIMARY KEY", FUNCTION, TRIGGER + "EXECUTE FUNCTION dual_note()"]
+HISTORY = {"sqlite": [TABLE % "INTEGER PRIMARY KEY", TRIGGER + f"BEGIN {NOTE}; END"],
+           "mariadb": [TABLE % "bigint AUTO_INCREMENT PRIMARY KEY", TRIGGER + NOTE], "postgres": PLPGSQL}
+
+
+def note_history(stack):
+    for statement in HISTORY[stack.kind]:
+        stack.legacy.execute(statement.replace("ON %s", "ON accounts"))
+    for statement in PLPGSQL:
+        stack.postgres.execute(statement.replace("ON %s", "ON crm.account"))
+
+
 @pytest.fixture(scope="module", params=["sqlite", "mariadb", "postgres"])
 def stack(request):
     with Workdir() as work:
@@ -71,6 +88,7 @@ def stack(request):
         with DualStack(work, request.param, facades=2, allow=["."]) as running:
             wait_for(lambda: running.new('SELECT count(*) FROM crm."user"') ==
                      [tuple(running.old("SELECT count(*) FROM users")[0])], "the users to arrive")
+            note_history(running)
             for stage, percent in (("shadow", None), ("canary", 50), ("new", None)):
                 running.route_set(stage, percent)
             yield running
@@ -307,50 +325,18 @@ class Racer(threading.Thread):
             raise self.broken
 
 
-@contextlib.contextmanager
-def history(stack, side):
-    """What each state of a row was, in order, noted by a trigger of the store. Yields a function
-    from a key to [(description, phone), ..]."""
-    made, dropped = HISTORY[stack.kind if side == "legacy" else "new"]
-    run = stack.legacy.execute if side == "legacy" else stack.postgres.execute
-    for statement in made:
-        run(statement)
-    try:
-        yield lambda key: (stack.old if side == "legacy" else stack.new)(
-            "SELECT a, b FROM dual_history WHERE id = %s ORDER BY n" % f"'{key}'")
-    finally:
-        for statement in dropped:
-            run(statement)
-
-
-TABLE = "CREATE TABLE dual_history (n %s, id varchar(36), a varchar(40), b varchar(40))"
-NOTE = "INSERT INTO dual_history (id, a, b) VALUES (NEW.id, NEW.description, NEW.%s)"
-FUNCTION = ("CREATE FUNCTION dual_note() RETURNS trigger LANGUAGE plpgsql AS $f$ BEGIN " + NOTE
-            + "; RETURN NULL; END $f$")
-TRIGGER = "CREATE TRIGGER dual_note AFTER UPDATE ON %s FOR EACH ROW "
-PLPGSQL_DOWN = ["DROP TRIGGER dual_note ON %s", "DROP FUNCTION dual_note", "DROP TABLE dual_history"]
-HISTORY = {
-    "sqlite": ([TABLE % "INTEGER PRIMARY KEY", TRIGGER % "accounts" + f"BEGIN {NOTE % 'phone_office'}; END"],
-               ["DROP TRIGGER dual_note", "DROP TABLE dual_history"]),
-    "mariadb": ([TABLE % "bigint AUTO_INCREMENT PRIMARY KEY", TRIGGER % "accounts" + NOTE % "phone_office"],
-                ["DROP TRIGGER dual_note", "DROP TABLE dual_history"]),
-    "postgres": ([TABLE % "bigserial PRIMARY KEY", FUNCTION % "phone_office",
-                  TRIGGER % "accounts" + "EXECUTE FUNCTION dual_note()"],
-                 [s % "accounts" if "%" in s else s for s in PLPGSQL_DOWN]),
-    "new": ([TABLE % "bigserial PRIMARY KEY", FUNCTION % "phone_office",
-             TRIGGER % "crm.account" + "EXECUTE FUNCTION dual_note()"],
-            [s % "crm.account" if "%" in s else s for s in PLPGSQL_DOWN]),
-}
-
-
 @pytest.mark.parametrize("owner", ["legacy", "new"])
 def test_racing_writes_never_go_back_on_the_other_side(stack, owner):
     """Two facades write one row while sync is killed again and again; a trigger of the other side
     notes each state that it ever had."""
     other = own(stack, owner)
     forms = [Form(stack.url(i)) for i in range(2)]
+
+    def states():
+        sql = f"SELECT a, b FROM dual_history WHERE id = '{key}' ORDER BY n"
+        return [(int(a), int(b)) for a, b in (stack.old if other == "legacy" else stack.new)(sql)]
     key = forms[0].set("Accounts", name="raced", description="0", phone_office="0")
-    with bound(stack, 100, 0) as first, bound(stack, 100, 1) as second, history(stack, other) as states:
+    with bound(stack, 100, 0) as first, bound(stack, 100, 1) as second:
         racers = [Racer(first, key, "description"), Racer(second, key, "phone_office")]
         for racer in racers:
             racer.start()
@@ -362,13 +348,12 @@ def test_racing_writes_never_go_back_on_the_other_side(stack, owner):
                 racer.reach(round_ * 40 + 10)
             stack.sync.start()
             goal = [racer.last for racer in racers]
-            wait_for(lambda: [int(n) >= m for n, m in zip(states(key)[-1], goal)] == [True, True],
-                     f"the other side to hold {goal}", 60)
+            wait_for(lambda: all(n >= m for n, m in zip(states()[-1], goal)), f"the other side to hold {goal}", 60)
         for racer in racers:
             racer.stop()
-        last = tuple(str(racer.last) for racer in racers)
-        wait_for(lambda: tuple(states(key)[-1]) == last, f"the other side to hold {last}", 60)
-        seen = [(int(a), int(b)) for a, b in states(key)]
+        last = tuple(racer.last for racer in racers)
+        wait_for(lambda: states()[-1] == last, f"the other side to hold {last}", 60)
+        seen = states()
     assert all(a[0] <= b[0] and a[1] <= b[1] for a, b in zip(seen, seen[1:])), seen
     assert len(seen) > 10
     stack.wait_quiet()
