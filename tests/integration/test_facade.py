@@ -333,7 +333,8 @@ def test_refusals(crm):
         assert crm.api("POST", "/accounts", ["name"]).status == 400
         assert crm.api("POST", "/accounts/_canonical", {"kind": "list"}).status == 404
         assert crm.api("GET", "/users?fields=user_hash").status == 400
-        assert crm.api("PATCH", "/users/1", {"last_name": "x"}).status == 405
+        assert crm.api("PATCH", "/security_groups/1", {"name": "x"}).status == 405
+        assert crm.api("PATCH", "/users/1", {"user_hash": "x"}).status == 400
         quoted = urllib.parse.quote("' OR 1=1 --")
         assert crm.api("GET", f"/accounts?name={quoted}").json()["items"] == []
         assert call("GET", crm.url.replace("/api", "/elsewhere")).status == 404

@@ -398,7 +398,7 @@ def test_methods_and_media(api):
     assert api("OPTIONS", "/accounts").headers["Allow"] == "GET, HEAD, POST, OPTIONS"
     options = api("OPTIONS", f"/accounts/{key}")
     assert options.status == 204 and "merge-patch" in options.headers["Accept-Patch"]
-    assert api("OPTIONS", "/users/1").headers["Allow"] == "GET, HEAD, OPTIONS"
+    assert api("OPTIONS", "/security_groups/1").headers["Allow"] == "GET, HEAD, OPTIONS"
     head = api("HEAD", f"/accounts/{key}")
     assert head.status == 200 and head.body == b"" and head.headers["ETag"]
     problem(api("DELETE", "/accounts"), 405, "method-not-allowed")
