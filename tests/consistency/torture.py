@@ -88,7 +88,7 @@ def torture(work, legacy, seed, seconds, facades=3, faults=None, limit=0, tell=l
 def _sum(counts):
     total = {}
     for one in counts:
-        for key, n in one.items():
+        for key, n in list(one.items()):  # others go on counting
             total[key] = total.get(key, 0) + n
     return total
 
