@@ -9,7 +9,7 @@
 static json_t *report(const struct rehearsal *r, bool good)
 {
     json_t *list = json_array();
-    for (size_t i = 0; i < r->n; i++) {
+    for (size_t i = 0; r->findings && i < r->n; i++) {
         const struct finding *f = &r->findings[i];
         json_t *o = json_pack("{s:s, s:s, s:s, s:b, s:s}", "direction", f->direction, "entity",
                               f->entity, "check", f->check, "passed", (int)f->passed, "figure",

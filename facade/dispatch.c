@@ -286,7 +286,9 @@ static const struct trace *trace_of(const struct dispatch *d)
 
 static void execute(struct dispatcher *p, struct dispatch *d, enum side side)
 {
-    struct backend *b = p->o.backends[p->o.service ? BACKEND_POSTGRES : d->route->backend[side]];
+    // A service has no routes; everything else was given one.
+    bool own = p->o.service || !d->route;
+    struct backend *b = p->o.backends[own ? BACKEND_POSTGRES : d->route->backend[side]];
     d->execution = (struct execution){.operation = d->operation,
                                       .route = d->route,
                                       .side = side,

@@ -115,7 +115,7 @@ static int read_field(struct reading *r, const struct field *f, struct value *v,
 
 static int read_key(struct reading *r, struct str *key, struct err *e)
 {
-    struct value parts[KEYS_MAX];
+    struct value parts[KEYS_MAX] = {0}; // absent, where a cell is only noted
     if (r->en->nkeys > KEYS_MAX)
         return err_set(e, ERR_LIMIT, "too many key fields");
     for (size_t i = 0; i < r->en->nkeys; i++) {

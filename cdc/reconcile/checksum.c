@@ -24,7 +24,7 @@ int checksum_take(struct reader *r, const struct scan_query *slice, struct arena
         !str_to_int(value_str(rows.cells[0]), 0, INT64_MAX, &out->rows) ||
         str_copy(out->sum, sizeof out->sum, value_str(rows.cells[1])))
         return err_set(e, ERR_INTERNAL, "the store gave no checksum");
-    out->wire = (long long)(rows.cells[0].len + rows.cells[1].len);
+    out->wire = (long long)rows.cells[0].len + (long long)rows.cells[1].len;
     return 0;
 }
 

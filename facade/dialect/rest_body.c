@@ -57,9 +57,14 @@ json_t *rest_body_json(struct rest_request *q, bool patch, struct err *e)
 
 // ---------------------------------------------------------------- one value
 
+static bool is_blank(char c)
+{
+    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
 static size_t skip_blanks(struct str t, size_t i)
 {
-    while (i < t.len && memchr(" \t\r\n", t.data[i], 4))
+    while (i < t.len && is_blank(t.data[i]))
         i++;
     return i;
 }
@@ -80,7 +85,7 @@ static size_t skip_value(struct str t, size_t i)
         char c = t.data[i];
         if (c == '"')
             i = skip_string(t, i);
-        else if (depth == 0 && memchr(",]} \t\r\n", c, 7))
+        else if (depth == 0 && (c == ',' || c == ']' || c == '}' || is_blank(c)))
             return i;
         else {
             depth += c == '{' || c == '[';

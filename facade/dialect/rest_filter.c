@@ -33,7 +33,7 @@ static int pattern(const struct field *f, struct str text, struct value *out, st
         return err_set(e, ERR_INVALID, "'%s' has no patterns", f->name);
     if (!str_is_utf8(text) || memchr(text.data ? text.data : "", 0, text.len))
         return err_set(e, ERR_INVALID, "a pattern is UTF-8 without NUL");
-    while (slashes < text.len && text.data[text.len - 1 - slashes] == '\\')
+    while (text.data && slashes < text.len && text.data[text.len - 1 - slashes] == '\\')
         slashes++;
     if (slashes % 2)
         return err_set(e, ERR_INVALID, "a pattern cannot end with its escape");

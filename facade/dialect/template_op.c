@@ -247,7 +247,7 @@ int template_operation(const struct template_endpoint *en, const struct value *t
         return read_of(en, takes, op, e);
     }
     op->write.key = key;
-    if (t->kind == OPERATION_RELATE)
+    if (t->kind == OPERATION_RELATE && t->relationship && key) // the loader asks for both
         return relate_of(en, takes, *key, op, e);
     return values_of(en, takes, op, e);
 }

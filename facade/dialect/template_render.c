@@ -59,7 +59,8 @@ static void put_csv(struct buf *out, struct str s, char separator)
 {
     bool quote = s.len && (s.data[0] == ' ' || s.data[s.len - 1] == ' ');
     for (size_t i = 0; i < s.len && !quote; i++)
-        quote = s.data[i] == separator || memchr("\"\r\n", s.data[i], 3) != NULL;
+        quote = s.data[i] == separator || s.data[i] == '"' || s.data[i] == '\r' ||
+                s.data[i] == '\n';
     if (!quote) {
         buf_addstr(out, s);
         return;
@@ -245,12 +246,17 @@ static struct value of_number(struct render *r, long long n)
     return value_set(buf_str(&r->scratch[0]));
 }
 
+static struct value of_row(const struct row *row, size_t column)
+{
+    return row->record ? row->record->values[column] : value_null();
+}
+
 static struct value look(struct render *r, const struct template_ref *ref)
 {
     const struct template_data *d = r->d;
     const struct result *res = d->result;
     switch (ref->source) {
-    case TEMPLATE_OF_ROW: return r->rows[r->nrows - 1 - ref->level].record->values[ref->column];
+    case TEMPLATE_OF_ROW: return of_row(&r->rows[r->nrows - 1 - ref->level], ref->column);
     case TEMPLATE_OF_REQUEST: return d->takes ? d->takes[ref->take] : value_null();
     case TEMPLATE_OF_USER:
         return value_set(ref->user_name ? d->principal->user_name : d->principal->user_id);
@@ -366,7 +372,7 @@ static void put_each(struct render *r, const struct template_node *n)
     const struct record_set *set = &r->d->result->records;
     if (n->relation >= 0) {
         const struct record *row = r->rows[r->nrows - 1].record;
-        set = row->related ? &row->related[n->relation] : NULL;
+        set = row && row->related ? &row->related[n->relation] : NULL;
     }
     r->nrows++;
     for (size_t i = 0; set && i < set->n && !r->out->failed; i++) {

@@ -348,10 +348,12 @@ static int nodes(struct compile *c, struct template_node **out, enum ending *how
         const char *open = left.len ? memmem(left.data, left.len, "{{", 2) : NULL;
         size_t n = open ? (size_t)(open - left.data) : left.len;
         if (n) {
-            if (!(*out = add(c, TEMPLATE_LITERAL)))
+            struct template_node *literal = add(c, TEMPLATE_LITERAL);
+            if (!literal)
                 return -1;
-            (*out)->text = str_n(left.data, n);
-            out = &(*out)->next;
+            literal->text = str_n(left.data, n);
+            *out = literal;
+            out = &literal->next;
         }
         c->at += n;
         *how = AT_END;

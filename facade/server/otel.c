@@ -177,7 +177,10 @@ static void on_sent(void *ctx, struct err *e, const struct http_client_response 
     o->sending = 0;
     if (!taken && log_allowed(&limit, 60000, &dropped))
         log_warn(&log_ctx, "the collector did not take spans: %s (%u more held back)",
-                 e ? e->msg : http_status_text(r->status), dropped);
+                 e   ? e->msg
+                 : r ? http_status_text(r->status)
+                     : "no answer",
+                 dropped);
 }
 
 static bool take_one(struct otel *o, struct noted *out)

@@ -241,6 +241,15 @@ static void unavailable_value(void **state)
                      0);
     assert_int_equal(f.event.foreign.len, 0);
     expect(&f, "notes", "long");
+    // A key is never left out of a log; one that is cannot name a row.
+#define ROW_ID(id)                                                                           \
+    "{\"id\":" id ",\"name\":null,\"amount\":null,\"price\":null,\"qty\":null,\"big\":null," \
+    "\"flag\":null,\"day\":null,\"made\":null,\"made6\":null,\"clock\":null,\"notes\":null," \
+    "\"doc\":null,\"raw\":null}"
+    assert_int_not_equal(
+        decode(&f, KEY1,
+               ENVELOPE("u", "null", ROW_ID("\"" DEBEZIUM_UNAVAILABLE "\""), "postgresql")),
+        0);
     close_map(&f);
 }
 
