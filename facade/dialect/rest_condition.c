@@ -17,7 +17,7 @@ static bool take_tag(struct str *s, struct rest_tags *t)
     bool weak = str_starts(*s, STR("W/"));
     if (weak)
         *s = str_n(s->data + 2, s->len - 2);
-    if (t->n == REST_TAGS_MAX || s->len < 2 || !str_starts(*s, STR("\"")))
+    if (t->n == REST_TAGS_MAX || !s->data || s->len < 2 || s->data[0] != '"')
         return false;
     const char *end = memchr(s->data + 1, '"', s->len - 1);
     if (!end)

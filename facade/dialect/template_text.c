@@ -371,7 +371,7 @@ static int nodes(struct compile *c, struct template_node **out, enum ending *how
         bool block = str_starts(inside, STR("each ")) || str_starts(inside, STR("if "));
         if (block) // its body follows
             c->at = next;
-        if (placeholder(c, inside, out))
+        if (placeholder(c, inside, out) || !*out)
             return -1;
         if (!block)
             c->at = next;

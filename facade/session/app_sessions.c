@@ -281,7 +281,9 @@ void app_sessions_destroy(struct app_sessions *s)
 {
     if (!s)
         return;
-    while (s->cache)
-        forget(s, s->cache);
+    for (struct entry *en = s->cache, *next; en; en = next) {
+        next = en->hh.next;
+        forget(s, en);
+    }
     free(s);
 }
