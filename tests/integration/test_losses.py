@@ -184,6 +184,9 @@ def test_a_restored_new_store_goes_on_by_a_new_copy(work, sqlite, kafka, unique,
         postgres.start()
         for i in range(1 + restarts):
             with loop.sync(name=f"later{i}"):
+                # Log that the restored store does not write again before sync looks back.
+                loop.write_new("CREATE TABLE IF NOT EXISTS ballast (t text)")
+                loop.write_new("INSERT INTO ballast SELECT repeat(md5(g::text), 60) FROM generate_series(1, 4000) g")
                 for k in range(20):
                     sqlite.execute("INSERT INTO things (id, name) VALUES (?, 'later')", (f"o{i}-{k}",))
                     loop.write_new("INSERT INTO crm.thing (id, name) VALUES (%s, 'later')", (f"n{i}-{k}",))
