@@ -132,8 +132,7 @@ class Loop:
             if old == new:
                 old, new = self.pairs()
             if old != new:
-                only_old = [r for r in old if r not in new][:3]
-                only_new = [r for r in new if r not in old][:3]
+                only_old, only_new = list(set(old) - set(new))[:3], list(set(new) - set(old))[:3]
                 raise ValueError(f"{len(old)} and {len(new)} rows; old {only_old}, new {only_new}")
             return True
         wait_for(equal, "both stores to be equal", timeout)
