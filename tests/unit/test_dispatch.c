@@ -273,8 +273,7 @@ static void test_what_no_side_is_asked_for(void **state)
 {
     (void)state;
     start(10, 1000, false);
-    assert_int_equal(run(OPERATION_UPDATE, "security_group", "1")->result.status,
-                     RESULT_DENIED);
+    assert_int_equal(run(OPERATION_UPDATE, "security_group", "1")->result.status, RESULT_DENIED);
     assert_int_equal(run(OPERATION_GET, "note", "1")->result.status, RESULT_UNSUPPORTED);
     use(1, "retired", 0, "legacy", 0, "open");
     assert_int_equal(run(OPERATION_GET, "account", "1")->result.status, RESULT_RETIRED);
