@@ -313,12 +313,23 @@ static void execute_guarded(struct dispatcher *p, struct dispatch *d)
         .route = d->route,
         .side = SIDE_LEGACY,
         .guarded = true,
-        .after = pins_arrived(p->o.pins, d->route->group),
+        .after = pins_arrived(p->o.pins, d->route, d->operation),
         .deadline_ns = d->deadline_ns && d->deadline_ns < latest ? d->deadline_ns : latest,
         .done = on_executed,
         .result = {.total = -1}};
     d->asked_ns = clock_mono_ns();
     backend_execute(p->o.backends[BACKEND_ODBC], &d->execution);
+}
+
+// The legacy owns what is read, and clients write it through here: what they wrote may not have
+// arrived on the new side. What belongs to no group is the legacy's always.
+static bool may_lag(const struct dispatch *d)
+{
+    const struct group *g = d->route ? d->route->group : NULL;
+    if (!d->route)
+        return false;
+    return g ? g->owner == SIDE_LEGACY
+             : route_for(d->table, d->route->entity, ROUTE_WRITES) != NULL;
 }
 
 static enum side read_side(struct dispatcher *p, struct dispatch *d)
@@ -334,7 +345,7 @@ static enum side read_side(struct dispatcher *p, struct dispatch *d)
         d->bucket = (int)route_bucket(r, key);
     if (d->why == WHY_OWNER)
         return s;
-    if (r->group && op->before_write) {
+    if (op->before_write && may_lag(d)) {
         d->why = WHY_BEFORE;
         return SIDE_LEGACY;
     }
@@ -342,7 +353,7 @@ static enum side read_side(struct dispatcher *p, struct dispatch *d)
         d->why = WHY_ASKED;
         s = asked;
     }
-    if (s == SIDE_NEW && r->group && p->o.pins && pins_hold(p->o.pins, op, r->group)) {
+    if (s == SIDE_NEW && p->o.pins && may_lag(d) && pins_hold(p->o.pins, r, op)) {
         d->why = WHY_PENDING;
         return SIDE_LEGACY;
     }
@@ -353,8 +364,7 @@ static void choose_read(struct dispatcher *p, struct dispatch *d)
 {
     d->why = WHY_SERVICE;
     enum side s = p->o.service ? SIDE_NEW : read_side(p, d);
-    const struct group *g = d->route ? d->route->group : NULL;
-    if (s == SIDE_NEW && g && g->owner == SIDE_LEGACY && p->o.pins && !p->o.service &&
+    if (s == SIDE_NEW && p->o.pins && !p->o.service && may_lag(d) &&
         d->route->backend[SIDE_LEGACY] == BACKEND_ODBC && p->o.backends[BACKEND_ODBC]) {
         if (entity_has_changelog(d->operation->entity)) {
             execute_guarded(p, d);

@@ -73,16 +73,58 @@ static uint64_t pin_id(const struct entity *en, const struct value *key)
     return h;
 }
 
-// One transaction may have written several tables of the group, hence all its streams.
-long long pins_arrived(struct pins *p, const struct group *g)
+// `fn` for each entity that a read looks at; some more than once.
+typedef void looked_at_fn(const struct entity *en, void *ctx);
+
+static void each_link(const struct filter *f, looked_at_fn *fn, void *ctx)
 {
-    long long least = INT64_MAX;
-    live_want_through(p->live, true);
-    for (size_t i = 0; i < g->nentities; i++) {
-        long long n = live_through(p->live, g->entities[i]);
-        least = n < least ? n : least;
+    if (f && f->link)
+        fn(f->link, ctx);
+    for (size_t i = 0; f && i < f->nchildren; i++)
+        each_link(f->children[i], fn, ctx);
+}
+
+static void each_side(const struct relationship *r, looked_at_fn *fn, void *ctx)
+{
+    fn(r->target, ctx);
+    if (r->through)
+        fn(r->through, ctx);
+}
+
+static void each_looked_at(const struct operation *op, looked_at_fn *fn, void *ctx)
+{
+    fn(op->entity, ctx);
+    each_link(op->query.filter, fn, ctx);
+    if (op->query.related)
+        each_side(op->query.related->relationship, fn, ctx);
+    for (size_t i = 0; i < op->nexpansions; i++) {
+        each_side(op->expansions[i].relationship, fn, ctx);
+        each_link(op->expansions[i].filter, fn, ctx);
     }
-    return least;
+}
+
+struct bound {
+    struct pins *pins;
+    long long n;
+};
+
+static void least_through(const struct entity *en, void *ctx)
+{
+    struct bound *b = ctx;
+    long long n = live_through(b->pins->live, en);
+    b->n = n < b->n ? n : b->n;
+}
+
+// One transaction may have written several tables of the group, hence all its streams.
+long long pins_arrived(struct pins *p, const struct route *r, const struct operation *op)
+{
+    struct bound least = {p, INT64_MAX};
+    live_want_through(p->live, true);
+    for (size_t i = 0; r->group && i < r->group->nentities; i++)
+        least_through(r->group->entities[i], &least);
+    if (!r->group)
+        each_looked_at(op, least_through, &least);
+    return least.n;
 }
 
 // Under lock. The table is swept when it is full: what has arrived is forgotten.
@@ -134,37 +176,11 @@ void pins_note(struct pins *p, const struct operation *op, long long through)
     pthread_mutex_unlock(&p->lock);
 }
 
-static long long latest_of(const struct pins *p, const struct entity *en)
+static void greatest_latest(const struct entity *en, void *ctx)
 {
-    return atomic_load(&p->latest[position(p, en)]);
-}
-
-static long long linked(const struct pins *p, const struct filter *f, long long n)
-{
-    if (f && f->link && latest_of(p, f->link) > n)
-        n = latest_of(p, f->link);
-    for (size_t i = 0; f && i < f->nchildren; i++)
-        n = linked(p, f->children[i], n);
-    return n;
-}
-
-// The greatest number among the entities that a read looks at.
-static long long looks_at(const struct pins *p, const struct operation *op)
-{
-    long long n = linked(p, op->query.filter, latest_of(p, op->entity));
-    const struct related *related = op->query.related;
-    const struct relationship *r = related ? related->relationship : NULL;
-    for (size_t i = 0; i <= op->nexpansions; i++) {
-        if (r) {
-            long long far = latest_of(p, r->target);
-            long long link = r->through ? latest_of(p, r->through) : 0;
-            n = far > n ? far : n;
-            n = link > n ? link : n;
-        }
-        r = i < op->nexpansions ? op->expansions[i].relationship : NULL;
-        n = i < op->nexpansions ? linked(p, op->expansions[i].filter, n) : n;
-    }
-    return n;
+    struct bound *b = ctx;
+    long long n = atomic_load(&b->pins->latest[position(b->pins, en)]);
+    b->n = n > b->n ? n : b->n;
 }
 
 static void forget_arrived(struct pins *p, long long through)
@@ -192,13 +208,14 @@ static bool key_held(struct pins *p, const struct operation *op, long long throu
     return held || atomic_load(&p->overflow) > through;
 }
 
-bool pins_hold(struct pins *p, const struct operation *op, const struct group *g)
+bool pins_hold(struct pins *p, const struct route *r, const struct operation *op)
 {
-    long long wanted = looks_at(p, op);
-    if (wanted == 0)
+    struct bound wanted = {p, 0};
+    each_looked_at(op, greatest_latest, &wanted);
+    if (wanted.n == 0)
         return false;
-    long long through = pins_arrived(p, g);
-    if (wanted <= through)
+    long long through = pins_arrived(p, r, op);
+    if (wanted.n <= through)
         return false;
     bool one = op->kind == OPERATION_GET && op->query.key && op->nexpansions == 0;
     return one ? key_held(p, op, through) : true;

@@ -18,11 +18,12 @@ struct pins *pins_create(const struct entity_set *set, struct live *live, struct
 void pins_destroy(struct pins *p);
 // After a legacy write was acknowledged. Thread: any.
 void pins_note(struct pins *p, const struct operation *op, long long through);
-// Everything that the legacy committed up to this changelog number has reached the new store,
-// in every stream of the group; -1 unknown. A lower bound, refreshed while it is asked for.
+// Everything that the legacy committed up to this changelog number has reached the new store, in
+// every stream of the route's group; without a group, which the legacy always owns, in those of
+// the entities that `op` looks at. -1 unknown. A lower bound, refreshed while it is asked for.
 // Thread: any.
-long long pins_arrived(struct pins *p, const struct group *g);
+long long pins_arrived(struct pins *p, const struct route *r, const struct operation *op);
 // True: this read must be answered by the owner. Thread: any.
-bool pins_hold(struct pins *p, const struct operation *op, const struct group *g);
+bool pins_hold(struct pins *p, const struct route *r, const struct operation *op);
 
 #endif

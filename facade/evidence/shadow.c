@@ -68,7 +68,7 @@ static void ask(struct comparison *c, enum shadow_state state, enum side side, b
                                       .route = c->route,
                                       .side = side,
                                       .guarded = tail,
-                                      .after = tail ? pins_arrived(s->o.pins, c->route->group) : 0,
+                                      .after = tail ? pins_arrived(s->o.pins, c->route, &c->op) : 0,
                                       .done = done,
                                       .deadline_ns = clock_mono_ns() +
                                                      (uint64_t)s->o.deadline_ms * 1000000u,
@@ -82,7 +82,7 @@ static void ask(struct comparison *c, enum shadow_state state, enum side side, b
 static void ask_tail(struct comparison *c)
 {
     const struct route *r = c->route;
-    if (c->shadow->o.pins && r->group && r->backend[SIDE_LEGACY] == BACKEND_ODBC)
+    if (c->shadow->o.pins && r->backend[SIDE_LEGACY] == BACKEND_ODBC)
         ask(c, TAIL, SIDE_LEGACY, true);
     else
         ask(c, NEW_AGAIN, SIDE_NEW, false);

@@ -135,10 +135,10 @@ class Crm:
         """Writes into the new store past its fence, as the sync engine does."""
         self.postgres.execute("SET ficus.origin = 'legacy'; " + sql, params, database=self.database)
 
-    def applied_through(self, seq):
+    def applied_through(self, seq, *more):
         """Says, as the sync engine does, that the legacy's changes up to here have arrived."""
         with open(os.path.join(ROOT, "routes/tables/suitecrm.json"), encoding="utf-8") as f:
-            entities = json.load(f)["groups"]["crm"]["entities"]
+            entities = json.load(f)["groups"]["crm"]["entities"] + list(more)
         self.postgres.execute("INSERT INTO ficus.position (stream, part, next, epoch, through)"
                               " SELECT 'legacy.' || e, 0, 0, 0, %s FROM unnest(%s) e"
                               " ON CONFLICT (stream, part) DO UPDATE SET through = excluded.through", (seq, entities),
