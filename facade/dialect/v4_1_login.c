@@ -4,8 +4,13 @@
 // hashes are wiped after use and never logged.
 // Thread: the loop of the mount; check_run: a worker.
 //
-//   login   user -> check -> reply
+//   login   user -> alike -> check -> reply
+//
+// A user's name matches as the legacy's collation does, also where the store that is asked
+// compares accents: names that may be the one are read too, whether the first read found it or
+// not, so that the time taken tells nobody which names there are.
 #include "base/clock.h"
+#include "base/fold.h"
 #include "facade/dialect/v4_1_int.h"
 #include "facade/session/login_guard.h"
 #include "facade/session/sessions.h"
@@ -17,7 +22,8 @@
 
 #define PASSWORD_MAX 4096
 #define MD5_HEX      32
-#define USERS_MAX    5 // rows that match a name: one, but for dirty data
+#define USERS_MAX    5    // rows that match a name: one, but for dirty data
+#define ALIKE_MAX    1000 // names that may be his but for accents
 
 // Costs what a real check costs, for names that nobody has.
 static const char nobodys_hash[] = "$2y$10$......................";
@@ -27,6 +33,8 @@ struct v4_1_login {
     size_t nfields;
     struct str name, password;
     bool plain;
+    const struct record *user;   // whom the first read found
+    bool alike;                  // the second is under way
     struct login_who who, found; // found: by the user's id, since several names are his
     struct principal principal;  // who it is if the password is right
     bool right, busy;
@@ -276,9 +284,14 @@ static bool may_log_in(const struct v4_1_call *c, const struct record *r)
 
 static const struct record *find_user(const struct v4_1_call *c, const struct result *res)
 {
-    for (size_t i = 0; i < res->records.n; i++)
-        if (may_log_in(c, &res->records.rows[i]))
-            return &res->records.rows[i];
+    const struct v4_1_login *l = c->login;
+    size_t name = field_at(l, c->mount->users.name);
+
+    for (size_t i = 0; i < res->records.n; i++) {
+        const struct record *r = &res->records.rows[i];
+        if (may_log_in(c, r) && (!l->alike || fold_eq(value_str(r->values[name]), l->name)))
+            return r;
+    }
     return NULL;
 }
 
@@ -297,20 +310,14 @@ static void take_user(struct v4_1_call *c, const struct record *r, struct check 
         k->known = true;
 }
 
-static int user_read(struct v4_1_call *c)
+static int check(struct v4_1_call *c, const struct record *user)
 {
     struct v4_1_login *l = c->login;
-    const struct result *res = &c->dispatch->result;
     struct err e;
 
-    // A name that no user can have (invalid) is nobody's.
-    if (res->status != RESULT_OK && res->status != RESULT_NOT_FOUND &&
-        res->status != RESULT_INVALID)
-        return v4_1_reply_result(c, res);
     struct check *k = calloc(1, sizeof(*k) + l->password.len + 1);
     if (!k)
         return v4_1_reply_memory(c);
-    const struct record *user = res->status == RESULT_OK ? find_user(c, res) : NULL;
     if (user)
         take_user(c, user, k);
     if (user) {
@@ -360,25 +367,61 @@ static void list_fields(struct v4_1_login *l, const struct v4_1_users *u)
             l->fields[l->nfields++] = all[i];
 }
 
-static int read_user(struct v4_1_call *c)
+// A name that no user can have (invalid) is nobody's.
+static bool is_answered(const struct result *res)
+{
+    return res->status == RESULT_OK || res->status == RESULT_NOT_FOUND ||
+           res->status == RESULT_INVALID;
+}
+
+static int alike_read(struct v4_1_call *c)
+{
+    struct v4_1_login *l = c->login;
+    const struct result *res = &c->dispatch->result;
+
+    if (!is_answered(res))
+        return v4_1_reply_result(c, res);
+    if (!l->user && res->status == RESULT_OK)
+        l->user = find_user(c, res);
+    return check(c, l->user);
+}
+
+static int list_users(struct v4_1_call *c, enum text_match how, struct str what, unsigned limit,
+                      v4_1_step_fn *next)
 {
     const struct v4_1_users *u = &c->mount->users;
     struct operation *op = v4_1_operation(c, OPERATION_LIST, u->module->entity);
     struct filter *filter = arena_alloc(c->arena, sizeof(*filter));
     struct value *name = arena_alloc(c->arena, sizeof(*name));
 
-    if (!op || !filter || !name)
+    if (!op || !filter || !name || !what.data)
         return v4_1_reply_memory(c);
-    *name = value_set(c->login->name);
+    *name = value_set(what);
     *filter = (struct filter){
-        .kind = FILTER_COMPARE, .field = u->name, .op = MATCH_EQ, .values = name, .nvalues = 1};
-    list_fields(c->login, u);
+        .kind = FILTER_COMPARE, .field = u->name, .op = how, .values = name, .nvalues = 1};
     op->query.fields = c->login->fields;
     op->query.nfields = c->login->nfields;
     op->query.filter = filter;
-    op->query.limit = USERS_MAX;
+    op->query.limit = limit;
     op->access = ACCESS_FACADE;
-    return v4_1_run(c, op, user_read);
+    return v4_1_run(c, op, next);
+}
+
+static int user_read(struct v4_1_call *c)
+{
+    struct v4_1_login *l = c->login;
+    const struct result *res = &c->dispatch->result;
+    struct buf pattern = BUF_INIT;
+
+    if (!is_answered(res))
+        return v4_1_reply_result(c, res);
+    if (res->status == RESULT_OK)
+        l->user = find_user(c, res);
+    l->alike = true;
+    fold_pattern(&pattern, l->name);
+    struct str like = pattern.failed ? str_n(NULL, 0) : arena_str(c->arena, buf_str(&pattern));
+    buf_free(&pattern);
+    return list_users(c, MATCH_LIKE, like, ALIKE_MAX, alike_read);
 }
 
 int v4_1_login(struct v4_1_call *c)
@@ -408,7 +451,8 @@ int v4_1_login(struct v4_1_call *c)
     case LOGIN_TOO_MANY: return v4_1_reply_broken(c, 429, "");
     case LOGIN_MAY_TRY: break;
     }
-    return read_user(c);
+    list_fields(l, &c->mount->users);
+    return list_users(c, MATCH_EQ, l->name, USERS_MAX, user_read);
 }
 
 // ---- sessions

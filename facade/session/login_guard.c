@@ -3,6 +3,8 @@
 // and forgetting look at BUCKET slots.
 #include "facade/session/login_guard.h"
 
+#include "base/fold.h"
+
 #include <pthread.h>
 #include <stdlib.h>
 #include <xxhash.h>
@@ -48,15 +50,10 @@ static uint64_t some(uint64_t hash)
 struct login_who login_who(struct str name, const struct sockaddr_storage *peer)
 {
     struct login_who who = {0};
-    char lower[256];
-    size_t n = 0;
-    while (name.len && name.data[name.len - 1] == ' ')
-        name.len--;
-    for (; n < name.len && n < sizeof lower; n++) {
-        char c = name.data[n];
-        lower[n] = c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
-    }
-    who.name = some(XXH3_64bits(lower, n));
+    struct buf folded = BUF_INIT;
+    fold_add(&folded, name);
+    who.name = some(XXH3_64bits(buf_str(&folded).data, buf_str(&folded).len));
+    buf_free(&folded);
     if (peer && peer->ss_family == AF_INET) {
         const struct sockaddr_in *in = (const struct sockaddr_in *)peer;
         who.address = some(XXH3_64bits(&in->sin_addr, 4));

@@ -21,7 +21,7 @@ USERS = [("1", "jim", MD5, 1, "Active", 0, 0, 0, 0), ("2", "sally", MD5, 0, "Act
          ("3", "crypt", CRYPT, 0, "Active", 0, 0, 0, 0), ("4", "inactive", MD5, 0, "inactive", 0, 0, 0, 0),
          ("5", "gone", MD5, 0, "Active", 1, 0, 0, 0), ("6", "group", MD5, 0, "Active", 0, 1, 0, 0),
          ("7", "portal", MD5, 0, "Active", 0, 0, 1, 0), ("8", "external", MD5, 0, "Active", 0, 0, 0, 1),
-         ("9", "nohash", None, 0, "Active", 0, 0, 0, 0)]
+         ("9", "nohash", None, 0, "Active", 0, 0, 0, 0), ("10", "émile", MD5, 0, "Active", 0, 0, 0, 0)]
 
 
 class Client:

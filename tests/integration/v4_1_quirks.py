@@ -281,10 +281,15 @@ def _(c):
     assert c.data("login", [{**PLAIN, "user_name": "crypt", "password": "x"}]) == fault(10)
 
 
-@quirk("login", "the user's name matches without case and trailing blanks")
+@quirk("login", "the user's name matches without case, accents and trailing blanks")
 def _(c):
-    for name in ("JIM", "jim ", "Jim  "):
+    for name in ("JIM", "jim ", "Jim  ", "j\u00edm", "J\u00cdM "):
         assert c.data("login", [{**PLAIN, "user_name": name}])["name_value_list"]["user_name"]["value"] == "jim"
+    for name in ("\u00c9mile", "emile", "EMIL\u00c8"):
+        reply = c.data("login", [{**PLAIN, "user_name": name}])["name_value_list"]
+        assert reply["user_name"]["value"] == "\u00e9mile"
+    for name in ("emil", "emile2", "_____", "%", "e%", "emile%"):
+        assert c.data("login", [{**PLAIN, "user_name": name}]) == fault(10), name
 
 
 @quirk("login", "inactive, deleted, group and portal users, users without a hash, unknown ones: 10, no cookie")
