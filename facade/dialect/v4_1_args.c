@@ -9,7 +9,8 @@
 //   anything else (also: no JSON at all)   the one and only argument
 // Arguments beyond the method's own are ignored. Anywhere in it an object whose names are all
 // numbers is a list, as PHP's arrays know no difference: PHP clients send {"1":..,"3":..} for
-// an array that has lost a member.
+// an array that has lost a member. Where the server walks over a list, an object is the list of
+// its values, whatever their names.
 #include "facade/dialect/v4_1_int.h"
 
 #include <math.h>
@@ -132,26 +133,35 @@ static bool is_index(const char *key)
     return n > 0 && n < 19 && key[n] == '\0' && (key[0] != '0' || n == 1);
 }
 
-static json_t *to_list(json_t *object)
+// The values of an object, whatever their names; NULL without memory.
+static json_t *values_of(json_t *object)
 {
+    json_t *value, *list = json_array();
     const char *key;
-    json_t *value, *list;
 
     json_object_foreach(object, key, value)
     {
-        if (!is_index(key))
-            return NULL;
-    }
-    if (json_object_size(object) == 0 || !(list = json_array()))
-        return NULL;
-    json_object_foreach(object, key, value)
-    {
+        (void)key;
         if (json_array_append(list, value) < 0) {
             json_decref(list);
             return NULL;
         }
     }
     return list;
+}
+
+static json_t *to_list(json_t *object)
+{
+    const char *key;
+    json_t *value;
+
+    json_object_foreach(object, key, value)
+    {
+        (void)value;
+        if (!is_index(key))
+            return NULL;
+    }
+    return json_object_size(object) == 0 ? NULL : values_of(object);
 }
 
 // Lists in the place of objects with numbers for names, all the way down; the parser limits how
@@ -236,8 +246,66 @@ static size_t bind_names(const struct v4_1_method *m, size_t max, json_t *object
     return n;
 }
 
-size_t v4_1_bind(const struct v4_1_api *api, const struct v4_1_method *m, const json_t *data,
-                 const json_t **args)
+// What the server walks over with the names of its members left out of account.
+static bool is_listed(const char *arg)
+{
+    static const char *const names[] = {"ids",
+                                        "select_fields",
+                                        "fields",
+                                        "related_fields",
+                                        "link_name_to_fields_array",
+                                        "related_module_link_name_to_fields_array",
+                                        "modules",
+                                        "module_names"};
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        if (strcmp(names[i], arg) == 0)
+            return true;
+    return false;
+}
+
+static bool is_filled_object(const json_t *j)
+{
+    return json_is_object(j) && json_object_size(j) > 0;
+}
+
+// The list that takes an argument's place in `data`, which owns it; `old` without memory.
+static const json_t *make_list(json_t *data, size_t i, json_t *old)
+{
+    json_t *list = values_of(old);
+
+    if (!list)
+        return old;
+    if (json_is_array(data))
+        return json_array_set_new(data, i, list) < 0 ? old : list;
+    for (void *at = json_object_iter(data); at; at = json_object_iter_next(data, at))
+        if (json_object_iter_value(at) == old)
+            return json_object_iter_set_new(data, at, list) < 0 ? old : list;
+    json_decref(list);
+    return old;
+}
+
+// Objects in the place of lists become lists, those in `value` of a link too.
+static void make_lists(const struct v4_1_method *m, json_t *data, size_t n, const json_t **args)
+{
+    for (size_t i = 0; i < n; i++) {
+        size_t k;
+        json_t *link;
+        if (!args[i] || !is_listed(m->args[i]))
+            continue;
+        if (is_filled_object(args[i]))
+            args[i] = make_list(data, i, (json_t *)args[i]);
+        json_array_foreach(args[i], k, link)
+        {
+            json_t *value = json_object_get(link, "value");
+            if (is_filled_object(value))
+                (void)json_object_set_new(link, "value", values_of(value));
+        }
+    }
+}
+
+static size_t bind_values(const struct v4_1_api *api, const struct v4_1_method *m,
+                          const json_t *data, const json_t **args)
 {
     size_t max = v4_1_nargs(api, m), n = 0, i;
     const char *key;
@@ -265,6 +333,15 @@ size_t v4_1_bind(const struct v4_1_api *api, const struct v4_1_method *m, const 
         if (n < max)
             args[n++] = value;
     }
+    return n;
+}
+
+size_t v4_1_bind(const struct v4_1_api *api, const struct v4_1_method *m, json_t *data,
+                 const json_t **args)
+{
+    size_t n = bind_values(api, m, data, args);
+
+    make_lists(m, data, n, args);
     return n;
 }
 
@@ -314,12 +391,32 @@ bool v4_1_wants_deleted(const json_t *j)
     }
 }
 
+#define NUMBER_MAX 4000000000000000000ll // larger ones are this, or its negative
+
 static int cut_double(double x, long long *out)
 {
-    if (!isfinite(x) || x < -1e15 || x > 1e15)
+    if (!isfinite(x))
         return -1;
-    *out = (long long)x;
+    *out = x > (double)NUMBER_MAX    ? NUMBER_MAX
+           : x < -(double)NUMBER_MAX ? -NUMBER_MAX
+                                     : (long long)x;
     return 0;
+}
+
+// A numeric string as PHP knows it: blanks around it do not count.
+static int cut_text(const char *z, size_t len, long long *out)
+{
+    char *end;
+    size_t blanks = strspn(z, " \t\n\r\v\f");
+
+    z += blanks;
+    len -= blanks;
+    while (len > 0 && strchr(" \t\n\r\v\f", z[len - 1]))
+        len--;
+    if (len == 0 || len > 64 || strspn(z, "+-0123456789.eE") < len)
+        return -1;
+    double x = strtod(z, &end);
+    return end == z + len ? cut_double(x, out) : -1;
 }
 
 int v4_1_number(const json_t *j, long long *out)
@@ -327,21 +424,16 @@ int v4_1_number(const json_t *j, long long *out)
     switch (j ? json_typeof(j) : JSON_NULL) {
     case JSON_NULL:
     case JSON_FALSE: return 0;
+    case JSON_TRUE: *out = 1; return 0;
     case JSON_INTEGER:
         *out = json_integer_value(j);
-        return *out < -1000000000000 || *out > 1000000000000 ? -1 : 0;
+        *out = *out > NUMBER_MAX ? NUMBER_MAX : *out < -NUMBER_MAX ? -NUMBER_MAX : *out;
+        return 0;
     case JSON_REAL: return cut_double(json_real_value(j), out);
-    case JSON_STRING: {
-        const char *z = json_string_value(j);
-        size_t len = json_string_length(j);
-        char *end;
-        if (len == 0)
+    case JSON_STRING:
+        if (json_string_length(j) == 0)
             return 0;
-        if (len > 32 || strspn(z, "+-0123456789.") != len)
-            return -1;
-        double x = strtod(z, &end);
-        return end == z + len ? cut_double(x, out) : -1;
-    }
+        return cut_text(json_string_value(j), json_string_length(j), out);
     default: return -1;
     }
 }

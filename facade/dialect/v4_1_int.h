@@ -203,15 +203,17 @@ int v4_1_describe(const struct entity_set *set, const struct mount *mount,
 
 // rest_data as PHP decodes it; NULL when it is no JSON. Owned by the caller.
 json_t *v4_1_decode(struct str text);
-// Positional or by name (see the file). Returns how many were given.
-size_t v4_1_bind(const struct v4_1_api *api, const struct v4_1_method *m, const json_t *data,
+// Positional or by name (see the file). Returns how many were given. Objects that stand for lists
+// are replaced in `data`, which owns what `args` points to.
+size_t v4_1_bind(const struct v4_1_api *api, const struct v4_1_method *m, json_t *data,
                  const json_t **args);
 const struct v4_1_method *v4_1_method(struct str name); // any case; NULL
 // A scalar as PHP turns it into text; false for a list, an object, or no memory.
 bool v4_1_text(const json_t *j, struct arena *a, struct str *out);
 bool v4_1_empty(const json_t *j);         // PHP's empty(), and not given
 bool v4_1_wants_deleted(const json_t *j); // all rows, deleted ones too
-// A count as lists take it: absent, null and "" leave *out; decimals are cut; -1: no number.
+// A count as lists take it: absent, null and "" leave *out; decimals are cut, what is out of
+// range is the nearest that is in it; -1: no number.
 int v4_1_number(const json_t *j, long long *out);
 // 36 characters of a GUID with a capital letter in it, blanks after it aside; then `out` is the
 // lower-case form.

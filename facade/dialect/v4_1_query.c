@@ -10,9 +10,10 @@
 //                    | [NOT] BETWEEN literal AND literal | IS [NOT] NULL | IN '(' emails ')' )
 //   column := [table '.'] name | (upper|lower) '(' column ')'
 //   table  := the module's own or one of its extension tables
-//   emails := SELECT b.bean_id FROM email_addr_bean_rel b [INNER] JOIN email_addresses a
-//             ON b.email_address_id = a.id WHERE b.bean_module = 'Module'
-//             AND a.email_address (= | LIKE) text [AND x.deleted = 0]..
+//   emails := SELECT b.bean_id FROM email_addr_bean_rel b [INNER | LEFT] JOIN email_addresses a
+//             ON b.email_address_id = a.id WHERE a.email_address (= | LIKE | IN) text
+//             [AND b.bean_module = 'Module'] [AND x.deleted = 0] [AND b.primary_address = 1]
+//             in any order; `, email_addresses a` with the join among the tests will do too
 #include "facade/dialect/v4_1_query_int.h"
 
 #define LIST_MAX 1000 // literals of one IN
@@ -114,11 +115,14 @@ static struct filter *take_list(struct parser *p, const struct field *f, bool ne
 }
 
 // ---- the one sub-select
+//
+// Clients write it in many ways; what counts is that it says no more than "the record's address
+// is so". Columns without a table are those that only one of the two tables has.
 
 struct emails {
     struct str bean, address; /* the aliases */
     struct filter *found;
-    bool module;
+    bool joined;
 };
 
 static bool accept_word(struct parser *p, const char *word)
@@ -129,21 +133,37 @@ static bool accept_word(struct parser *p, const char *word)
     return true;
 }
 
+static bool may_be_alias(const struct parser *p)
+{
+    static const char *const words[] = {"inner", "left", "outer", "join", "on"};
+
+    if (p->token.kind != TOKEN_WORD || v4_1_is_reserved(p->token.text))
+        return false;
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+        if (str_eq_nocase(p->token.text, str_of(words[i])))
+            return false;
+    return true;
+}
+
 static bool take_alias(struct parser *p, const char *table, struct str *out)
 {
     if (!accept_word(p, table))
         return false;
-    (void)v4_1_accept_keyword(p, "as");
-    if (p->token.kind != TOKEN_WORD || v4_1_is_reserved(p->token.text))
-        return false;
+    bool named = v4_1_accept_keyword(p, "as");
+    *out = str_of(table);
+    if (!may_be_alias(p))
+        return !named;
     *out = p->token.text;
     v4_1_next(p);
     return true;
 }
 
-static bool accept_column(struct parser *p, struct str alias, const char *column)
+// `bare`: the column may stand without its table.
+static bool accept_column(struct parser *p, struct str alias, const char *column, bool bare)
 {
-    if (p->token.kind != TOKEN_WORD || !str_eq(p->token.text, alias))
+    if (bare && accept_word(p, column))
+        return true;
+    if (p->token.kind != TOKEN_WORD || !str_eq_nocase(p->token.text, alias))
         return false;
     struct parser before = *p;
     v4_1_next(p);
@@ -153,59 +173,102 @@ static bool accept_column(struct parser *p, struct str alias, const char *column
     return false;
 }
 
-static bool take_join(struct parser *p, const struct emails *s)
+// bean.email_address_id = address.id, either way round.
+static bool accept_join(struct parser *p, const struct emails *s)
+{
+    struct parser before = *p;
+
+    if (accept_column(p, s->bean, "email_address_id", true) && v4_1_accept_sign(p, "=") &&
+        accept_column(p, s->address, "id", false))
+        return true;
+    *p = before;
+    if (accept_column(p, s->address, "id", false) && v4_1_accept_sign(p, "=") &&
+        accept_column(p, s->bean, "email_address_id", true))
+        return true;
+    *p = before;
+    return false;
+}
+
+static bool take_on(struct parser *p, const struct emails *s)
 {
     if (!v4_1_accept_keyword(p, "on"))
         return false;
-    if (accept_column(p, s->bean, "email_address_id"))
-        return v4_1_accept_sign(p, "=") && accept_column(p, s->address, "id");
-    return accept_column(p, s->address, "id") && v4_1_accept_sign(p, "=") &&
-           accept_column(p, s->bean, "email_address_id");
+    bool open = v4_1_accept_sign(p, "(");
+    return accept_join(p, s) && (!open || v4_1_accept_sign(p, ")"));
+}
+
+// `= 0` or `= '1'`, as `want` says.
+static bool take_equal(struct parser *p, const char *want)
+{
+    bool same = v4_1_accept_sign(p, "=") &&
+                (p->token.kind == TOKEN_TEXT || p->token.kind == TOKEN_NUMBER) &&
+                str_eqz(p->token.text, want);
+    v4_1_next(p);
+    return same;
+}
+
+static struct filter *take_address(struct parser *p)
+{
+    const struct field *email = p->module->email;
+    struct value v = {0};
+
+    if (v4_1_accept_keyword(p, "like"))
+        return take_like(p, email, false);
+    if (v4_1_accept_keyword(p, "in"))
+        return v4_1_accept_sign(p, "(") && p->token.kind == TOKEN_TEXT ? take_list(p, email, false)
+                                                                       : NULL;
+    if (!v4_1_accept_sign(p, "=") || v4_1_take_value(p, email, &v) < 0)
+        return NULL;
+    return compare(p, email, MATCH_EQ, v);
 }
 
 static bool take_email_test(struct parser *p, struct emails *s)
 {
-    const struct v4_1_module *m = p->module;
-
-    if (accept_column(p, s->bean, "bean_module")) {
-        bool same = v4_1_accept_sign(p, "=") && p->token.kind == TOKEN_TEXT &&
-                    str_eqz(p->token.text, m->name);
-        v4_1_next(p);
-        return same && !s->module && (s->module = true);
-    }
-    if (accept_column(p, s->bean, "deleted") || accept_column(p, s->address, "deleted")) {
-        bool live = v4_1_accept_sign(p, "=") && str_eqz(p->token.text, "0");
-        v4_1_next(p);
-        return live;
-    }
-    if (s->found || !accept_column(p, s->address, "email_address"))
+    if (!s->joined && accept_join(p, s))
+        return (s->joined = true);
+    if (accept_column(p, s->bean, "bean_module", true))
+        return take_equal(p, p->module->name);
+    if (accept_column(p, s->bean, "deleted", false) ||
+        accept_column(p, s->address, "deleted", false))
+        return take_equal(p, "0");
+    if (accept_column(p, s->bean, "primary_address", true))
+        return take_equal(p, "1");
+    // Addresses compare without case, whichever of the two columns is asked.
+    if (s->found || (!accept_column(p, s->address, "email_address", true) &&
+                     !accept_column(p, s->address, "email_address_caps", true)))
         return false;
-    if (v4_1_accept_keyword(p, "like")) {
-        s->found = take_like(p, m->email, false);
-    } else if (v4_1_accept_sign(p, "=")) {
-        struct value v = {0};
-        s->found = v4_1_take_value(p, m->email, &v) < 0 ? NULL : compare(p, m->email, MATCH_EQ, v);
-    }
-    return s->found != NULL;
+    return (s->found = take_address(p)) != NULL;
+}
+
+static bool take_tables(struct parser *p, struct emails *s)
+{
+    if (!take_alias(p, "email_addr_bean_rel", &s->bean))
+        return false;
+    if (v4_1_accept_sign(p, ","))
+        return take_alias(p, "email_addresses", &s->address);
+    if (accept_word(p, "left"))
+        (void)accept_word(p, "outer");
+    else
+        (void)accept_word(p, "inner");
+    s->joined = true;
+    return accept_word(p, "join") && take_alias(p, "email_addresses", &s->address) && take_on(p, s);
 }
 
 static bool take_select(struct parser *p, struct emails *s)
 {
-    if (p->token.kind != TOKEN_WORD)
+    struct str first = p->token.text; // the alias before its table is known
+    bool bare = accept_word(p, "bean_id");
+
+    if (!bare && (p->token.kind != TOKEN_WORD || !accept_column(p, first, "bean_id", false)))
         return false;
-    struct str first = p->token.text;
-    if (!accept_column(p, first, "bean_id") || !v4_1_accept_keyword(p, "from") ||
-        !take_alias(p, "email_addr_bean_rel", &s->bean) || !str_eq(first, s->bean))
-        return false;
-    (void)v4_1_accept_keyword(p, "inner");
-    if (!v4_1_accept_keyword(p, "join") || !take_alias(p, "email_addresses", &s->address) ||
-        !take_join(p, s) || !v4_1_accept_keyword(p, "where"))
+    if (!v4_1_accept_keyword(p, "from") || !take_tables(p, s) || str_eq(s->bean, s->address) ||
+        (!bare && !str_eq_nocase(first, s->bean)) || !v4_1_accept_keyword(p, "where"))
         return false;
     do {
         if (!take_email_test(p, s))
             return false;
     } while (v4_1_accept_keyword(p, "and"));
-    return s->module && s->found && v4_1_accept_sign(p, ")");
+    return s->joined && s->found && v4_1_accept_sign(p, ")");
 }
 
 static struct filter *take_in(struct parser *p, const struct field *f, bool negated)

@@ -134,7 +134,7 @@ static int take_number(struct decoder *d, const struct field *f, const json_t *j
     } else if (echo_number(d, f, x) < 0) {
         return -1;
     }
-    if (f->type == TYPE_INTEGER && json_is_integer(j))
+    if (f->type == TYPE_INTEGER && json_is_integer(j) && clamp(f, x) == x) // beyond 2^53 exactly
         n = snprintf(text, sizeof(text), "%lld", (long long)json_integer_value(j));
     else if (f->type == TYPE_INTEGER)
         n = snprintf(text, sizeof(text), "%.0f", clamp(f, x));

@@ -195,6 +195,18 @@ def _(c):
     assert c.entry("Accounts", key, ["name"]) == pair("name", "numbered")
 
 
+@quirk("every method", "an object in the place of a list is the list of its values, whatever their names")
+def _(c):
+    account, contact = c.create("Accounts", name="values"), c.create("Contacts", last_name="V")
+    c("set_relationship", "Accounts", account, "contacts", [contact])
+    reply = c("get_entry", "Accounts", account, {"a": "name", "b": "nosuch"},
+              {"x": {"name": "contacts", "value": {"y": "last_name"}}})
+    assert reply["entry_list"][0]["name_value_list"] == pair("name", "values")
+    assert reply["relationship_list"] == [[{"name": "contacts", "records": [pair("last_name", "V")]}]]
+    entries = c("get_entries", "Accounts", {"first": account}, {"a": "id"})["entry_list"]
+    assert [e["name_value_list"] for e in entries] == [pair("id", account)]
+
+
 @quirk("every method", "a missing argument is error 1001", "500 with an empty body")
 def _(c):
     for method, data in (("get_entry", [c.session, "Accounts"]), ("get_entry", []), ("set_entry", [c.session]),
@@ -584,13 +596,28 @@ def _(c):
         assert c("get_entries_count", "Accounts", query, 0) == fault(40), query
 
 
-@quirk("get_entry_list", "the sub-select for e-mail addresses is understood")
+@quirk("get_entry_list", "offsets and limits as PHP reads numbers: blanks around, exponents, true; huge ones are no error")
+def _(c):
+    for i in range(3):
+        c.create("Accounts", name="numbers")
+
+    def rows(offset, limit):
+        reply = c("get_entry_list", "Accounts", "accounts.name = 'numbers'", "", offset, ["id"], [], limit)
+        return reply["result_count"]
+    assert [rows(0, x) for x in (True, " 2", "2 ", "2e0", 10**18, 10**30, "9999999999999")] == [1, 2, 2, 2, 3, 3, 3]
+    assert [rows(x, 20) for x in (True, "1e0", 10**18, 10**30)] == [2, 2, 0, 0]
+
+
+@quirk("get_entry_list", "the sub-select for e-mail addresses is understood, however it is written")
 def _(c):
     key = c.create("Accounts", name="submail", email1="sub@mail.example")
     query = ("accounts.id in (select eabr.bean_id from email_addr_bean_rel eabr INNER JOIN email_addresses ea on"
              " eabr.email_address_id = ea.id where eabr.bean_module = 'Accounts' and"
              " ea.email_address LIKE '%@MAIL.e%')")
-    assert [e["id"] for e in c("get_entry_list", "Accounts", query)["entry_list"]] == [key]
+    other = ("accounts.id IN (SELECT bean_id FROM email_addr_bean_rel r JOIN email_addresses a ON (a.id ="
+             " r.email_address_id) WHERE a.email_address_caps = 'SUB@MAIL.EXAMPLE' AND r.deleted=0)")
+    for text in (query, other):
+        assert [e["id"] for e in c("get_entry_list", "Accounts", text)["entry_list"]] == [key]
 
 
 @quirk("get_entry_list", "favorites answer error 30", "the user's favourites, kept in a table that no map has")

@@ -38,6 +38,15 @@ static void arguments_bind_by_position_or_name(void **state)
     bound("get_entries_count", "{\"deleted\":1,\"session\":\"s\"}", "4: \"s\" - - 1");
     bound("get_entries_count", "{\"session\":\"s\",\"module\":\"A\",\"query\":\"q\"}",
           "3: \"s\" \"A\" \"q\" -");
+    // An object in the place of a list is the list of its values, and only there.
+    bound("get_entry", "[\"s\",\"A\",\"1\",{\"x\":\"id\",\"1\":\"name\"}]",
+          "4: \"s\" \"A\" \"1\" [\"id\",\"name\"] - -");
+    bound("get_entry",
+          "{\"session\":\"s\",\"module\":\"A\",\"id\":\"1\",\"f\":{\"x\":\"id\"},\"l\":{\"x\":{"
+          "\"name\":\"contacts\",\"value\":{\"y\":\"id\"}}}}",
+          "5: \"s\" \"A\" \"1\" [\"id\"] [{\"name\":\"contacts\",\"value\":[\"id\"]}] -");
+    bound("get_entry", "[\"s\",\"A\",{\"x\":\"1\"},{}]", "4: \"s\" \"A\" {\"x\":\"1\"} {} - -");
+    bound("set_entry", "[\"s\",\"A\",{\"name\":\"x\"}]", "3: \"s\" \"A\" {\"name\":\"x\"} -");
     bound("get_entries_count", "{\"z\":1,\"a\":2}", "2: 1 2 - -");
     bound("get_entries_count", "{}", "0: - - - -");
     bound("get_entries_count", "[]", "0: - - - -");
@@ -105,7 +114,7 @@ static void scalars_read_as_in_php(void **state)
         {"0", "0", true, false, 0, 0},
         {"\"0\"", "0", true, false, 0, 0},
         {"false", "", true, false, 0, 20},
-        {"true", "1", false, true, -1, 0},
+        {"true", "1", false, true, 0, 1},
         {"1", "1", false, true, 0, 1},
         {"\"false\"", "false", false, true, -1, 0},
         {"2.5", "2.5", false, true, 0, 2},
@@ -114,7 +123,17 @@ static void scalars_read_as_in_php(void **state)
         {"\"x\"", "x", false, true, -1, 0},
         {"[]", NULL, true, true, -1, 0},
         {"{\"a\":1}", NULL, false, true, -1, 0},
-        {"1e300", "1.0e+300", false, true, -1, 0},
+        {"1e300", "1.0e+300", false, true, 0, 4000000000000000000},
+        {"-1e300", "-1.0e+300", false, true, 0, -4000000000000000000},
+        {"9223372036854775807", "9223372036854775807", false, true, 0, 4000000000000000000},
+        {"99999999999999999999", "1.0e+20", false, true, 0, 4000000000000000000},
+        {"\" 2\"", " 2", false, true, 0, 2},
+        {"\"2\\t\"", "2\t", false, true, 0, 2},
+        {"\"1e2\"", "1e2", false, true, 0, 100},
+        {"\" \"", " ", false, true, -1, 0},
+        {"\"2x\"", "2x", false, true, -1, 0},
+        {"\"0x2\"", "0x2", false, true, -1, 0},
+        {"\"e\"", "e", false, true, -1, 0},
     };
     struct arena *a = arena_create(0);
 

@@ -121,6 +121,24 @@ static const struct {
     {"Accounts",
      EMAILS("ea.email_address = 'a@b.c' AND eabr.deleted=0 AND eabr.bean_module='Accounts'"),
      "email1 = 'a@b.c'"},
+    {"Accounts", EMAILS("ea.email_address LIKE '%x%'"), "email1 LIKE '%x%'"},
+    {"Accounts", EMAILS("eabr.primary_address = '1' and email_address_caps LIKE 'X%'"),
+     "email1 LIKE 'X%'"},
+    {"Accounts", EMAILS("ea.email_address in ('a@b.c', 'd@e.f') and ea.deleted = '0'"),
+     "email1 IN 'a@b.c' 'd@e.f'"},
+    {"Contacts",
+     "contacts.id IN ( SELECT bean_id FROM email_addr_bean_rel AS r LEFT OUTER JOIN "
+     "email_addresses AS a ON (a.id = r.email_address_id) WHERE bean_module = 'Contacts' AND "
+     "a.email_address_caps = 'A@B.C' AND r.deleted=0 )",
+     "email1 = 'A@B.C'"},
+    {"Leads",
+     "leads.id in (select eabr.bean_id from email_addr_bean_rel eabr, email_addresses ea where "
+     "ea.id = eabr.email_address_id and ea.email_address = 'a@b.c' and eabr.bean_module = 'Leads')",
+     "email1 = 'a@b.c'"},
+    {"Leads",
+     "id in (select email_addr_bean_rel.bean_id from email_addr_bean_rel join email_addresses on "
+     "email_addr_bean_rel.email_address_id = email_addresses.id where email_address = 'a@b.c')",
+     "email1 = 'a@b.c'"},
 };
 
 static const struct {
@@ -160,7 +178,20 @@ static const struct {
     {"Contacts", "account_name = 'x'"},
     {"Users", "user_hash like '$1$%'"},
     {"Users", "users.user_hash IS NOT NULL"},
-    {"Accounts", EMAILS("ea.email_address LIKE '%x%'")},
+    {"Accounts", EMAILS("sleep(1)=0 and ea.email_address LIKE '%x%'")},
+    {"Accounts", EMAILS("ea.email_address = ea.email_address")},
+    {"Accounts", EMAILS("ea.email_address in (select user_hash from users)")},
+    {"Accounts", EMAILS("ea.email_address = 'x' and deleted = 0")}, // of which table?
+    {"Accounts", EMAILS("ea.email_address = 'x' and ea.deleted = 1")},
+    {"Accounts", EMAILS("ea.email_address = 'x' and eabr.primary_address = 0")},
+    {"Accounts", EMAILS("ea.email_address = 'x' union select user_hash from users")},
+    {"Accounts", EMAILS("ea.email_address = 'x' and ea.email_address_caps = 'X'")},
+    {"Accounts", "id in (select r.bean_id from email_addr_bean_rel r, email_addresses a where "
+                 "a.email_address = 'x')"}, // not joined
+    {"Accounts", "id in (select r.bean_id from users r join email_addresses a on "
+                 "r.email_address_id = a.id where a.email_address = 'x')"},
+    {"Accounts", "id in (select user_hash from email_addr_bean_rel r join email_addresses a on "
+                 "r.email_address_id = a.id where a.email_address = 'x')"},
     {"Accounts", EMAILS("eabr.bean_module = 'Contacts' and ea.email_address LIKE '%x%'")},
     {"Accounts", EMAILS("eabr.bean_module = 'Accounts'")},
     {"Accounts", EMAILS("eabr.bean_module = 'Accounts' and ea.email_address LIKE '%x%' or 1=1")},

@@ -136,6 +136,8 @@ static void types_are_read_as_the_legacy_reads_them(void **state)
          "create call duration_hours='1' duration_minutes='30' "
          "date_start='2024-01-01 10:00:00' date_end='2024-01-01 11:30:00'\n",
          "\"duration_hours\",\"value\":1}"},
+        {"Calls", "{\"duration_hours\":1000000000000}", "create call duration_hours='2147483647'\n",
+         "\"duration_hours\",\"value\":1000000000000}"},
         {"Calls", "{\"date_start\":\"2024-01-01T10:00:00\"}", "create call date_start=NULL\n",
          "\"date_start\",\"value\":\"\"}"},
         {"Opportunities", "{\"sales_stage\":\"Prospecting\",\"amount\":\"$5\"}",
