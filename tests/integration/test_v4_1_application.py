@@ -139,6 +139,27 @@ def test_writes_through_the_application_run_its_hooks(crm):
         assert crm.legacy.query("SELECT count(*) FROM contacts")[0][0] == 1
 
 
+@pytest.mark.parametrize("first", ["v2", "v3_1", "v4_1"])
+def test_writes_of_every_version_go_through_the_application(crm, first):
+    app = crm.app
+    with crm.running():
+        c = Client(crm)
+        url = c.url
+
+        def at(version):
+            c.url = url.replace("v4_1", version)
+            return c
+        at(first).login("jim", "secret")  # only the mount of v4_1 names the application, but the route does too
+        for i, version in enumerate(("v2", "v2_1", "v3", "v3_1", "v4", "v4_1")):
+            made = at(version)("set_entry", "Contacts", [{"name": "last_name", "value": version}])
+            assert "id" in made, (version, made)
+            assert app.requests[-1].target == f"/service/{version}/rest.php"  # in the words of its version
+            assert crm.legacy.query("SELECT count(*) FROM contacts_audit")[0][0] == i + 1
+        assert app.logins == 1
+        assert at("v3")("get_language_definition", ["Accounts"])["number"] == 30  # not named at that mount
+        assert len(app.calls) == 7
+
+
 def test_everything_else_passes_through(crm):
     with crm.running():
         with pytest.raises(urllib.error.HTTPError) as refused:
