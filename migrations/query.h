@@ -163,6 +163,12 @@ int query_scan(const struct scan_query *q, enum side side, const struct dbms *d,
 int query_scan_pages(const struct entity *en, enum deleted_mode deleted, long long first,
                      long long end, struct arena *a, struct str *out,
                      struct err *e) FICUS_MUST_CHECK;
+// The same of the rows written by transactions that had not ended when `oldest` (what
+// pg_snapshot_xmin() gives, 64 bits) was the oldest of those: that a later snapshot sees and one of
+// then does not, and perhaps a few more. Exact while fewer than 2^31 transactions begin meanwhile.
+int query_scan_written(const struct entity *en, enum deleted_mode deleted,
+                       unsigned long long oldest, struct arena *a, struct str *out,
+                       struct err *e) FICUS_MUST_CHECK;
 // One value of the first key part: the one that `skip` rows of the slice stand before.
 int query_scan_split(const struct scan_query *q, enum side side, const struct dbms *d, size_t skip,
                      struct arena *a, struct sql *out, struct err *e) FICUS_MUST_CHECK;

@@ -4,6 +4,8 @@
 // Thread: any.
 #include "migrations/query_int.h"
 
+#include <stdio.h>
+
 static int add_field_param(struct query_build *b, struct buf *out, size_t part,
                            const struct value *key, struct err *e)
 {
@@ -151,8 +153,9 @@ static bool of_one_table(const struct query_build *b)
     return b->extensions == 0;
 }
 
-int query_scan_pages(const struct entity *en, enum deleted_mode deleted, long long first,
-                     long long end, struct arena *a, struct str *out, struct err *e)
+// COPY .. TO STDOUT of the new side's rows that `where` chooses.
+static int copy_rows(const struct entity *en, enum deleted_mode deleted, struct str where,
+                     struct arena *a, struct str *out, struct err *e)
 {
     struct query_build b = {.en = en, .side = SIDE_NEW, .d = &dbms_postgres, .a = a};
     struct buf text = BUF_INIT, live = BUF_INIT;
@@ -165,9 +168,8 @@ int query_scan_pages(const struct entity *en, enum deleted_mode deleted, long lo
             rc = err_set(e, ERR_UNSUPPORTED, "rows of %s are of several tables", en->name);
         buf_addz(&text, " FROM ");
         query_table(&b, &text, query_side(&b)->root, QUERY_ROOT);
-        buf_printf(&text, " WHERE " QUERY_ROOT ".ctid >= '(%lld,0)'::tid", first);
-        if (end >= 0)
-            buf_printf(&text, " AND " QUERY_ROOT ".ctid < '(%lld,0)'::tid", end);
+        buf_addz(&text, " WHERE ");
+        buf_addstr(&text, where);
         if (query_deleted(&b, &live, en, QUERY_ROOT, deleted)) {
             buf_addz(&text, " AND ");
             buf_addstr(&text, buf_str(&live));
@@ -182,6 +184,25 @@ int query_scan_pages(const struct entity *en, enum deleted_mode deleted, long lo
     if (rc == 0)
         *out = sql.text;
     return rc;
+}
+
+int query_scan_pages(const struct entity *en, enum deleted_mode deleted, long long first,
+                     long long end, struct arena *a, struct str *out, struct err *e)
+{
+    char where[128];
+    int n = snprintf(where, sizeof where, QUERY_ROOT ".ctid >= '(%lld,0)'::tid", first);
+    if (end >= 0)
+        snprintf(where + n, sizeof where - (size_t)n, " AND " QUERY_ROOT ".ctid < '(%lld,0)'::tid",
+                 end);
+    return copy_rows(en, deleted, str_of(where), a, out, e);
+}
+
+int query_scan_written(const struct entity *en, enum deleted_mode deleted,
+                       unsigned long long oldest, struct arena *a, struct str *out, struct err *e)
+{
+    char where[128];
+    snprintf(where, sizeof where, "age(" QUERY_ROOT ".xmin) <= age('%llu'::xid8::xid)", oldest);
+    return copy_rows(en, deleted, str_of(where), a, out, e);
 }
 
 int query_scan_split(const struct scan_query *q, enum side side, const struct dbms *d, size_t skip,

@@ -129,13 +129,13 @@ static void keep_plan(struct pass *p)
         p->report->plan = sketch ? PLAN_SKETCH : PLAN_STREAM;
 }
 
-// More rows differ than a sketch can tell: the entity is walked anew, and they go to the pool.
+// A sketch does not do: the entity is walked anew, and what differs goes to the pool.
 static int stream_after_all(struct pass *p, struct err *e)
 {
     struct entity_report *r = p->report;
-    p->blind = false;
     r->plan = PLAN_STREAM;
-    r->why = STR("more rows differ than a sketch can tell");
+    r->why = str_of(p->blind);
+    p->blind = NULL;
     r->rows_legacy = r->rows_new = r->ranges_resumed = 0;
     pool_free(&p->pool);
     if (pool_init(&p->pool, e) || record_forget(p, e) || pass_cut(p, e) || record_ranges(p, e))
@@ -191,7 +191,7 @@ static int one_entity(struct pass *p, const struct entity *en, struct entity_rep
     *r = (struct entity_report){.entity = en};
     p->ranges = NULL;
     p->nranges = 0;
-    p->blind = false;
+    p->blind = NULL;
     arena_reset(p->plan);
     if (pool_init(&p->pool, e))
         return -1;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Shared by the files of reconcile only: reconcile.c (a run), reconcile_plan.c (slice, index,
-// cost, ranges), reconcile_first.c (first pass), reconcile_ledger.c (what walks have done), reconcile_changed.c (first pass over keys that
-// changed), reconcile_settle.c (what outlives the markers), reconcile_cause.c (why),
+// cost, ranges), reconcile_first.c (first pass), reconcile_ledger.c (what walks have
+// done), reconcile_heap.c (what moved under them), reconcile_recheck.c (first pass over keys that
+// changed, and over those that moved), reconcile_settle.c (what outlives the markers), reconcile_cause.c (why),
 // reconcile_record.c (the control store).
 #ifndef FICUS_CDC_RECONCILE_INT_H
 #define FICUS_CDC_RECONCILE_INT_H
@@ -41,6 +42,12 @@ struct load_look {
     uint64_t ms; // when
 };
 
+// The new side's heap before its first page was read.
+struct heap_start {
+    unsigned long long oldest; // transaction that had not ended
+    long long file;            // number of the table's file
+};
+
 struct pass {
     const struct reconcile_options *o;
     const struct entity *entity;
@@ -52,12 +59,13 @@ struct pass {
     struct arena *chunk; // one block of rows
     struct arena *plan;  // slice and ranges: one entity's
     struct scan_query slice;
-    bool unordered[2];     // no index has the key's order: one walk without order
-    bool unique[2];        // an index says that keys are unique and not NULL
-    double rows_there;     // on the new side, by its statistics
-    long long pages_there; // of its heap; negative: it has none
-    bool blind;            // a sketch could not tell: stream
-    struct load_look look; // the last one
+    bool unordered[2];      // no index has the key's order: one walk without order
+    bool unique[2];         // an index says that keys are unique and not NULL
+    double rows_there;      // on the new side, by its statistics
+    long long pages_there;  // of its heap; negative: it has none
+    struct heap_start heap; // of the sketch plan
+    const char *blind;      // why a sketch could not tell; NULL: it could
+    struct load_look look;  // the last one
     struct range *ranges;
     size_t nranges;
     struct pool pool;
@@ -94,8 +102,8 @@ int record_done(struct pass *p, struct pg_conn *pg, struct range_done *done, siz
                 struct sketch *sketch, struct err *e) FICUS_MUST_CHECK;
 // Forgets an entity's ranges and sketch: it is walked anew.
 int record_forget(struct pass *p, struct err *e) FICUS_MUST_CHECK;
-// The sketch on record, if there is one.
-int record_sketch(struct pass *p, struct sketch *out, struct err *e) FICUS_MUST_CHECK;
+// The sketch on record and p->heap, if there is one; else *found is false.
+int record_sketch(struct pass *p, struct sketch *out, bool *found, struct err *e) FICUS_MUST_CHECK;
 // Of a resumed run: ranges with what is done, counts and waiting prints. *found: there were some.
 int record_resume(struct pass *p, bool *found, bool *finished, struct err *e) FICUS_MUST_CHECK;
 int record_entity(struct pass *p, struct err *e) FICUS_MUST_CHECK;

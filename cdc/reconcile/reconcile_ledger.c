@@ -4,6 +4,7 @@
 // transaction, now and then: whoever takes over finds both or neither.
 #include "cdc/reconcile/reconcile_ledger.h"
 #include "base/clock.h"
+#include "cdc/reconcile/reconcile_heap.h"
 
 #include <stdlib.h>
 
@@ -15,8 +16,10 @@ int ledger_open(struct ledger *l, struct pass *p, struct err *e)
     *l = (struct ledger){.p = p, .lock = PTHREAD_MUTEX_INITIALIZER, .saved = clock_mono_ms()};
     if (p->report->plan != PLAN_SKETCH)
         return 0;
-    return sketch_init(&l->sum, pass_key_max(p->entity), e) || record_sketch(p, &l->sum, e) ? -1
-                                                                                            : 0;
+    bool found;
+    if (sketch_init(&l->sum, pass_key_max(p->entity), e) || record_sketch(p, &l->sum, &found, e))
+        return -1;
+    return found ? 0 : heap_begin(p, e);
 }
 
 static void forget(struct ledger *l)
@@ -83,10 +86,10 @@ int ledger_finish(struct ledger *l, struct err *e)
     // Keys of a sketch that holds too much may be no keys at all: all or none.
     spool_init(&keys, 1u << 20);
     int told = sketch_differences(&l->sum, keep, &keys, e);
-    l->p->blind = told == 0;
+    l->p->blind = told == 0 ? "more rows differ than a sketch can tell" : NULL;
     int result = told < 0 || (told == 1 && spool_rewind(&keys, e)) ? -1 : 0;
     while (result == 0 && told == 1 && (more = spool_next(&keys, &key, e)) != 0)
         result = more < 0 ? -1 : pool_candidate(&l->p->pool, key, e);
     spool_free(&keys);
-    return result;
+    return result == 0 && told == 1 ? heap_end(l->p, e) : result;
 }

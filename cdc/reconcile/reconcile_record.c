@@ -173,14 +173,17 @@ static int save_sketch(struct pass *p, struct pg_conn *pg, struct sketch *sketch
     struct buf hex = BUF_INIT;
     buf_addz(&hex, "\\x");
     add_hex(&hex, sketch_bytes(sketch));
-    const char *v[] = {p->run, p->entity->name, hex.data};
+    char oldest[24], file[24];
+    snprintf(oldest, sizeof oldest, "%llu", p->heap.oldest);
+    snprintf(file, sizeof file, "%lld", p->heap.file);
+    const char *v[] = {p->run, p->entity->name, hex.data, oldest, file};
     int result = buf_check(&hex, e);
     if (result == 0)
         result = pg_execz(pg,
-                          "INSERT INTO ficus.reconcile_sketch (run, entity, cells)"
-                          " VALUES ($1::bigint, $2, $3::bytea)"
+                          "INSERT INTO ficus.reconcile_sketch (run, entity, cells, oldest, heap)"
+                          " VALUES ($1::bigint, $2, $3::bytea, $4, $5)"
                           " ON CONFLICT (run, entity) DO UPDATE SET cells = excluded.cells",
-                          v, 3, NULL, e);
+                          v, 5, NULL, e);
     buf_free(&hex);
     return result;
 }
@@ -228,23 +231,35 @@ static int take_waiting(struct pass *p, struct str hex, struct err *e)
     return result;
 }
 
-int record_sketch(struct pass *p, struct sketch *out, struct err *e)
+static int take_sketch(struct pass *p, const struct value *cells, struct sketch *out, struct err *e)
+{
+    struct buf raw = BUF_INIT;
+    long long oldest;
+    if (!str_to_int(value_str(cells[1]), 0, INT64_MAX, &oldest) ||
+        !str_to_int(value_str(cells[2]), 0, INT64_MAX, &p->heap.file))
+        return err_set(e, ERR_UNSUPPORTED,
+                       "%s: run %s was begun by an older version; run without --resume",
+                       p->entity->name, p->run);
+    p->heap.oldest = (unsigned long long)oldest;
+    int result = add_unhexed(&raw, value_str(cells[0]), e);
+    if (result == 0)
+        result = sketch_load(out, buf_str(&raw), e);
+    buf_free(&raw);
+    return result;
+}
+
+int record_sketch(struct pass *p, struct sketch *out, bool *found, struct err *e)
 {
     struct rows rows;
-    struct buf raw = BUF_INIT;
     struct value v[] = {value_set(str_of(p->run)), value_set(str_of(p->entity->name))};
     struct pg_conn *pg = control_pg(p->control, e);
     if (!pg || pg_query(pg,
-                        STR("SELECT encode(cells, 'hex') FROM ficus.reconcile_sketch"
+                        STR("SELECT encode(cells, 'hex'), oldest, heap FROM ficus.reconcile_sketch"
                             " WHERE run = $1::bigint AND entity = $2"),
                         v, 2, p->plan, &rows, e))
         return -1;
-    int result = rows.nrows == 0 ? 0
-                 : add_unhexed(&raw, value_str(rows.cells[0]), e) == 0
-                     ? sketch_load(out, buf_str(&raw), e)
-                     : -1;
-    buf_free(&raw);
-    return result;
+    *found = rows.nrows > 0;
+    return *found ? take_sketch(p, rows.cells, out, e) : 0;
 }
 
 int record_forget(struct pass *p, struct err *e)

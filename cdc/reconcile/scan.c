@@ -174,3 +174,21 @@ int scan_step(struct scan *s, scan_each_fn *each, void *ctx, struct err *e)
         rest(s, clock_mono_ns() / 1000 - start);
     return 0;
 }
+
+int scan_written(struct reader *r, enum deleted_mode deleted, unsigned long long oldest,
+                 scan_each_fn *each, void *ctx, struct err *e)
+{
+    struct scan_query slice = {.entity = r->entity, .deleted = deleted};
+    struct scan s;
+    struct str sql;
+    if (scan_start(&s, r, &slice, NULL, e))
+        return -1;
+    s.each = each;
+    s.ctx = ctx;
+    int result = query_scan_written(r->entity, deleted, oldest, s.statement, &sql, e) ||
+                         pg_copy_each(r->pg, sql, on_row, &s, e)
+                     ? -1
+                     : 0;
+    scan_stop(&s);
+    return result;
+}

@@ -43,12 +43,17 @@ struct scan {
 int scan_start(struct scan *s, struct reader *r, const struct scan_query *slice,
                const struct pace *pace, struct err *e) FICUS_MUST_CHECK;
 // Of the new side's heap: pages first <= page < end (negative: to the table's end, in one
-// statement). A row that is not written meanwhile is given once; one that moves may be given twice, or not at all.
+// statement). A row that is not written meanwhile is given once; one that moves may be given twice, or
+// not at all: scan_written tells which those are.
 int scan_start_pages(struct scan *s, struct reader *r, enum deleted_mode deleted, long long first,
                      long long end, const struct pace *pace, struct err *e) FICUS_MUST_CHECK;
 void scan_stop(struct scan *s);
 // One chunk; s->done when it was the last. May sleep, as the pace asks.
 int scan_step(struct scan *s, scan_each_fn *each, void *ctx, struct err *e) FICUS_MUST_CHECK;
+// The new side's rows that were written since `oldest` (query_scan_written), in one statement and so
+// under one snapshot: each once. `each` must not use the reader's connection.
+int scan_written(struct reader *r, enum deleted_mode deleted, unsigned long long oldest,
+                 scan_each_fn *each, void *ctx, struct err *e) FICUS_MUST_CHECK;
 // The fingerprint of one canonical row. NULL: of no row.
 XXH128_hash_t scan_hash(const struct reader *r, const struct value *values, struct buf *flat);
 

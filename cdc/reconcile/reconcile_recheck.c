@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// First pass over keys that changed since the entity's last clean run: all that may differ now,
-// if every change is in a changelog or a topic. What neither saw (a write with triggers off) only
-// a full run or the sweep finds; the report says which kind of run it was.
+// Named keys are read on both sides at a time; those whose rows are not equal become candidates.
+// Who names them: --changed (what changelog and topics noted since the last clean run; what neither
+// saw, a write with triggers off, only a full run or the sweep finds), and the end of a walk over a
+// heap (what may have moved meanwhile).
+#include "cdc/reconcile/reconcile_recheck.h"
 #include "cdc/keymap.h"
-#include "cdc/reconcile/reconcile_events.h"
 
 #include <stdlib.h>
 
@@ -15,13 +16,13 @@ struct seen {
     unsigned copies;
 };
 
-struct changed {
+struct recheck {
     struct pass *p;
     struct keymap seen;
     struct str *keys;
     size_t n;
     struct look {
-        struct changed *c;
+        struct recheck *c;
         enum side side;
         struct arena *a;
         struct buf flat;
@@ -58,7 +59,7 @@ static void *look_side(void *arg)
 }
 
 // Both stores are asked at a time, each on its own connection.
-static int look_both(struct changed *c, struct err *e)
+static int look_both(struct recheck *c, struct err *e)
 {
     pthread_t thread;
     if (pthread_create(&thread, NULL, look_side, &c->look[SIDE_LEGACY]) != 0)
@@ -74,7 +75,7 @@ static int look_both(struct changed *c, struct err *e)
     return 0;
 }
 
-static int flush(struct changed *c, struct err *e)
+static int flush(struct recheck *c, struct err *e)
 {
     const struct seen *l = c->look[SIDE_LEGACY].seen, *w = c->look[SIDE_NEW].seen;
     if (c->n > 0 && look_both(c, e))
@@ -90,7 +91,7 @@ static int flush(struct changed *c, struct err *e)
 
 static int on_key(void *ctx, struct str key, struct err *e)
 {
-    struct changed *c = ctx;
+    struct recheck *c = ctx;
     struct keymap_slot *slot;
     bool added;
     if (c->n == BATCH && flush(c, e))
@@ -102,7 +103,7 @@ static int on_key(void *ctx, struct str key, struct err *e)
     return 0;
 }
 
-static int prepare(struct changed *c, struct err *e)
+static int prepare(struct recheck *c, struct err *e)
 {
     c->keys = calloc(BATCH, sizeof *c->keys);
     if (!c->keys || keymap_init(&c->seen, true, e))
@@ -117,20 +118,35 @@ static int prepare(struct changed *c, struct err *e)
     return 0;
 }
 
-int changed_pass(struct pass *p, struct err *e)
+int recheck(struct pass *p, recheck_source_fn *source, void *ctx, long long rows[2], struct err *e)
 {
-    struct changed c = {.p = p};
+    struct recheck c = {.p = p};
     int result = prepare(&c, e);
     if (result == 0)
-        result = events_keys_since(p, p->clean_from, on_key, &c, e) || flush(&c, e) ? -1 : 0;
+        result = source(p, ctx, on_key, &c, e) || flush(&c, e) ? -1 : 0;
     for (int side = 0; side < 2; side++) {
         arena_destroy(c.look[side].a);
         buf_free(&c.look[side].flat);
         free(c.look[side].seen);
-        *(side == SIDE_LEGACY ? &p->report->rows_legacy
-                              : &p->report->rows_new) += c.look[side].rows;
+        rows[side] = c.look[side].rows;
     }
     keymap_free(&c.seen);
     free(c.keys);
+    return result;
+}
+
+static int changed_keys(struct pass *p, void *ctx, events_key_fn *each, void *each_ctx,
+                        struct err *e)
+{
+    (void)ctx;
+    return events_keys_since(p, p->clean_from, each, each_ctx, e);
+}
+
+int changed_pass(struct pass *p, struct err *e)
+{
+    long long rows[2];
+    int result = recheck(p, changed_keys, NULL, rows, e);
+    p->report->rows_legacy += rows[SIDE_LEGACY];
+    p->report->rows_new += rows[SIDE_NEW];
     return result;
 }
