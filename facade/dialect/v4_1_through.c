@@ -338,9 +338,18 @@ int v4_1_through(struct v4_1_call *c, struct pass *p)
     return c->session.len > 0 ? known(c) : send_call(c);
 }
 
+// The session may be used at any mount, and a route or a rule may name the application where the
+// mount of this login does not.
+static bool may_go_through(const struct v4_1_call *c)
+{
+    const struct route_table *t = dispatcher_table(c->mount->env.dispatcher);
+
+    return c->mount->application || (t && upstream_count(t) > 0);
+}
+
 void v4_1_through_login(struct v4_1_call *c, const json_t *auth)
 {
-    char *text = c->mount->application ? json_dumps(auth, JSON_COMPACT) : NULL;
+    char *text = may_go_through(c) ? json_dumps(auth, JSON_COMPACT) : NULL;
     struct app_session app = {str_of(text), STR("")};
 
     if (text && app.login.len < 2048)

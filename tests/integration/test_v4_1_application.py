@@ -156,7 +156,7 @@ def test_writes_of_every_version_go_through_the_application(crm, first):
             assert app.requests[-1].target == f"/service/{version}/rest.php"  # in the words of its version
             assert crm.legacy.query("SELECT count(*) FROM contacts_audit")[0][0] == i + 1
         assert app.logins == 1
-        assert at("v3")("get_language_definition", ["Accounts"])["number"] == 30  # not named at that mount
+        assert at("v4")("get_language_definition", ["Accounts"])["number"] == 30  # not named at that mount
         assert len(app.calls) == 7
 
 
