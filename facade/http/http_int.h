@@ -83,6 +83,8 @@ struct stream {
     bool paused;         // the handler wants no body now
     bool body_done;      // nothing of the body is to come
     bool head_given;     // http_stream_head was called
+    bool head_gone;      // .. and the client may have seen of it
+    size_t head_at;      // where it begins in the connection's output
     bool blocked;        // the handler waits for `writable`
     unsigned status;     // of the head
     uint64_t bytes;      // of the reply's body, taken by the socket

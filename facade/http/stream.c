@@ -209,6 +209,7 @@ int http_stream_head(struct http_exchange *x, const struct http_stream_head *h)
     if (!c)
         return -1;
     struct buf *b = &c->out;
+    s->head_at = b->len;
     enum wire_framing framing = framing_for(x, h);
     wire_out_begin(&s->out, framing, h->length);
     bool keep = x->request.keep_alive && !x->listener->draining && s->body_done &&
@@ -239,6 +240,20 @@ bool http_stream_head_sent(const struct http_exchange *x)
     return x->stream.head_given;
 }
 
+bool http_stream_take_back(struct http_exchange *x)
+{
+    struct conn *c = x->conn;
+    struct stream *s = &x->stream;
+
+    if (!c || !s->head_given || s->head_gone || s->blocked)
+        return false;
+    c->out.len = s->head_at;
+    s->out = (struct wire_out){0};
+    s->head_given = false;
+    s->status = 0;
+    return true;
+}
+
 ssize_t http_stream_write(struct http_exchange *x, struct str data)
 {
     struct conn *c = x->conn;
@@ -258,6 +273,7 @@ ssize_t http_stream_write(struct http_exchange *x, struct str data)
     ssize_t sent = total > 0 ? conn_sendv(c, parts, n) : 0;
     if (sent < 0)
         return -1;
+    s->head_gone |= s->head_given && sent > 0;
     bool whole = (size_t)sent == total;
     size_t went = (size_t)sent < ahead ? (size_t)sent : ahead;
     c->out_pos += went;

@@ -69,6 +69,9 @@ int http_stream_interim(struct http_exchange *x, unsigned status, struct str rea
 // Kept until the first bytes of the body, http_stream_flush or the end, to go in one packet.
 int http_stream_head(struct http_exchange *x, const struct http_stream_head *h) FICUS_MUST_CHECK;
 bool http_stream_head_sent(const struct http_exchange *x); // given, that is
+// Takes a head back of which no byte has gone to the client: another one, or http_reply, may follow.
+// false: the client has seen it.
+bool http_stream_take_back(struct http_exchange *x);
 // How much was taken; less than all: wait for `writable`.
 ssize_t http_stream_write(struct http_exchange *x, struct str data) FICUS_MUST_CHECK;
 int http_stream_flush(struct http_exchange *x) FICUS_MUST_CHECK;

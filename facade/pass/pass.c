@@ -119,7 +119,7 @@ static void fail(struct relay *r, const struct err *e)
         i++;
     if (e->code != ERR_CANCELLED && log_allowed(&r->pass->limit, 1000, &dropped))
         log_warn(&ctx, "%s (%u more held back)", e->msg, dropped);
-    if (http_stream_head_sent(r->x)) {
+    if (http_stream_head_sent(r->x) && !http_stream_take_back(r->x)) {
         cut(r, FAIL_CUT);
         return;
     }
