@@ -138,7 +138,7 @@ class Crm:
     def applied_through(self, seq, *more):
         """Says, as the sync engine does, that the legacy's changes up to here have arrived."""
         with open(os.path.join(ROOT, "routes/tables/suitecrm.json"), encoding="utf-8") as f:
-            entities = json.load(f)["groups"]["crm"]["entities"] + list(more)
+            entities = sorted({*json.load(f)["groups"]["crm"]["entities"], *more})
         self.postgres.execute("INSERT INTO ficus.position (stream, part, next, epoch, through)"
                               " SELECT 'legacy.' || e, 0, 0, 0, %s FROM unnest(%s) e"
                               " ON CONFLICT (stream, part) DO UPDATE SET through = excluded.through", (seq, entities),

@@ -339,6 +339,15 @@ def test_search_leaves_closed_modules_out(world, kind):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_nobody_raises_himself(world, kind):
+    nobody_raises_himself(world, kind)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_strict_nobody_raises_himself(strict, kind):
+    nobody_raises_himself(strict, kind)
+
+
+def nobody_raises_himself(world, kind):
     c = world.client(kind)
     admin = kind == "admin"
     if not admin:
