@@ -156,7 +156,8 @@ const struct conf_option conf_options[] = {
         " (counted in powers of two); 0 never."),
     INT("ladder.samples_max", "10000", 100, 10000000, "rows",
         "Mismatches kept in the control store, and for at most ladder.samples_days."),
-    INT("ladder.samples_days", "30", 1, 3650, "days", "How long mismatches are kept."),
+    INT("ladder.samples_days", "30", 1, 3650, "days",
+        "How long mismatches, noise, and the counts of stages long past are kept."),
     INT("ladder.noise_every", "64", 0, 1000000, "comparisons",
         "Each so many comparisons the legacy is read twice to find fields that differ by"
         " themselves; 0 never."),

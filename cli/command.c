@@ -75,6 +75,32 @@ static void help_all(const struct tables *t)
          "4 a system cannot be reached, 5 internal.");
 }
 
+// Prints the commands that begin with `word`. False when there are none.
+static bool list_family(const struct tables *t, const char *word, FILE *to)
+{
+    size_t len = strlen(word);
+    bool any = false;
+    for (size_t i = 0; i < t->n; i++)
+        for (const struct command *c = t->list[i]; c->words; c++) {
+            if (strncmp(c->words, word, len) != 0 || c->words[len] != ' ')
+                continue;
+            fprintf(to, "  %-18s %s\n", c->words, c->summary);
+            any = true;
+        }
+    return any;
+}
+
+static int no_such_command(const struct tables *t, const char *who, int argc, char **argv)
+{
+    fprintf(stderr, "%s: no such command:", who);
+    for (int i = 0; i < argc && i < 3 && argv[i][0] != '-'; i++)
+        fprintf(stderr, " %s", argv[i]);
+    fputs(". 'ficus help' lists them.\n", stderr);
+    if (argc > 0)
+        (void)list_family(t, argv[0], stderr);
+    return EXIT_USAGE;
+}
+
 static void help_options(const struct command_option *o)
 {
     for (; o && o->name; o++) {
@@ -166,10 +192,12 @@ static int help_run(const struct tables *t, int argc, char **argv)
     argc -= man;
     argv += man;
     const struct command *c = find(t, argc, argv, &used);
-    if (!c || used != (unsigned)argc) {
-        fprintf(stderr, "ficus help: no such command. 'ficus help' lists them.\n");
-        return EXIT_USAGE;
+    if (!c && argc == 1 && !man && list_family(t, argv[0], stdout)) {
+        printf("'ficus help %s WORD' tells more.\n", argv[0]);
+        return EXIT_OK;
     }
+    if (!c || used != (unsigned)argc)
+        return no_such_command(t, "ficus help", argc, argv);
     if (!man) {
         help_command(c);
         return EXIT_OK;
@@ -257,10 +285,8 @@ int cli_main(int argc, char **argv, const struct command *const *tables, size_t 
     if (strcmp(argv[0], "--version") == 0)
         argv[0] = version;
     struct cli cli = {.command = find(&t, argc, argv, &used)};
-    if (!cli.command) {
-        fprintf(stderr, "ficus: no such command: %s. 'ficus help' lists them.\n", argv[0]);
-        return EXIT_USAGE;
-    }
+    if (!cli.command)
+        return no_such_command(&t, "ficus", argc, argv);
     bool help = false;
     int status = parse(&cli, argc - (int)used, argv + used, &help);
     if (help) {

@@ -28,22 +28,39 @@ struct ledger {
 
 static const struct log_ctx log_ctx = {"ledger", NULL, NULL};
 
-// Bounded in number and age, by any facade.
+// Bounded in number and age, by any facade. Counts stay as long as their stage does, and those of
+// the last stage that compared anything: a transfer asks for them.
 static int prune(struct ledger *l, struct err *e)
 {
+#define TOO_OLD(at)   at " < now() - $1::int * interval '1 day'"
+#define LONG_PAST(of) of ".stage_since < least(r.changed_at, r.evidence_since)"
+    static const struct {
+        const char *sql;
+        unsigned n; // parameters
+    } ends[] = {
+        {"DELETE FROM ficus.arm WHERE win < now() - interval '1 hour'", 0},
+        {"DELETE FROM ficus.mismatch WHERE " TOO_OLD(
+             "at") " OR id <= (SELECT id FROM"
+                   " ficus.mismatch ORDER BY id DESC LIMIT 1 OFFSET $2::bigint)",
+         2},
+        {"DELETE FROM ficus.noise WHERE " TOO_OLD("last_at"), 1},
+        {"DELETE FROM ficus.coverage c USING ficus.route_state r WHERE r.route = c.route AND " TOO_OLD(
+             "c.at") " AND " LONG_PAST("c"),
+         1},
+        {"DELETE FROM ficus.shadow_stat s USING ficus.route_state r WHERE r.route = s.route AND " TOO_OLD(
+             "s.at") " AND " LONG_PAST("s") " AND s.stage_since < (SELECT max(stage_since) FROM"
+                                            " ficus.shadow_stat m WHERE m.route = s.route AND matched + ignored + mismatched > 0)",
+         1},
+    };
     char days[24], rows[24];
     struct pg_conn *pg = control_pg(l->control, e);
     snprintf(days, sizeof days, "%lld", conf_int(l->o.conf, "ladder.samples_days"));
     snprintf(rows, sizeof rows, "%lld", conf_int(l->o.conf, "ladder.samples_max"));
     const char *p[] = {days, rows};
-    if (!pg || pg_execz(pg, "DELETE FROM ficus.arm WHERE win < now() - interval '1 hour'", NULL, 0,
-                        NULL, e))
-        return -1;
-    return pg_execz(pg,
-                    "DELETE FROM ficus.mismatch WHERE at < now() - $1::int * interval '1 day' OR"
-                    " id <= (SELECT id FROM ficus.mismatch ORDER BY id DESC LIMIT 1"
-                    " OFFSET $2::bigint)",
-                    p, 2, NULL, e);
+    for (size_t i = 0; pg && i < sizeof ends / sizeof ends[0]; i++)
+        if (pg_execz(pg, ends[i].sql, p, ends[i].n, NULL, e))
+            return -1;
+    return pg ? 0 : -1;
 }
 
 static int write_all(struct ledger *l, struct err *e)

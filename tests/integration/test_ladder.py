@@ -88,6 +88,50 @@ class Ladder(Crm):
                         " FROM ficus.route_history WHERE route = %s ORDER BY id DESC LIMIT 1", (route,))[0]
 
 
+def test_half_a_command_shows_the_rest(work):
+    for words, status in ((("help", "route"), 0), (("route", "retire", "x"), 2), (("route",), 2)):
+        done = ficus(work, *words)
+        said = done.stdout if status == 0 else done.stderr
+        assert done.returncode == status and "route set" in said and "audit" not in said
+    assert "no such command: route retire x." in ficus(work, "route", "retire", "x").stderr
+    assert ficus(work, "nosuch").stderr == "ficus: no such command: nosuch. 'ficus help' lists them.\n"
+
+
+def test_evidence_ends_by_age_and_number(work, sqlite, postgres, unique):
+    crm = Ladder(work, "sqlite", sqlite, postgres, unique, loops=1)
+    crm.configure(ladder={"samples_days": 10, "samples_max": 100})
+    with crm.serve():  # registers the routes
+        pass
+
+    def run(sql):
+        crm.postgres.execute(sql, database=crm.database)
+
+    def keys(table, column="k", more=""):
+        return sorted(row[0] for row in crm.new(f"SELECT {column} FROM ficus.{table} WHERE route = 'account' {more}"))
+    run("UPDATE ficus.route_state SET changed_at = now() - interval '5 days'")
+    run("INSERT INTO ficus.mismatch (route, entity, k, field, at) SELECT 'account', 'account', 'many', 'name', now()"
+        " FROM generate_series(1, 150)")
+    run("INSERT INTO ficus.mismatch (route, entity, k, field, at) VALUES"
+        " ('account', 'account', 'old', 'name', now() - interval '11 days'),"
+        " ('account', 'account', 'young', 'name', now() - interval '9 days')")
+    run("INSERT INTO ficus.noise (route, field, n, last_key, last_at) VALUES"
+        " ('account', 'name', 1, 'of a person', now() - interval '11 days'), ('account', 'industry', 1, 'x', now()),"
+        " ('account', '', 9, '', now())")
+    # Of stages long past; of the last one before that had any; of the present one; of another instance.
+    for instance, since, at, matched in (("gone", 30, 20, 5), ("gone", 25, 11, 7), ("here", 25, 11, 0), ("gone", 20, 11, 0),
+                                         ("here", 5, 11, 0)):
+        run(f"INSERT INTO ficus.shadow_stat (route, instance, stage_since, matched, at) VALUES ('account', '{instance}',"
+            f" now() - interval '{since} days', {matched}, now() - interval '{at} days')")
+    for status, since, at in (("ok", 30, 20), ("ok", 25, 11), ("ok", 5, 11)):
+        run("INSERT INTO ficus.coverage (route, stage_since, operation, status, seen, at) VALUES ('account',"
+            f" now() - interval '{since} days', 'get', '{status}', 1, now() - interval '{at} days')")
+    with crm.serve():
+        wait_for(lambda: keys("mismatch") == ["many"] * 98 + ["young"], "mismatches to end by age and number")
+        wait_for(lambda: keys("noise", "field") == ["", "industry"], "noise to end by age")
+        wait_for(lambda: keys("shadow_stat", "matched") == [0, 0, 0, 7], "counts of stages long past to end")
+        wait_for(lambda: len(keys("coverage", "status")) == 1, "coverage of stages long past to end")
+
+
 @pytest.fixture(scope="module")
 def crm(postgres):
     with Workdir() as work, Sqlite(work) as store:
