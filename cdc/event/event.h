@@ -68,5 +68,9 @@ struct event {
 // malformed, to be parked whole; change.key is then set when the message's key could be read.
 int event_decode(const struct entity *en, enum side from, const struct kafka_message *m,
                  struct arena *a, struct event *out, struct err *e) FICUS_MUST_CHECK;
+// The same as far as the message's key tells, its value unread: kind, marker, change.key. (A legacy's
+// own Debezium topics are decoded whole.)
+int event_decode_key(const struct entity *en, enum side from, const struct kafka_message *m,
+                     struct arena *a, struct event *out, struct err *e) FICUS_MUST_CHECK;
 
 #endif

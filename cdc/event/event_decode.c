@@ -162,11 +162,16 @@ static int read_value(const struct entity *en, json_t *root, bool typed, struct 
     return str_eq(key, c->key) ? 0 : err_set(e, ERR_INVALID, "the key is not the row's key");
 }
 
-int event_decode(const struct entity *en, enum side from, const struct kafka_message *m,
-                 struct arena *a, struct event *out, struct err *e)
+static bool of_debezium(const struct entity *en, enum side from)
 {
-    if (from == SIDE_LEGACY && en->sides[SIDE_LEGACY].capture.by == CAPTURE_DEBEZIUM)
-        return debezium_decode(en, m, a, out, e);
+    return from == SIDE_LEGACY && en->sides[SIDE_LEGACY].capture.by == CAPTURE_DEBEZIUM;
+}
+
+int event_decode_key(const struct entity *en, enum side from, const struct kafka_message *m,
+                     struct arena *a, struct event *out, struct err *e)
+{
+    if (of_debezium(en, from))
+        return debezium_decode(en, m, a, out, e); // its key may be in another shape than its row's
     *out = (struct event){.kind = EVENT_CHANGE, .through = -1};
     out->change = (struct change){.entity = en, .from = from};
     out->change.term = header_number(m, "ficus-term", 0);
@@ -178,10 +183,18 @@ int event_decode(const struct entity *en, enum side from, const struct kafka_mes
     }
     if (read_key(en, m, a, &out->change.key, e))
         return -1;
-    if (!m->value.data) {
+    if (!m->value.data)
         out->kind = EVENT_TOMBSTONE;
+    return 0;
+}
+
+int event_decode(const struct entity *en, enum side from, const struct kafka_message *m,
+                 struct arena *a, struct event *out, struct err *e)
+{
+    if (event_decode_key(en, from, m, a, out, e))
+        return -1;
+    if (of_debezium(en, from) || out->kind != EVENT_CHANGE)
         return 0;
-    }
     out->foreign = header(m, "ficus-foreign");
     json_t *root = load(m->value, "the value", e);
     int result = root ? read_value(en, unwrap(root), unwrap(root) != root, a, out, e) : -1;

@@ -95,7 +95,7 @@ static int on_key(void *ctx, const struct kafka_message *m, struct err *e)
     struct event event;
     struct err mine = {0};
     arena_reset(s->a);
-    if (event_decode(s->p->entity, s->side, m, s->a, &event, &mine) && !event.change.key.data) {
+    if (event_decode_key(s->p->entity, s->side, m, s->a, &event, &mine) && !event.change.key.data) {
         *e = mine; // a key that cannot be read could be any
         return -1;
     }
