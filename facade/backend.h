@@ -20,6 +20,9 @@ struct execution {
     // change of what the read looks at stands in its changelog beyond `after` (see tail.h),
     // else the result is RESULT_CURRENT. Backend odbc only.
     bool guarded;
+    // A guarded read during a switch of owner: the legacy also answers when its fence is open; when it
+    // is not and something has not arrived, the result is RESULT_FENCED.
+    bool switching;
     long long after;
     const struct trace *trace; // of the request that it is done for; NULL: of none
     uint64_t deadline_ns;

@@ -3,8 +3,8 @@
 //
 //   reads    owner new: new. Otherwise the ladder: legacy | shadow (legacy, then compare) |
 //            canary by key | new; with the owner while a change has not arrived (pins.h,
-//            guarded reads in backend.h), and whenever a write follows from the read. During a
-//            switch they wait too: another facade may have the new owner's table already
+//            dispatch_read.c), and whenever a write follows from the read. During a switch
+//            they wait too: another facade may have the new owner's table already
 //   writes   the owner of the entity's group, under its epoch
 //
 //            +------------- newer table -------------+
@@ -14,18 +14,16 @@
 //            |  +----------+ done             |
 //            +---- group is holding ----------+
 //
-// At a bound a held write is answered busy; a held read is answered by the table it has.
+// At a bound a held write is answered busy; a held read asks the stores who is open.
 // A fenced write did nothing: the store refused it inside its transaction. It waits in the
 // same queue as the writes that arrive during a switch and is tried again by a newer table.
 // Thread: the loop's, all of it.
-#include "facade/dispatch.h"
+#include "facade/dispatch_int.h"
 
 #include "base/clock.h"
 #include "base/failpoint.h"
 #include "base/log.h"
-#include "facade/dispatcher.h"
 #include "facade/evidence/shadow.h"
-#include "facade/held.h"
 #include "facade/http/http.h"
 #include "facade/policy/access.h"
 #include "facade/server/explain.h"
@@ -38,28 +36,12 @@
 
 #define ATTEMPTS_MAX 50
 #define TICK_US      10000
-#define GUARD_MS     1000 // longest that a read waits for the legacy's changelog
-#define READ_HOLD_MS 1000 // longest that a read waits for a switch of owner
-
-struct dispatcher {
-    struct dispatcher_options o;
-    struct route_table *table;
-    struct held held;
-    struct dispatch *ready, **ready_last; // writes that waited for another one of their key
-    bool going_on;
-    struct event *tick;
-    struct request_stats *stats;
-    struct tally *tally;
-    struct access *access;
-    struct dual_desk *dual; // NULL: none
-    bool closed;
-    struct metric *held_total, *held_refused, *fenced_total, *kept_total, *unguarded_total;
-};
+#define READ_HOLD_MS 1000 // a read that waited so long for a switch of owner asks who is open
+#define AGAIN_MS     100  // and asks again, while nobody can tell
 
 static const struct log_ctx log_ctx = {"dispatch", NULL, NULL};
 
 static void choose(struct dispatcher *p, struct dispatch *d);
-static void choose_read(struct dispatcher *p, struct dispatch *d);
 static void release(struct dispatcher *p, struct dispatch *d);
 static void ended(struct dispatch *d);
 
@@ -185,7 +167,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
         next = d->next_held;
         if (now >= d->held_until_ns && operation_is_read(d->operation->kind)) {
             give_time_back(d, now);
-            choose_read(p, d);
+            dispatch_read_held(p, d);
             continue;
         }
         if (now >= d->held_until_ns) {
@@ -198,20 +180,6 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 }
 
 // ---------------------------------------------------------------- executing
-
-static void execute(struct dispatcher *p, struct dispatch *d, enum side side);
-
-// The new side may answer: the owner said so, or cannot be asked. Then what this process knows
-// (pins.h) was enough to come here.
-static bool guard_passed(struct dispatcher *p, enum result_status s)
-{
-    bool unknown = s == RESULT_UNAVAILABLE || s == RESULT_TIMEOUT || s == RESULT_BUSY;
-    if (unknown)
-        metric_add(p->unguarded_total, 1);
-    else if (s != RESULT_CURRENT)
-        metric_add(p->kept_total, 1);
-    return unknown || s == RESULT_CURRENT;
-}
 
 static void on_dual(struct dual_wait *w)
 {
@@ -237,31 +205,13 @@ static void acknowledged(struct dispatcher *p, struct dispatch *d)
         end(p, d);
 }
 
-static void on_executed(struct execution *x)
+// By a newer table if there is one: it may have moved on meanwhile. Else it waits for one.
+static void try_again(struct dispatcher *p, struct dispatch *d, const char *why)
 {
-    struct dispatch *d = (struct dispatch *)((char *)x - offsetof(struct dispatch, execution));
-    struct dispatcher *p = d->dispatcher;
-    d->upstream_ns += clock_mono_ns() - d->asked_ns;
-    if (d->exchange)
-        explain_part(d->exchange, x->guarded ? "guard" : "backend", side_name(x->side), true,
-                     d->asked_ns);
-    if (x->guarded && guard_passed(p, x->result.status)) {
-        execute(p, d, SIDE_NEW);
-        return;
-    }
-    if (x->guarded)
-        d->why = WHY_PENDING;
-    if (x->result.status != RESULT_FENCED || p->o.service) {
-        d->result = x->result;
-        acknowledged(p, d);
-        return;
-    }
-    metric_add(p->fenced_total, 1);
     if (++d->attempts >= ATTEMPTS_MAX) {
-        fail(p, d, RESULT_BUSY, "the store refused the write again and again (fence)");
+        fail(p, d, RESULT_BUSY, why);
         return;
     }
-    // The table may have moved on while the write was under way.
     bool newer = route_table_version(p->table) > route_table_version(d->table);
     route_table_unref(d->table);
     route_table_ref(d->table = p->table);
@@ -269,6 +219,29 @@ static void on_executed(struct execution *x)
         choose(p, d);
     else
         hold(p, d);
+}
+
+void dispatch_executed(struct execution *x)
+{
+    struct dispatch *d = (struct dispatch *)((char *)x - offsetof(struct dispatch, execution));
+    struct dispatcher *p = d->dispatcher;
+    d->upstream_ns += clock_mono_ns() - d->asked_ns;
+    if (d->exchange)
+        explain_part(d->exchange, x->guarded ? "guard" : "backend", side_name(x->side), true,
+                     d->asked_ns);
+    enum guard guard = x->guarded ? dispatch_guard(p, d) : GUARD_ANSWERED;
+    if (guard == GUARD_NEW) {
+        dispatch_execute(p, d, SIDE_NEW);
+    } else if (guard == GUARD_UNDECIDED) {
+        d->held_until_ns = clock_mono_ns() + AGAIN_MS * 1000000ull;
+        try_again(p, d, "the switch of owner takes long");
+    } else if (x->result.status != RESULT_FENCED || p->o.service) {
+        d->result = x->result;
+        acknowledged(p, d);
+    } else {
+        metric_add(p->fenced_total, 1);
+        try_again(p, d, "the store refused the write again and again (fence)");
+    }
 }
 
 static void release(struct dispatcher *p, struct dispatch *d)
@@ -284,7 +257,7 @@ static const struct trace *trace_of(const struct dispatch *d)
     return d->exchange ? &http_exchange_request(d->exchange)->trace : NULL;
 }
 
-static void execute(struct dispatcher *p, struct dispatch *d, enum side side)
+void dispatch_execute(struct dispatcher *p, struct dispatch *d, enum side side)
 {
     // A service has no routes; everything else was given one.
     bool own = p->o.service || !d->route;
@@ -294,7 +267,7 @@ static void execute(struct dispatcher *p, struct dispatch *d, enum side side)
                                       .side = side,
                                       .trace = trace_of(d),
                                       .deadline_ns = d->deadline_ns,
-                                      .done = on_executed,
+                                      .done = dispatch_executed,
                                       .result = {.total = -1}};
     if (!b) {
         fail(p, d, RESULT_UNSUPPORTED, "this process has no backend for that side");
@@ -302,77 +275,6 @@ static void execute(struct dispatcher *p, struct dispatch *d, enum side side)
     }
     d->asked_ns = clock_mono_ns();
     backend_execute(b, &d->execution);
-}
-
-// A read for the new side while the legacy owns: first asked of the legacy's changelog.
-static void execute_guarded(struct dispatcher *p, struct dispatch *d)
-{
-    uint64_t latest = clock_mono_ns() + GUARD_MS * 1000000ull;
-    d->execution = (struct execution){
-        .operation = d->operation,
-        .route = d->route,
-        .side = SIDE_LEGACY,
-        .guarded = true,
-        .after = pins_arrived(p->o.pins, d->route, d->operation),
-        .deadline_ns = d->deadline_ns && d->deadline_ns < latest ? d->deadline_ns : latest,
-        .done = on_executed,
-        .result = {.total = -1}};
-    d->asked_ns = clock_mono_ns();
-    backend_execute(p->o.backends[BACKEND_ODBC], &d->execution);
-}
-
-// The legacy owns what is read, and clients write it through here: what they wrote may not have
-// arrived on the new side. What belongs to no group is the legacy's always.
-static bool may_lag(const struct dispatch *d)
-{
-    const struct group *g = d->route ? d->route->group : NULL;
-    if (!d->route)
-        return false;
-    return g ? g->owner == SIDE_LEGACY
-             : route_for(d->table, d->route->entity, ROUTE_WRITES) != NULL;
-}
-
-static enum side read_side(struct dispatcher *p, struct dispatch *d)
-{
-    const struct operation *op = d->operation;
-    const struct route *r = d->route;
-    struct str key = {NULL, 0};
-    enum side asked;
-    if (op->kind == OPERATION_GET && op->query.key)
-        key = entity_key_text(op->query.key, op->entity->nkeys, op->arena);
-    enum side s = route_choose_read(r, key, &d->why);
-    if (key.len || d->why == WHY_BUCKET)
-        d->bucket = (int)route_bucket(r, key);
-    if (d->why == WHY_OWNER)
-        return s;
-    if (op->before_write && may_lag(d)) {
-        d->why = WHY_BEFORE;
-        return SIDE_LEGACY;
-    }
-    if (d->exchange && explain_asked_side(d, &asked)) {
-        d->why = WHY_ASKED;
-        s = asked;
-    }
-    if (s == SIDE_NEW && p->o.pins && may_lag(d) && pins_hold(p->o.pins, r, op)) {
-        d->why = WHY_PENDING;
-        return SIDE_LEGACY;
-    }
-    return s;
-}
-
-static void choose_read(struct dispatcher *p, struct dispatch *d)
-{
-    d->why = WHY_SERVICE;
-    enum side s = p->o.service ? SIDE_NEW : read_side(p, d);
-    if (s == SIDE_NEW && p->o.pins && !p->o.service && may_lag(d) &&
-        d->route->backend[SIDE_LEGACY] == BACKEND_ODBC && p->o.backends[BACKEND_ODBC]) {
-        if (entity_has_changelog(d->operation->entity)) {
-            execute_guarded(p, d);
-            return;
-        }
-        metric_add(p->unguarded_total, 1); // no changelog to ask
-    }
-    execute(p, d, s);
 }
 
 // Reads take no more than half of the queue: a write that finds no room fails.
@@ -405,7 +307,7 @@ static void choose_write(struct dispatcher *p, struct dispatch *d)
         end(p, d);
         return;
     }
-    execute(p, d, p->o.service ? SIDE_NEW : g ? g->owner : SIDE_LEGACY);
+    dispatch_execute(p, d, p->o.service ? SIDE_NEW : g ? g->owner : SIDE_LEGACY);
 }
 
 static void retire(struct dispatcher *p, struct dispatch *d)
@@ -434,7 +336,7 @@ static void choose(struct dispatcher *p, struct dispatch *d)
     else if (must_wait(p, d))
         hold(p, d);
     else
-        choose_read(p, d);
+        dispatch_read_held(p, d); // an ordinary read, but for one that found no room to wait
 }
 
 // ---------------------------------------------------------------- public

@@ -69,6 +69,7 @@ struct job {
     char write_id[37];
     bool want_through;
     bool guarded;
+    const char *switching; // group; NULL: no switch of owner is under way
     long long after;
     struct result result; // memory of the job's arena
     uint64_t call;        // its number
@@ -130,15 +131,29 @@ static int run_read(struct odbc_conn *c, struct job *j, struct err *e)
     return 0;
 }
 
+static int fence_open(struct odbc_conn *c, struct job *j, bool *open, struct err *e)
+{
+    struct rows rows;
+    struct value group = value_set(str_of(j->switching));
+    if (odbc_query(c, str_of(odbc_dbms(c)->fence_read_sql), &group, 1, j->arena, 1, &rows, e))
+        return err_prefix(e, "fence");
+    *open = rows.nrows == 1 && !str_eqz(value_str(rows.cells[0]), "0");
+    return 0;
+}
+
 // The owner answers what has not arrived on the other side; the rest is not its to answer.
 static int run_guarded(struct odbc_conn *c, struct job *j, struct err *e)
 {
-    bool touched;
+    bool touched, open = false;
+    if (j->switching && fence_open(c, j, &open, e))
+        return -1;
+    if (open)
+        return run_read(c, j, e);
     if (tail_touches(c, &j->plan.op, j->after, j->arena, &touched, e))
         return -1;
-    if (touched)
+    if (touched && !j->switching)
         return run_read(c, j, e);
-    j->result.status = RESULT_CURRENT;
+    j->result.status = touched ? RESULT_FENCED : RESULT_CURRENT;
     return 0;
 }
 
@@ -370,6 +385,7 @@ static struct job *job_create(struct odbc_backend *b, struct execution *x, struc
     // Whatever this route's stage: the write may touch entities of further routes.
     j->want_through = x->route && x->route->group;
     j->guarded = x->guarded;
+    j->switching = x->switching ? arena_strz(j->arena, str_of(x->route->group->name)) : NULL;
     j->after = x->after;
     j->result.total = -1;
     memcpy(j->write_id, op->write_id, sizeof j->write_id);

@@ -128,6 +128,38 @@ def test_writes_wait_for_the_switch_and_none_fails(crm):
         assert crm.metric("ficus_held_requests") == 0
 
 
+def test_reads_of_a_switch_that_takes_long_go_by_the_stores(crm):
+    """Between the opening of a store and the facades' being told, say because the coordinator died."""
+    def fences(legacy, new, epoch):
+        crm.legacy.execute("UPDATE ficus_fence SET writable = ?, epoch = ?", (legacy, epoch))
+        crm.postgres.execute("UPDATE ficus.fence SET writable = %s, epoch = %s", (bool(new), epoch),
+                             database=crm.database)
+
+    def read(key):
+        return crm.api("GET", f"/accounts/{key}").status
+    with crm.running():
+        old = create(crm)
+        crm.applied_through(0)  # nothing has arrived
+        crm.own("new", 1)
+        new = create(crm)
+        crm.control("UPDATE ficus.owner SET phase = 'holding'")  # back to the legacy
+        fences(0, 0, 2)
+        assert read(new) == 200  # both are sealed: nobody has written since
+        fences(1, 0, 2)
+        assert read(old) == 200 and read(new) == 404
+        listed = crm.api("GET", "/accounts?fields=id").json()["items"]
+        assert [row["id"] for row in listed] == [old]
+        crm.own("legacy", 2)
+        crm.control("UPDATE ficus.owner SET phase = 'holding'")  # to the new side
+        assert read(old) == 200
+        fences(0, 0, 3)
+        assert read(old) == 503  # what the legacy's log has may be on its way
+        crm.applied_through(crm.changelog())
+        fences(0, 1, 3)
+        assert read(new) == 200 and read(old) == 404
+        crm.own("new", 3)
+
+
 def test_a_write_that_meets_a_closed_fence_is_tried_again_on_the_new_owner(crm):
     with crm.running():
         create(crm)
