@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A bump allocator over a chain of blocks. The newest block serves; the first one is kept
-// over a reset, so that a recycled arena costs no malloc. Thread: one owner at a time.
+// A bump allocator over a chain of blocks. The newest block serves; one is kept over a reset, so
+// that a recycled arena costs no malloc. Thread: one owner at a time.
 #include "base/arena.h"
 
 #include <stdio.h>
@@ -23,15 +23,23 @@ struct arena {
     struct block *newest;
     size_t limit;
     size_t used; // bytes handed out, with alignment
+    size_t keep; // the largest block that outlives a reset
 };
 
 struct arena *arena_create(size_t limit)
 {
     struct arena *a = calloc(1, sizeof(*a));
 
-    if (a)
+    if (a) {
         a->limit = limit ? limit : (size_t)1 << 30;
+        a->keep = FIRST_BLOCK;
+    }
     return a;
+}
+
+void arena_keep(struct arena *a, size_t bytes)
+{
+    a->keep = bytes;
 }
 
 void arena_destroy(struct arena *a)
@@ -48,18 +56,22 @@ void arena_destroy(struct arena *a)
 
 void arena_reset(struct arena *a)
 {
-    while (a->newest && a->newest->older) {
+    struct block *kept = NULL;
+
+    while (a->newest) {
         struct block *b = a->newest;
         a->newest = b->older;
-        free(b);
+        // Made for one big request, it is not worth keeping.
+        bool better = b->size <= a->keep && (!kept || b->size > kept->size);
+        free(better ? kept : b);
+        if (better)
+            kept = b;
     }
-    // A first block made for one big request is not worth keeping.
-    if (a->newest && a->newest->size > FIRST_BLOCK) {
-        free(a->newest);
-        a->newest = NULL;
+    if (kept) {
+        kept->older = NULL;
+        kept->used = 0;
     }
-    if (a->newest)
-        a->newest->used = 0;
+    a->newest = kept;
     a->used = 0;
 }
 

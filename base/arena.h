@@ -11,7 +11,10 @@ struct arena;
 // `limit` is the most bytes that may be handed out (0: 1 GiB). NULL on no memory.
 struct arena *arena_create(size_t limit);
 void arena_destroy(struct arena *a); // NULL is fine
-void arena_reset(struct arena *a);   // keeps the first block
+// Keeps one block, the largest that arena_keep allows (8 KiB unless told): an arena that is used
+// again and again comes to need no malloc.
+void arena_reset(struct arena *a);
+void arena_keep(struct arena *a, size_t bytes);
 size_t arena_used(const struct arena *a);
 
 // NULL when the limit is reached or memory is out. Zeroed, aligned to 16.

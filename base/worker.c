@@ -3,8 +3,10 @@
 // `done`; it knows nothing of what the job does. A job past its deadline, or queued when
 // the pool ends, is not run: it comes back cancelled. Completions travel by mailbox.
 // Waking is the dear part of a hand-off, so it is thrifty: while one thread is on its way
-// no other is signalled; the one that comes wakes the next if work is left. Whenever a job is
-// queued and a thread sleeps, one thread is on its way or about to look.
+// no other is woken; the one that comes wakes the next if work is left. Whenever a job is
+// queued and a thread sleeps, one thread is on its way or about to look. Each thread sleeps on a
+// semaphore of its own, the last to lie down is the first to be woken, and a wake-up takes one
+// call of the kernel: a condition variable's mutex would be contended at every one.
 // Threads: submit and stats from any; run in a worker; destroy from the creator, once.
 #include "base/worker.h"
 
@@ -12,6 +14,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,7 +24,9 @@ struct slot {
     struct worker_pool *pool;
     pthread_t thread;
     unsigned number;
+    sem_t wake;
     // pool->lock:
+    struct slot *next_asleep;
     bool used;
     bool given_up;                // another took its place: its thread ends by itself
     const struct worker_job *job; // that it runs
@@ -32,13 +37,12 @@ struct worker_pool {
     struct worker_options o;
     char name[12];
     pthread_mutex_t lock;
-    pthread_cond_t work;  // a job was queued, or stopping
     pthread_cond_t ended; // a thread is about to end
     struct worker_job *first, *last;
     bool stopping;
-    unsigned live;     // threads that have not ended
-    unsigned sleeping; // threads that wait for work
-    unsigned woken;    // of those, signalled and not yet running
+    unsigned live; // threads that have not ended
+    struct slot *asleep;
+    unsigned woken; // taken from there and not yet running
     unsigned busy, queued;
     unsigned stuck;
     uint64_t done, refused, expired, replaced;
@@ -77,23 +81,47 @@ static struct worker_job *take_locked(struct worker_pool *p)
     return job;
 }
 
-// Whether the caller is to signal `work` once it has let go of the lock: under the lock the
-// woken thread would only run into it.
-static bool should_wake_locked(struct worker_pool *p)
+// Whom the caller is to wake once it has let go of the lock, or NULL: under the lock the woken
+// thread would only run into it.
+static struct slot *to_wake_locked(struct worker_pool *p)
 {
-    if (!p->first || p->sleeping <= p->woken || p->woken > 0)
-        return false;
+    struct slot *s = p->asleep;
+
+    if (!p->first || !s || p->woken > 0)
+        return NULL;
+    p->asleep = s->next_asleep;
     p->woken++;
-    return true;
+    return s;
 }
 
-static void sleep_locked(struct worker_pool *p)
+static void wake(struct slot *s)
 {
-    p->sleeping++;
-    pthread_cond_wait(&p->work, &p->lock);
-    p->sleeping--;
-    if (p->woken > 0)
-        p->woken--;
+    if (s)
+        sem_post(&s->wake);
+}
+
+// Lets go of the lock meanwhile.
+static void sleep_locked(struct slot *s)
+{
+    struct worker_pool *p = s->pool;
+
+    s->next_asleep = p->asleep;
+    p->asleep = s;
+    pthread_mutex_unlock(&p->lock);
+    while (sem_wait(&s->wake) != 0)
+        ; // a signal's handler ran
+    pthread_mutex_lock(&p->lock);
+    p->woken--;
+}
+
+static void wake_all_locked(struct worker_pool *p)
+{
+    while (p->asleep) {
+        struct slot *s = p->asleep;
+        p->asleep = s->next_asleep;
+        p->woken++;
+        wake(s);
+    }
 }
 
 // The next job to deal with, NULL when the pool ends. `ran`: the slot has just run one.
@@ -101,7 +129,7 @@ static struct worker_job *next_job(struct slot *s, bool ran)
 {
     struct worker_pool *p = s->pool;
     struct worker_job *job = NULL;
-    bool wake_next;
+    struct slot *next;
 
     pthread_mutex_lock(&p->lock);
     if (ran) {
@@ -111,7 +139,7 @@ static struct worker_job *next_job(struct slot *s, bool ran)
         p->done++;
     }
     while (!p->first && !p->stopping && !s->given_up)
-        sleep_locked(p);
+        sleep_locked(s);
     if (!p->stopping && !s->given_up) {
         uint64_t now = clock_mono_ns();
         job = take_locked(p);
@@ -124,16 +152,16 @@ static struct worker_job *next_job(struct slot *s, bool ran)
             p->busy++;
         }
     }
-    wake_next = should_wake_locked(p);
+    next = to_wake_locked(p);
     pthread_mutex_unlock(&p->lock);
-    if (wake_next)
-        pthread_cond_signal(&p->work);
+    wake(next);
     return job;
 }
 
 static void pool_free(struct worker_pool *p)
 {
-    pthread_cond_destroy(&p->work);
+    for (unsigned i = 0; i < p->nslots; i++)
+        sem_destroy(&p->slots[i].wake);
     pthread_cond_destroy(&p->ended);
     pthread_mutex_destroy(&p->lock);
     free(p);
@@ -188,7 +216,12 @@ static int start_thread_locked(struct worker_pool *p, struct err *e)
 
     while (s->used)
         s++;
-    *s = (struct slot){.pool = p, .number = (unsigned)(s - p->slots), .used = true};
+    s->pool = p;
+    s->number = (unsigned)(s - p->slots);
+    s->used = true;
+    s->given_up = false;
+    s->job = NULL;
+    s->running_since_ns = 0;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     int rc = pthread_create(&s->thread, NULL, thread_main, s);
@@ -250,7 +283,8 @@ struct worker_pool *worker_pool_create(const struct worker_options *o, struct er
     p->nslots = o->threads + o->spares;
     snprintf(p->name, sizeof(p->name), "%s", o->name);
     pthread_mutex_init(&p->lock, NULL);
-    pthread_cond_init(&p->work, NULL);
+    for (unsigned i = 0; i < p->nslots; i++)
+        sem_init(&p->slots[i].wake, 0, 0);
     pthread_condattr_init(&attr);
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
     pthread_cond_init(&p->ended, &attr);
@@ -265,7 +299,7 @@ struct worker_pool *worker_pool_create(const struct worker_options *o, struct er
 int worker_pool_submit(struct worker_pool *p, struct worker_job *job, struct err *e)
 {
     const char *why = NULL;
-    bool wake = false;
+    struct slot *sleeper = NULL;
 
     job->submitted_ns = clock_mono_ns();
     job->cancelled = false;
@@ -283,11 +317,10 @@ int worker_pool_submit(struct worker_pool *p, struct worker_job *job, struct err
             p->first = job;
         p->last = job;
         p->queued++;
-        wake = should_wake_locked(p);
+        sleeper = to_wake_locked(p);
     }
     pthread_mutex_unlock(&p->lock);
-    if (wake)
-        pthread_cond_signal(&p->work);
+    wake(sleeper);
     return why ? err_set(e, ERR_BUSY, "worker pool %s %s", p->name, why) : 0;
 }
 
@@ -342,7 +375,7 @@ unsigned worker_pool_destroy(struct worker_pool *p, unsigned ms)
     queued = p->first;
     p->first = p->last = NULL;
     p->queued = 0;
-    pthread_cond_broadcast(&p->work);
+    wake_all_locked(p);
     pthread_mutex_unlock(&p->lock);
     while (queued) {
         struct worker_job *job = queued;

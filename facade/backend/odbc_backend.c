@@ -23,6 +23,8 @@
 #include <stdlib.h>
 
 #define JOB_ARENA_MAX (256u << 20)
+#define JOB_KEEP      (64u << 10) // memory of a job that waits to be used again
+#define SPARE_MAX     64          // such jobs
 #define RECONNECT_NS  250000000ull
 #define SETTLE_TRIES  10
 #define TICK_US       20000
@@ -53,15 +55,17 @@ struct odbc_backend {
     struct odbc_workers *workers;
     struct loop *loop;
     struct event *tick;
-    struct job *jobs; // running or queued, of this loop
+    struct job *jobs;  // running or queued, of this loop
+    struct job *spare; // with their memory: a worker's malloc is then not freed on the loop, where
+    unsigned nspare;   // the two would wait for each other
     struct metric *orphans, *cancels;
     struct log_limit stuck_limit;
 };
 
 struct job {
     struct worker_job base; // first: the pool's pointer is ours
-    struct odbc_backend *backend;
-    struct execution *execution; // NULL once the deadline has answered it
+    struct odbc_backend *backend; // NULL once that has ended
+    struct execution *execution;  // NULL once the deadline has answered it
     struct job *next, **link;
     struct arena *arena;
     struct plan plan;
@@ -333,11 +337,42 @@ static void job_unlink(struct job *j)
     j->link = NULL;
 }
 
-static void job_free(struct job *j)
+static void job_destroy(struct job *j)
 {
-    job_unlink(j);
     arena_destroy(j->arena);
     free(j);
+}
+
+static struct job *job_take(struct odbc_backend *b)
+{
+    struct job *j = b->spare;
+    if (j) {
+        struct arena *arena = j->arena;
+        b->spare = j->next;
+        b->nspare--;
+        *j = (struct job){.arena = arena};
+        return j;
+    }
+    if (!(j = calloc(1, sizeof *j)) || !(j->arena = arena_create(JOB_ARENA_MAX))) {
+        free(j);
+        return NULL;
+    }
+    arena_keep(j->arena, JOB_KEEP);
+    return j;
+}
+
+static void job_free(struct job *j)
+{
+    struct odbc_backend *b = j->backend;
+    job_unlink(j);
+    if (!b || b->nspare == SPARE_MAX) {
+        job_destroy(j);
+        return;
+    }
+    arena_reset(j->arena);
+    j->next = b->spare;
+    b->spare = j;
+    b->nspare++;
 }
 
 static void answer(struct execution *x, enum side side)
@@ -368,9 +403,8 @@ static void on_done(struct worker_job *base)
 static struct job *job_create(struct odbc_backend *b, struct execution *x, struct err *e)
 {
     const struct operation *op = x->operation;
-    struct job *j = calloc(1, sizeof *j);
-    if (!j || !(j->arena = arena_create(JOB_ARENA_MAX))) {
-        free(j);
+    struct job *j = job_take(b);
+    if (!j) {
         err_memory(e);
         return NULL;
     }
@@ -514,11 +548,16 @@ static void destroy(struct backend *base)
         struct err e = {0};
         job_unlink(j);
         j->execution = NULL;
+        j->backend = NULL;
         if (!x)
             continue;
         err_set(&e, ERR_CANCELLED, "the facade is stopping");
         result_error(&x->result, &e);
         answer(x, SIDE_LEGACY);
+    }
+    while ((j = b->spare) != NULL) {
+        b->spare = j->next;
+        job_destroy(j);
     }
     event_free(b->tick);
     free(b);

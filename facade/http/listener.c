@@ -19,6 +19,7 @@
 #define ACCEPTS_A_TURN      64
 #define SPARE_IN_MAX        64
 #define SPARE_EXCHANGES_MAX 64
+#define EXCHANGE_KEEP       ((size_t)64 << 10) // memory of a spare one
 #define LINGER_MS           2000
 #define TICK_MAX_MS         250
 
@@ -61,6 +62,7 @@ struct http_exchange *exchange_take(struct http_listener *l)
             free(x);
             return NULL;
         }
+        arena_keep(x->request.arena, EXCHANGE_KEEP);
     }
     x->facts = (struct http_facts){.bucket = -1};
     x->explain = false;
