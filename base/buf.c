@@ -49,9 +49,15 @@ int buf_reserve(struct buf *b, size_t more)
     return 0;
 }
 
+// Whether that much more and the NUL fit as it is: what nearly every append finds.
+static inline bool fits(const struct buf *b, size_t more)
+{
+    return more < b->size - b->len && !b->failed && (b->limit == 0 || b->len + more <= b->limit);
+}
+
 void buf_add(struct buf *b, const void *data, size_t len)
 {
-    if (buf_reserve(b, len) != 0)
+    if (!fits(b, len) && buf_reserve(b, len) != 0)
         return;
     if (len > 0)
         memcpy(b->data + b->len, data, len);
@@ -71,7 +77,10 @@ void buf_addz(struct buf *b, const char *z)
 
 void buf_addc(struct buf *b, char c)
 {
-    buf_add(b, &c, 1);
+    if (!fits(b, 1) && buf_reserve(b, 1) != 0)
+        return;
+    b->data[b->len++] = c;
+    b->data[b->len] = '\0';
 }
 
 void buf_addint(struct buf *b, long long n)
@@ -174,24 +183,25 @@ static size_t add_escaped(struct buf *b, struct str s, bool php)
     return n ? n : 1;
 }
 
+// Characters that do not go as they are: 1 in any JSON, 2 in PHP's.
+static const unsigned char special[256] = {
+    [0 ... 0x1f] = 3, ['"'] = 3, ['\\'] = 3, ['/'] = 2, [0x80 ... 0xff] = 3};
+
 // Runs of plain characters are copied at once; the rest goes one by one.
 static void add_json(struct buf *b, struct str s, bool php)
 {
-    size_t start = 0, i = 0;
+    unsigned char stop = php ? 2 : 1;
+    size_t i = 0;
 
     buf_addc(b, '"');
     while (i < s.len) {
-        unsigned char c = (unsigned char)s.data[i];
-        if (c >= 0x20 && c < 0x80 && c != '"' && c != '\\' && !(php && c == '/')) {
+        size_t start = i;
+        while (i < s.len && !(special[(unsigned char)s.data[i]] & stop))
             i++;
-            continue;
-        }
         buf_add(b, s.data + start, i - start);
-        i += add_escaped(b, str_n(s.data + i, s.len - i), php);
-        start = i;
+        if (i < s.len)
+            i += add_escaped(b, str_n(s.data + i, s.len - i), php);
     }
-    if (s.len > start)
-        buf_add(b, s.data + start, s.len - start);
     buf_addc(b, '"');
 }
 

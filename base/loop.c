@@ -18,7 +18,7 @@
 
 struct mailbox {
     _Atomic(struct mail *) newest; // any thread
-    int wake_fd;                   // any thread writes, the loop reads
+    int wake_fd;                   // any thread writes
 };
 
 struct loop {
@@ -38,7 +38,7 @@ static void wake(struct mailbox *box)
 {
     uint64_t one = 1;
 
-    // EAGAIN means that the counter is full: the loop is awake already.
+    // The counter would be full, and this fail, after 2^64 - 2 of them.
     while (write(box->wake_fd, &one, sizeof(one)) < 0 && errno == EINTR)
         ;
 }
@@ -76,12 +76,10 @@ static void deliver_all(struct loop *l)
 static void on_wake(evutil_socket_t fd, short what, void *arg)
 {
     struct loop *l = arg;
-    uint64_t count;
 
+    (void)fd;
     (void)what;
-    // Read before taking the list: a later post then wakes the loop again.
-    if (read((int)fd, &count, sizeof(count)) < 0 && errno != EAGAIN && errno != EINTR)
-        abort();
+    // The eventfd is edge-triggered: each write of it is an event, so that nobody needs to read it.
     deliver_all(l);
     if (atomic_load(&l->stop))
         event_base_loopbreak(l->base);
@@ -93,7 +91,8 @@ static int open_base(struct loop *l)
 
     if (!config)
         return -1;
-    if (event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK) == 0)
+    if (event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK) == 0 &&
+        event_config_require_features(config, EV_FEATURE_ET) == 0)
         l->base = event_base_new_with_config(config);
     event_config_free(config);
     return l->base ? 0 : -1;
@@ -118,7 +117,7 @@ struct loop *loop_create(const char *name, unsigned index, struct err *e)
         err_set(e, ERR_INTERNAL, "cannot create an event base");
         goto fail;
     }
-    l->wake = event_new(l->base, l->box.wake_fd, EV_READ | EV_PERSIST, on_wake, l);
+    l->wake = event_new(l->base, l->box.wake_fd, EV_READ | EV_ET | EV_PERSIST, on_wake, l);
     if (!l->wake || event_add(l->wake, NULL) != 0) {
         err_memory(e);
         goto fail;

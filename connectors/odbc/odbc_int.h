@@ -9,6 +9,9 @@
 #include <pthread.h>
 #include <sql.h>
 #include <sqlext.h>
+#include <xxhash.h>
+// Statements are kept by their text, which is long: uthash's own function costs more than binding.
+#define HASH_FUNCTION(text, len, hash) (hash) = (unsigned)XXH3_64bits(text, len)
 #include <uthash.h>
 
 // A result column with its bound buffers, one after the other for each row of a block.

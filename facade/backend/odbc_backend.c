@@ -63,7 +63,7 @@ struct odbc_backend {
 };
 
 struct job {
-    struct worker_job base; // first: the pool's pointer is ours
+    struct worker_job base;       // first: the pool's pointer is ours
     struct odbc_backend *backend; // NULL once that has ended
     struct execution *execution;  // NULL once the deadline has answered it
     struct job *next, **link;

@@ -101,7 +101,8 @@ static int take_module(struct dialect_mount *mount, const struct entity *en, str
     m->label = hint_z(hint, "label", name);
     if (!m->table)
         return err_set(e, ERR_CONFIG, "v4_1: %s: no \"table\"", en->name);
-    if (field_of(en, hint, "email", &m->email, e) < 0 || take_parts(mount->arena, m, e) < 0)
+    if (field_of(en, hint, "email", &m->email, e) < 0 || take_parts(mount->arena, m, e) < 0 ||
+        v4_1_columns_prepare(m, mount->arena, e) < 0)
         return -1;
     (void)snprintf(labels, sizeof(labels), "entity=\"%s\"", en->name);
     m->cuts = metrics_counter("ficus_v4_1_text_cut_total",
@@ -157,8 +158,10 @@ static int take_users(struct dialect_mount *mount, const json_t *options, struct
 
 static void unmount(struct dialect_mount *m)
 {
-    if (m)
-        arena_destroy(m->arena);
+    if (!m)
+        return;
+    buf_free(&m->spare);
+    arena_destroy(m->arena);
 }
 
 static struct dialect_mount *mount(const struct dialect_env *env, const struct mount *def,

@@ -12,6 +12,7 @@
 
 #define DEADLINE_NS 30000000000u
 #define HEADERS_MAX 4
+#define SPARE_MAX   (64u << 10) // memory that a mount keeps for the next reply
 
 static const struct fault {
     const char *name, *number, *description;
@@ -102,13 +103,30 @@ int v4_1_run(struct v4_1_call *c, struct operation *op, v4_1_step_fn *next)
 int v4_1_finish(struct v4_1_call *c, struct http_response *r)
 {
     struct http_exchange *x = c->exchange;
+    struct dialect_mount *m = c->mount;
     json_t *data = c->data;
     struct buf body = c->body;
 
     http_reply(x, r);
     json_decref(data);
-    buf_free(&body);
+    if (!m->spare.data && body.size <= SPARE_MAX && body.limit == 0) {
+        buf_reset(&body);
+        m->spare = body;
+    } else {
+        buf_free(&body);
+    }
     return V4_1_REPLIED;
+}
+
+struct buf *v4_1_body(struct v4_1_call *c)
+{
+    struct dialect_mount *m = c->mount;
+
+    if (!c->body.data && c->body.limit == 0) {
+        c->body = m->spare;
+        m->spare = (struct buf)BUF_INIT;
+    }
+    return &c->body;
 }
 
 static size_t session_headers(struct v4_1_call *c, struct http_header *h)

@@ -56,6 +56,8 @@ bool v4_1_lacks(const struct v4_1_api *api, const struct v4_1_method *m);
 
 // ---- the mount -----------------------------------------------------------------------
 
+struct v4_1_columns;
+
 // A map's entity under its name in this dialect.
 struct v4_1_module {
     const char *name;  // "Accounts"
@@ -65,7 +67,9 @@ struct v4_1_module {
     const struct field *email;        // primary e-mail address; NULL
     const struct field *const *parts; // of the composed `name`; NULL when the entity has none
     size_t nparts;
-    const json_t *hint; // dialects.v4_1 of the map
+    const json_t *hint;       // dialects.v4_1 of the map
+    struct v4_1_columns *all; // of an entry when no fields are asked for
+    const struct str *pairs;  // by field index: what stands before its value, see v4_1_add_pair
     struct metric *cuts, *phantoms;
 };
 
@@ -83,6 +87,7 @@ struct dialect_mount {
     size_t nmodules;
     struct v4_1_users users; // name NULL: nobody can log in
     const char *flavor, *version, *suitecrm_version;
+    struct buf spare; // memory of the last reply, for the next one
     struct metric *logins, *refused, *locked, *queries_refused;
     const char *application; // upstream of the legacy application; NULL: there is none
     struct metric *through;  // calls that it answered
@@ -173,6 +178,8 @@ void v4_1_drive(struct v4_1_call *c);
 
 // Ends of a call, always V4_1_REPLIED. The call is gone afterwards.
 int v4_1_reply(struct v4_1_call *c); // c->body
+// c->body, which a reply begins: with memory that the mount has to spare.
+struct buf *v4_1_body(struct v4_1_call *c);
 int v4_1_reply_text(struct v4_1_call *c, const char *json);
 int v4_1_reply_fault(struct v4_1_call *c, enum v4_1_fault f);
 // For a result that is not RESULT_OK.
@@ -269,6 +276,8 @@ struct v4_1_column {
     size_t at[4];
     size_t nat;         // 0: always ""
     const json_t *flag; // of the map's "flags": true or false, by the field at at[0]
+    struct str pair;    // the module's; empty: v4_1_add_pair makes it
+    bool related;       // comes by a join: left out of an entry where there is nothing to join
 };
 struct v4_1_columns {
     struct v4_1_column *list;
@@ -311,6 +320,9 @@ int v4_1_link_made(const json_t *hint, struct v4_1_columns *of, const json_t *se
 bool v4_1_link_has(const struct v4_1_link *link, const struct record *r);
 // The name_value_list of its record.
 void v4_1_add_made(struct buf *out, const struct v4_1_link *link, const struct record *r);
+
+// What every entry of a module has in common, made once: m->pairs, m->all.
+int v4_1_columns_prepare(struct v4_1_module *m, struct arena *a, struct err *e) FICUS_MUST_CHECK;
 
 void v4_1_add_value(struct buf *out, const struct v4_1_module *m, const struct field *f,
                     struct value v);

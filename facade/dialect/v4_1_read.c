@@ -56,7 +56,7 @@ static struct operation *read_operation(struct v4_1_call *c, enum operation_kind
 static int reply_entries(struct v4_1_call *c, bool wrapped)
 {
     struct v4_1_read *r = c->read;
-    struct buf *out = &c->body;
+    struct buf *out = v4_1_body(c);
     size_t n = 0;
 
     buf_addz(out, "{\"entry_list\":[");
@@ -265,7 +265,7 @@ static int list_done(struct v4_1_call *c)
     struct v4_1_read *r = c->read;
     const struct result *res = &c->dispatch->result;
     const struct record_set *set = &res->records;
-    struct buf *out = &c->body;
+    struct buf *out = v4_1_body(c);
 
     if (res->status != RESULT_OK)
         return v4_1_reply_result(c, res);

@@ -40,7 +40,14 @@ static void add_field(struct v4_1_columns *cols, const struct field *f)
 {
     struct v4_1_column *col = &cols->list[cols->n++];
 
-    *col = (struct v4_1_column){.name = f->name, .name_len = strlen(f->name), .field = f};
+    *col = (struct v4_1_column){
+        .name = f->name,
+        .name_len = strlen(f->name),
+        .field = f,
+        .pair = cols->module->pairs[f->index],
+        .related = !f->secret && f->place[SIDE_LEGACY].kind == PLACE_LOOKUP &&
+                   strcmp(v4_1_field_type(f), "relate") == 0,
+    };
     if (!f->secret) {
         col->at[0] = read_at(cols, f);
         col->nat = 1;
@@ -130,15 +137,29 @@ static void mark(const struct v4_1_module *m, const json_t *select, bool *wanted
     }
 }
 
+// A copy: links may come to read more fields.
+static int copy_all(const struct v4_1_module *m, struct arena *a, struct v4_1_columns *out,
+                    struct err *e)
+{
+    if (columns_init(m, m->all->n, a, out, e) < 0)
+        return -1;
+    memcpy(out->list, m->all->list, m->all->n * sizeof(*out->list));
+    memcpy(out->fields, m->all->fields, m->all->nfields * sizeof(*out->fields));
+    out->n = m->all->n;
+    out->nfields = m->all->nfields;
+    return 0;
+}
+
 int v4_1_columns_of_entry(const struct v4_1_module *m, const json_t *select, struct arena *a,
                           struct v4_1_columns *out, struct err *e)
 {
     const struct entity *en = m->entity;
     bool all = !json_is_array(select) || json_array_size(select) == 0;
-    bool *wanted = arena_array(a, en->nfields + 1, sizeof(*wanted));
 
+    if (all && m->all)
+        return copy_all(m, a, out, e);
     size_t flags = json_object_size(json_object_get(m->hint, "flags"));
-
+    bool *wanted = arena_array(a, en->nfields + 1, sizeof(*wanted));
     if (!wanted || columns_init(m, en->nfields + 1 + flags, a, out, e) < 0)
         return err_memory(e);
     if (!all)
@@ -151,6 +172,29 @@ int v4_1_columns_of_entry(const struct v4_1_module *m, const json_t *select, str
         add_flags(out, &en->fields[i], select, all);
     }
     return 0;
+}
+
+int v4_1_columns_prepare(struct v4_1_module *m, struct arena *a, struct err *e)
+{
+    const struct entity *en = m->entity;
+    struct str *pairs = arena_array(a, en->nfields + 1, sizeof(*pairs));
+    struct v4_1_columns *all = arena_alloc(a, sizeof(*all));
+    struct buf text = BUF_INIT;
+    int result = pairs && all ? 0 : err_memory(e);
+
+    for (size_t i = 0; i < en->nfields && result == 0; i++) {
+        buf_reset(&text);
+        v4_1_add_pair(&text, str_of(en->fields[i].name));
+        pairs[i] = arena_str(a, buf_str(&text));
+        result = text.failed || !pairs[i].data ? err_memory(e) : 0;
+    }
+    buf_free(&text);
+    m->pairs = pairs;
+    if (result == 0)
+        result = v4_1_columns_of_entry(m, NULL, a, all, e);
+    if (result == 0)
+        m->all = all;
+    return result;
 }
 
 static void add_unknown(struct v4_1_columns *cols, struct str name, struct arena *a)
@@ -423,7 +467,10 @@ void v4_1_add_column_value(struct buf *out, const struct v4_1_columns *cols,
 void v4_1_add_column(struct buf *out, const struct v4_1_columns *cols,
                      const struct v4_1_column *col, const struct record *r)
 {
-    v4_1_add_pair(out, str_n(col->name, col->name_len));
+    if (col->pair.len > 0)
+        buf_addstr(out, col->pair);
+    else
+        v4_1_add_pair(out, str_n(col->name, col->name_len));
     v4_1_add_column_value(out, cols, col, r);
     buf_addc(out, '}');
 }
@@ -439,9 +486,7 @@ void v4_1_add_pair(struct buf *out, struct str name)
 // A field that comes by a join is not there at all when there is nothing to join.
 static bool is_missing(const struct v4_1_column *col, const struct record *r)
 {
-    return col->field && col->nat > 0 && col->field->place[SIDE_LEGACY].kind == PLACE_LOOKUP &&
-           strcmp(v4_1_field_type(col->field), "relate") == 0 &&
-           r->values[col->at[0]].state == VALUE_NULL;
+    return col->related && r->values[col->at[0]].state == VALUE_NULL;
 }
 
 static void add_name_values(struct buf *out, const struct v4_1_columns *cols,

@@ -10,10 +10,13 @@
 
 void v4_1_add_encoded(struct buf *out, struct str s, struct buf *scratch)
 {
-    size_t start = 0;
+    static const bool encoded[256] = {['"'] = true, ['\''] = true, ['<'] = true, ['>'] = true};
+    size_t start = 0, i = 0;
 
+    while (i < s.len && !encoded[(unsigned char)s.data[i]])
+        i++;
     buf_reset(scratch);
-    for (size_t i = 0; i < s.len; i++) {
+    for (; i < s.len; i++) {
         const char *to;
         switch (s.data[i]) {
         case '"': to = "&quot;"; break;

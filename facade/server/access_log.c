@@ -8,7 +8,6 @@
 #include "base/metrics.h"
 
 #include <arpa/inet.h>
-#include <inttypes.h>
 #include <openssl/sha.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +15,8 @@
 #define HANDLERS_MAX 80
 #define PATH_MAX_LOG 200
 #define FIELDS_MAX   24
+#define FLUSH_US     5000 // longest that a line waits for others
+#define KNOWN        256  // principals whose hash is kept
 
 enum { STATUS_FROM = 100, STATUSES = 500 };
 static const char *const methods[] = {"GET",   "HEAD",    "POST",  "PUT", "DELETE",
@@ -34,8 +35,11 @@ struct access_log {
     struct handler *handlers[HANDLERS_MAX];
     size_t nhandlers;
     enum principal_form principal;
-    // Lines of this turn of the loop: `flush` runs behind what is active now, before the loop
-    // waits again.
+    struct {
+        char id[40], hash[17];
+    } known[KNOWN]; // by the sum of the id's bytes
+    // Lines that wait to be written together: until there are too many (log_fields() sees to
+    // that), or until `flush` has run out.
     struct buf lines;
     struct event *flush;
 };
@@ -152,43 +156,87 @@ static void add_number(struct line *l, const char *name, const char *text)
         l->fields[before].number = true;
 }
 
+// The digits of `v` in front of `end`; where they begin.
+static char *digits(char *end, uint64_t v, unsigned least)
+{
+    for (unsigned n = 0; v > 0 || n < least; n++, v /= 10)
+        *--end = (char)('0' + v % 10);
+    return end;
+}
+
 static void add_count(struct line *l, const char *name, unsigned long long v)
 {
     if (l->ntext == 12)
         return;
-    char *text = l->text[l->ntext++];
-    snprintf(text, sizeof l->text[0], "%llu", v);
-    add_number(l, name, text);
+    char *end = l->text[l->ntext++] + sizeof l->text[0] - 1;
+    *end = '\0';
+    add_number(l, name, digits(end, v, 1));
 }
 
 static void add_ms(struct line *l, const char *name, uint64_t ns)
 {
     if (l->ntext == 12)
         return;
-    char *text = l->text[l->ntext++];
+    char *end = l->text[l->ntext++] + sizeof l->text[0] - 1;
     uint64_t us = ns / 1000;
-    snprintf(text, sizeof l->text[0], "%" PRIu64 ".%03u", us / 1000, (unsigned)(us % 1000));
-    add_number(l, name, text);
+    *end = '\0';
+    end = digits(end, us % 1000, 3);
+    *--end = '.';
+    add_number(l, name, digits(end, us / 1000, 1));
 }
 
-static void add_principal(const struct access_log *a, struct line *l, const char *id)
+// Eight bytes of the id's SHA-256, as hex.
+static void hash_text(const char *id, char out[17])
 {
+    static const char hex[] = "0123456789abcdef";
     unsigned char hash[32];
-    if (!*id || a->principal == PRINCIPAL_NONE || l->ntext == 12)
+    SHA256((const unsigned char *)id, strlen(id), hash);
+    for (int i = 0; i < 8; i++) {
+        out[2 * i] = hex[hash[i] >> 4];
+        out[2 * i + 1] = hex[hash[i] & 15];
+    }
+    out[16] = '\0';
+}
+
+static void add_principal(struct access_log *a, struct line *l, const char *id)
+{
+    size_t len = strlen(id);
+    unsigned char sum = 0;
+    if (len == 0 || a->principal == PRINCIPAL_NONE || l->ntext == 12)
         return;
     if (a->principal == PRINCIPAL_ID) {
         addz(l, "principal", id);
         return;
     }
     char *text = l->text[l->ntext++];
-    SHA256((const unsigned char *)id, strlen(id), hash);
-    for (int i = 0; i < 8; i++)
-        snprintf(text + 2 * i, 3, "%02x", hash[i]);
+    for (size_t i = 0; i < len; i++)
+        sum = (unsigned char)(sum * 31 + (unsigned char)id[i]);
+    if (len >= sizeof a->known[0].id) {
+        hash_text(id, text);
+    } else {
+        if (strcmp(a->known[sum].id, id) != 0) {
+            memcpy(a->known[sum].id, id, len + 1);
+            hash_text(id, a->known[sum].hash);
+        }
+        memcpy(text, a->known[sum].hash, sizeof a->known[0].hash);
+    }
     addz(l, "principal", text);
 }
 
 static void peer_text(const struct sockaddr_storage *peer, char out[INET6_ADDRSTRLEN])
 {
+    if (peer->ss_family == AF_INET) { // nearly every line has one
+        uint32_t ip = ntohl(((const struct sockaddr_in *)(const void *)peer)->sin_addr.s_addr);
+        char text[INET_ADDRSTRLEN], *at = text + sizeof text - 1;
+        *at = '\0';
+        for (unsigned i = 0; i < 4; i++, ip >>= 8) {
+            at = digits(at, ip & 255, 1);
+            if (i < 3)
+                *--at = '.';
+        }
+        memcpy(out, at, (size_t)(text + sizeof text - at));
+        return;
+    }
     const void *address =
         peer->ss_family == AF_INET6
             ? (const void *)&((const struct sockaddr_in6 *)(const void *)peer)->sin6_addr
@@ -205,7 +253,7 @@ static struct str shown_id(struct str id)
     return id.len <= 128 ? id : STR("");
 }
 
-static void add_facts(const struct access_log *a, struct line *l, const struct http_facts *f)
+static void add_facts(struct access_log *a, struct line *l, const struct http_facts *f)
 {
     addz(l, "handler", f->handler);
     addz(l, "route", f->route);
@@ -244,8 +292,10 @@ static void write_line(struct access_log *a, const struct http_access *x, unsign
         addz(&l, "end", "client gone");
     else if (x->cut)
         addz(&l, "end", "cut");
+    bool first = a->lines.len == 0;
     log_fields(&a->lines, LOG_INFO, &ctx, l.fields, l.n);
-    event_active(a->flush, EV_TIMEOUT, 0);
+    if (first)
+        event_add(a->flush, &(struct timeval){0, FLUSH_US});
 }
 
 void access_log_write(struct access_log *a, const struct http_access *x)
