@@ -249,6 +249,37 @@ def test_answers_are_honest_while_connections_break(work, mariadb, postgres, uni
     assert not {n for n, s in answers if s == 503} & set(stored)
 
 
+def waiting(server):
+    return server.query("SELECT count(*) FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'")[0][0]
+
+
+def test_a_write_that_a_deadlock_ended_is_run_again(work, mariadb, postgres, unique):
+    """The victim is the transaction that changed less: ours."""
+    crm = Crm(work, "mariadb", Database(mariadb, unique), postgres, unique)
+    crm.legacy.execute("CREATE TABLE scratch (id int)")
+    with crm.running():
+        key = create(crm, name="first", credit_limit_c="1.00")
+        other = mariadb.connect(unique, autocommit=False)
+        try:
+            with other.cursor() as cur:
+                cur.execute("INSERT INTO scratch SELECT seq FROM seq_1_to_2000")
+                cur.execute("UPDATE accounts_cstm SET credit_limit_c = 2 WHERE id_c = %s", (key,))
+                answer = []
+                body = {"name": "ours", "credit_limit_c": "3.00"}
+                ours = threading.Thread(target=lambda: answer.append(crm.api("PATCH", f"/accounts/{key}", body)))
+                ours.start()
+                wait_for(lambda: waiting(mariadb) == 1, "our write to wait for the other's row")
+                cur.execute("UPDATE accounts SET industry = 'Other' WHERE id = %s", (key,))
+                wait_for(lambda: crm.metric("ficus_odbc_deadlock_retries_total") == 1, "our write to begin again")
+                other.commit()
+                ours.join(60)
+        finally:
+            other.close()
+        assert [a.status for a in answer] == [204], answer[0].body
+        assert crm.legacy.query("SELECT name, industry, credit_limit_c FROM accounts JOIN accounts_cstm ON id_c = id"
+                                " WHERE id = ?", (key,)) == [("ours", "Other", 3)]
+
+
 def test_a_hold_without_end_is_answered_busy(work, sqlite, postgres, unique):
     crm = Crm(work, "sqlite", sqlite, postgres, unique, hold_ms=300, hold_max=1)
     with crm.running():
