@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Finds the rule of a request. The tree and its tables are drawn in match_int.h; match_build.c
 // makes them. Thread: any; nothing is changed here.
+#include "connectors/http/path.h"
 #include "routes/match_int.h"
 
 #include <strings.h>
@@ -58,13 +59,6 @@ uint32_t match_root(const struct matcher *m, struct str host)
     return i == NOTHING ? NOTHING : m->roots[i];
 }
 
-static int hex(char c)
-{
-    return c >= '0' && c <= '9'                     ? c - '0'
-           : (c | 0x20) >= 'a' && (c | 0x20) <= 'f' ? (c | 0x20) - 'a' + 10
-                                                    : -1;
-}
-
 // The segment without its escapes, in `to`; as it is when it has none, or malformed ones.
 static struct str decoded(struct str s, char to[SEGMENT_MAX])
 {
@@ -77,11 +71,10 @@ static struct str decoded(struct str s, char to[SEGMENT_MAX])
             to[n++] = s.data[i];
             continue;
         }
-        int high = s.len - i > 2 ? hex(s.data[i + 1]) : -1;
-        int low = high >= 0 ? hex(s.data[i + 2]) : -1;
-        if (low < 0)
+        int c = http_path_escape(s, i);
+        if (c < 0)
             return s;
-        to[n++] = (char)(high << 4 | low);
+        to[n++] = (char)c;
         i += 2;
     }
     return str_n(to, n);
@@ -191,21 +184,44 @@ static struct str plain_host(struct str host, char to[HOST_MAX])
     return str_n(to, n == HOST_MAX ? 0 : n);
 }
 
+// What is behind the last segment that is kept is deeper than any template.
 static bool split(struct search *s)
 {
     struct str path = s->r->path;
 
     if (path.len == 0 || path.data[0] != '/')
         return false;
-    for (size_t from = 1;;) {
+    for (size_t from = 1; s->nsegments < PATH_SEGMENTS_MAX;) {
         const char *slash = memchr(path.data + from, '/', path.len - from);
         size_t end = slash ? (size_t)(slash - path.data) : path.len;
-        if (s->nsegments == PATH_SEGMENTS_MAX)
-            return false;
         s->segments[s->nsegments++] = str_n(path.data + from, end - from);
         if (!slash)
-            return true;
+            break;
         from = end + 1;
+    }
+    return true;
+}
+
+static bool is_slash(struct str path, size_t at)
+{
+    return path.data[at] == '/' || (path.data[at] == '%' && http_path_escape(path, at) == '/');
+}
+
+// As who decodes escapes before he splits: with the dot segments that come of it.
+static void split_decoded(struct search *s)
+{
+    struct str path = s->r->path;
+
+    for (size_t from = 0; from < path.len && s->nsegments < PATH_SEGMENTS_MAX;) {
+        size_t end = from;
+        while (end < path.len && !is_slash(path, end))
+            end++;
+        struct str segment = str_n(path.data + from, end - from);
+        if (str_eqz(segment, ".."))
+            s->nsegments -= s->nsegments > 0;
+        else if (segment.len > 0 && !str_eqz(segment, "."))
+            s->segments[s->nsegments++] = segment;
+        from = end + (end < path.len && path.data[end] == '%' ? 3 : 1);
     }
 }
 
@@ -216,25 +232,49 @@ static enum match_result under_host(struct search *s, struct str host)
     return root == NOTHING ? MATCH_NONE : walk(s, root, 0);
 }
 
+static enum match_result search(struct search *s)
+{
+    const struct matcher *m = s->m;
+    char name[HOST_MAX];
+    enum match_result result = MATCH_NONE;
+
+    if (m->nroots > 1 || m->hosts[0][0]) { // some rule names a host
+        struct str host = plain_host(s->r->host, name);
+        if (host.len > 0)
+            result = under_host(s, host);
+        for (size_t i = 1; i < host.len && result == MATCH_NONE; i++)
+            if (host.data[i] == '.')
+                result = under_host(s, str_n(host.data + i, host.len - i));
+    }
+    return result == MATCH_NONE ? under_host(s, STR("")) : result;
+}
+
+// MATCH_HIDDEN: encoded slashes lead past a mount. MATCH_NONE: nothing against what was found.
+static enum match_result look_behind_slashes(const struct matcher *m, const struct match_request *r,
+                                             const struct match_rule *found)
+{
+    struct search s = {.m = m, .r = r};
+
+    split_decoded(&s);
+    enum match_result result = search(&s);
+    if (result == MATCH_FOUND)
+        result = s.found->mount && s.found != found ? MATCH_HIDDEN : MATCH_NONE;
+    return result;
+}
+
 enum match_result match_find(const struct matcher *m, const struct match_request *r,
                              const struct match_rule **out)
 {
     struct search s = {.m = m, .r = r};
-    char name[HOST_MAX];
-    enum match_result result = MATCH_NONE;
 
     if (m->nroots == 0 || !split(&s))
         return MATCH_NONE;
-    if (m->nroots > 1 || m->hosts[0][0]) { // some rule names a host
-        struct str host = plain_host(r->host, name);
-        if (host.len > 0)
-            result = under_host(&s, host);
-        for (size_t i = 1; i < host.len && result == MATCH_NONE; i++)
-            if (host.data[i] == '.')
-                result = under_host(&s, str_n(host.data + i, host.len - i));
+    enum match_result result = search(&s);
+    if (result != MATCH_NEEDS_BODY && memchr(r->path.data, '%', r->path.len)) {
+        enum match_result behind = look_behind_slashes(m, r, s.found);
+        if (behind != MATCH_NONE)
+            return behind;
     }
-    if (result == MATCH_NONE)
-        result = under_host(&s, STR(""));
     *out = s.found;
     return result;
 }

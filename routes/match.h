@@ -48,9 +48,10 @@ struct matcher;
 
 // What is known of a request.
 struct match_request {
-    struct str method, host, path; // as sent; a port behind the host does not count
-    unsigned have;                 // kinds of fields that `field` can tell now
-    unsigned later;                // kinds that it could tell once the body is there
+    struct str method, host; // as sent; a port behind the host does not count
+    struct str path;         // http_path_normal()
+    unsigned have;           // kinds of fields that `field` can tell now
+    unsigned later;          // kinds that it could tell once the body is there
     // Value of a field; false: the request has none. The value must live until match_find returns.
     bool (*field)(void *ctx, enum match_kind kind, const char *name, struct str *value);
     void *ctx;
@@ -60,6 +61,7 @@ enum match_result {
     MATCH_NONE,
     MATCH_FOUND,
     MATCH_NEEDS_BODY, // a rule that may be the most specific asks for a field of the body
+    MATCH_HIDDEN, // to who takes "%2F" for a slash it is below a mount that it is not below: refuse
 };
 
 enum match_result match_find(const struct matcher *m, const struct match_request *r,

@@ -180,6 +180,10 @@ static int place(struct matcher *m, const struct match_rule *rule, uint32_t *nod
             return 0;
         }
         bool param = is_parameter(s);
+        if ((s.len == 0 && slash) || str_eqz(s, ".") || str_eqz(s, ".."))
+            return err_set(e, ERR_INVALID,
+                           "a path has no empty segments, \".\" or \"..\": those of "
+                           "requests are resolved before");
         if (s.len > 0 && !param &&
             (memchr(s.data, '{', s.len) || memchr(s.data, '}', s.len) ||
              memchr(s.data, '*', s.len) || memchr(s.data, '?', s.len) ||

@@ -79,8 +79,8 @@ static int mark(struct odbc_conn *c, const struct odbc_job *j, struct err *e)
     return result;
 }
 
-static int run_statements(struct odbc_conn *c, struct odbc_job *j, const struct write_statement *list,
-                          size_t n, struct err *e)
+static int run_statements(struct odbc_conn *c, struct odbc_job *j,
+                          const struct write_statement *list, size_t n, struct err *e)
 {
     const struct plan *p = &j->plan;
     bool must_find = p->op.kind == OPERATION_UPDATE || p->op.kind == OPERATION_DELETE;
@@ -223,4 +223,3 @@ void odbc_run(struct worker_job *base, unsigned number, void *worker)
         odbc_slot_set_conn(w->slot, NULL);
     }
 }
-

@@ -8,9 +8,9 @@
 
 #include <stdlib.h>
 
-#define RECONNECT_NS  250000000ull
-#define CANCEL_QUEUE  256
-#define CANCEL_MS     1000 // for cancels under way when it all ends
+#define RECONNECT_NS 250000000ull
+#define CANCEL_QUEUE 256
+#define CANCEL_MS    1000 // for cancels under way when it all ends
 
 static const struct log_ctx log_ctx = {"odbc", NULL, NULL};
 
@@ -73,7 +73,8 @@ struct odbc_workers *odbc_workers_create(const struct conf *conf, struct err *e)
     w->dbms = dbms_find(str_of(conf_str(conf, "legacy.dbms")));
     atomic_init(&w->healthy, true);
     w->victims = metrics_counter("ficus_odbc_deadlock_retries_total",
-                                 "Writes run again because the database ended them in a deadlock.", "");
+                                 "Writes run again because the database ended them in a deadlock.",
+                                 "");
     struct worker_options o = {.name = "odbc",
                                .threads = (unsigned)conf_int(conf, "legacy.workers"),
                                .queue_max = (unsigned)conf_int(conf, "legacy.queue_max"),

@@ -320,11 +320,7 @@ static int decode(struct rest_request *q, const struct str *s, size_t n, struct 
 // Path below the mount -> decoded segments.
 static int split(struct rest_request *q, struct str *out, size_t *n, struct err *e)
 {
-    struct str path = q->http->path;
-    size_t skip = strlen(q->mount->path);
-    if (skip && q->mount->path[skip - 1] == '/')
-        skip--;
-    path = str_n(path.data + skip, path.len - skip);
+    struct str path = http_path_below(q->http->path, str_of(q->mount->path));
     *n = 0;
     while (path.len) {
         const char *slash = memchr(path.data + 1, '/', path.len - 1);

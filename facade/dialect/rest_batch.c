@@ -116,11 +116,8 @@ static int take_target(struct rest_request *q, const json_t *j, struct http_requ
                                json_string_value(json_object_get(j, "path")));
     if (!out->target.data)
         return err_memory(e);
-    const char *mark = memchr(out->target.data, '?', out->target.len);
-    size_t n = mark ? (size_t)(mark - out->target.data) : out->target.len;
-    out->path = str_n(out->target.data, n);
-    out->query = mark ? str_n(mark + 1, out->target.len - n - 1) : str_n(NULL, 0);
-    return 0;
+    out->arena = q->op.arena;
+    return http_request_target(out, out->target, e);
 }
 
 // From the text of the batch, so that no number of a body is rewritten on its way.

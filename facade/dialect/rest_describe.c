@@ -6,9 +6,9 @@
 int rest_describe(const struct entity_set *set, const struct mount *mount,
                   const struct http_request *r, struct dialect_call *out, struct err *e)
 {
-    size_t skip = strlen(mount->path);
+    struct str path = http_path_below(r->path, str_of(mount->path));
     struct str segments[2] = {STR(""), STR("")};
-    const char *p = r->path.data + skip, *end = r->path.data + r->path.len;
+    const char *p = path.data, *end = p + path.len;
     for (size_t n = 0; n < 2 && p < end; n++) {
         p += *p == '/';
         const char *slash = memchr(p, '/', (size_t)(end - p));

@@ -267,18 +267,14 @@ static void start(struct template_request *q)
 static void on_request(struct dialect_mount *m, struct http_request *http)
 {
     struct template_request *q = arena_alloc(http->arena, sizeof *q);
-    size_t skip = strlen(m->path);
     if (!q) {
         http_reply(http->exchange, &(struct http_response){.status = 503});
         return;
     }
-    if (skip && m->path[skip - 1] == '/')
-        skip--;
     q->mount = m;
     q->http = http;
-    q->in = (struct template_input){.http = http,
-                                    .arena = http->arena,
-                                    .path = str_n(http->path.data + skip, http->path.len - skip)};
+    q->in = (struct template_input){
+        .http = http, .arena = http->arena, .path = http_path_below(http->path, str_of(m->path))};
     q->op.arena = http->arena;
     q->op.epoch = -1;
     q->op.principal = &q->principal;

@@ -223,7 +223,7 @@ static struct str callback_of(const struct http_request *r)
 
     if (form_parse_urlencoded(r->query, r->arena, &query, &e) < 0)
         return (struct str){0};
-    struct str name = form_get(&query, "jsoncallback");
+    struct str name = form_get_php(&query, "jsoncallback");
     if (!name.data || name.len > 128)
         return (struct str){0};
     for (size_t i = 0; i < name.len; i++) {
@@ -420,21 +420,21 @@ static void on_request(struct dialect_mount *m, struct http_request *r)
     c->cookie = cookie_of(r);
     c->step = invalid_form;
     if (form_parse_request(r, &form, &e) == 0) {
-        struct str name = form_get(&form, "method");
+        struct str name = form_get_php(&form, "method");
         c->method = v4_1_method(name);
-        if (!str_eq_nocase(form_get(&form, "input_type"), STR("JSON")) ||
-            !str_eq_nocase(form_get(&form, "response_type"), STR("JSON"))) {
+        if (!str_eq_nocase(form_get_php(&form, "input_type"), STR("JSON")) ||
+            !str_eq_nocase(form_get_php(&form, "response_type"), STR("JSON"))) {
             c->step = unsupported_type;
         } else if (!c->method || v4_1_lacks(m->api, c->method)) {
             c->step = unknown_method;
             if (v4_1_application(c)) {
                 c->method = &unknown;
-                c->data = v4_1_decode(form_get(&form, "rest_data"));
+                c->data = v4_1_decode(form_get_php(&form, "rest_data"));
                 c->step = begin_unknown;
             }
         } else {
             http_exchange_label(r->exchange, c->method->name);
-            c->data = v4_1_decode(form_get(&form, "rest_data"));
+            c->data = v4_1_decode(form_get_php(&form, "rest_data"));
             c->nargs = v4_1_bind(m->api, c->method, c->data, c->args);
             c->step = begin;
         }

@@ -37,13 +37,13 @@ int v4_1_describe(const struct entity_set *set, const struct mount *mount,
         return err_set(e, ERR_CONFIG, "mount %s: no such api", mount->path);
     if (form_parse_request(r, &form, e))
         return -1;
-    out->method = form_get(&form, "method");
+    out->method = form_get_php(&form, "method");
     const struct v4_1_method *m = v4_1_method(out->method);
     if (!m || v4_1_lacks(api, m))
         return err_set(e, ERR_UNSUPPORTED, "the dialect has no method '%.*s'",
                        (int)(out->method.len < 64 ? out->method.len : 64),
                        out->method.data ? out->method.data : "");
-    json_t *data = v4_1_decode(form_get(&form, "rest_data"));
+    json_t *data = v4_1_decode(form_get_php(&form, "rest_data"));
     v4_1_bind(api, m, data, args);
     out->read = !(m->flags & V4_1_WRITES);
     if ((m->flags & V4_1_MODULE) && args[1])

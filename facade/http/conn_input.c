@@ -70,16 +70,9 @@ static bool last_of_connection(struct conn *c)
 
 static void fill_request(struct conn *c, struct http_request *r, const struct wire_head *h)
 {
-    const char *question = memchr(h->target.data, '?', h->target.len);
     struct http_listener *l = c->listener;
 
     r->method = h->method;
-    r->target = h->target;
-    r->path = h->target;
-    if (question) {
-        r->path.len = (size_t)(question - h->target.data);
-        r->query = str_n(question + 1, h->target.len - r->path.len - 1);
-    }
     r->host = h->host.data ? h->host : STR("");
     r->http10 = h->http10;
     r->head = str_eqz(h->method, "HEAD");
@@ -161,6 +154,11 @@ static void take_head(struct conn *c)
     c->exchange->conn = c;
     if (wire_parse_request(str_n(c->in, c->head_len), c->exchange->headers, &h, &f) != 0) {
         conn_refuse(c, f.status, f.why);
+        return;
+    }
+    struct err e;
+    if (http_request_target(&c->exchange->request, h.target, &e) != 0) {
+        conn_refuse(c, e.code == ERR_INVALID ? 400 : 503, e.msg);
         return;
     }
     fill_request(c, &c->exchange->request, &h);

@@ -63,6 +63,16 @@ const char *http_status_text(unsigned status)
     return "Status";
 }
 
+int http_request_target(struct http_request *r, struct str target, struct err *e)
+{
+    const char *mark = memchr(target.data, '?', target.len);
+    size_t n = mark ? (size_t)(mark - target.data) : target.len;
+
+    r->target = target;
+    r->query = mark ? str_n(mark + 1, target.len - n - 1) : str_n(NULL, 0);
+    return http_path_normal(str_n(target.data, n), r->arena, &r->path, e);
+}
+
 struct str http_header(const struct http_request *r, const char *name)
 {
     return wire_find(r->headers, r->nheaders, name);

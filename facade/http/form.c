@@ -281,6 +281,35 @@ struct str form_get(const struct form *f, const char *name)
     return str_n(NULL, 0);
 }
 
+// php_register_variable_ex() of main/php_variables.c: blanks before a name are dropped, it ends at
+// a NUL, ' ', '.' and a '[' without its ']' become '_'. *array: "name[..]".
+static bool php_named(struct str s, const char *name, bool *array)
+{
+    size_t i = 0;
+
+    *array = false;
+    while (s.len > 0 && s.data[0] == ' ')
+        s = str_n(s.data + 1, s.len - 1);
+    for (; i < s.len && s.data[i]; i++) {
+        *array = s.data[i] == '[' && memchr(s.data + i, ']', s.len - i);
+        if (*array)
+            break;
+        if (name[i] != (memchr(" .[", s.data[i], 3) ? '_' : s.data[i]))
+            return false;
+    }
+    return !name[i];
+}
+
+struct str form_get_php(const struct form *f, const char *name)
+{
+    bool array;
+
+    for (size_t i = f->n; i > 0; i--)
+        if (php_named(f->fields[i - 1].name, name, &array))
+            return array ? STR("") : f->fields[i - 1].value;
+    return str_n(NULL, 0);
+}
+
 int form_decode_segment(struct str s, struct arena *a, struct str *out, struct err *e)
 {
     char *text = arena_alloc(a, s.len + 1);

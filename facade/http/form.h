@@ -34,6 +34,10 @@ int form_parse_request(const struct http_request *r, struct form *out,
 // Value of the last field of exactly that name; .data NULL when there is none.
 struct str form_get(const struct form *f, const char *name);
 
+// The same as PHP names its variables: " method", "method\0x" and "me.thod" hide none from it. An
+// array is "".
+struct str form_get_php(const struct form *f, const char *name);
+
 // Media type of a Content-Type value equals `type` (any case), whatever its parameters.
 bool form_media_is(struct str content_type, const char *type);
 

@@ -6,6 +6,7 @@
 
 #include "base/arena.h"
 #include "base/trace.h"
+#include "connectors/http/path.h"
 #include "connectors/http/wire.h"
 
 #include <stdint.h>
@@ -19,7 +20,7 @@ struct http_request {
     struct str method; // a token, case as sent
     struct str target; // as sent, origin-form ("/a/b?c") or "*" for OPTIONS; absolute-form
                        // is reduced to origin-form and its authority replaces `host`
-    struct str path;   // target before '?', still percent-encoded
+    struct str path;   // target before '?', in its normal form (connectors/http/path.h)
     struct str query;  // after '?', .data NULL when there is no '?'
     struct str host;   // Host field, "" only for HTTP/1.0
     bool http10, head, keep_alive;
@@ -37,6 +38,10 @@ struct http_request {
     struct arena *arena;         // lives and dies with the exchange; for whatever the answer needs
     struct http_exchange *exchange;
 };
+
+// Sets target, path and query; r->arena is there. -1: ERR_INVALID for a path that no server serves
+// (http_path_normal), ERR_MEMORY.
+int http_request_target(struct http_request *r, struct str target, struct err *e) FICUS_MUST_CHECK;
 
 // First field of that name, any case; .data NULL when there is none.
 struct str http_header(const struct http_request *r, const char *name);

@@ -253,6 +253,14 @@ static struct str shown_id(struct str id)
     return id.len <= 128 ? id : STR("");
 }
 
+// Not the normal form: what was tried is worth seeing.
+static struct str sent_path(const struct http_request *r)
+{
+    size_t most = r->target.len < PATH_MAX_LOG ? r->target.len : PATH_MAX_LOG;
+    const char *mark = most ? memchr(r->target.data, '?', most) : NULL;
+    return str_n(r->target.data, mark ? (size_t)(mark - r->target.data) : most);
+}
+
 static void add_facts(struct access_log *a, struct line *l, const struct http_facts *f)
 {
     addz(l, "handler", f->handler);
@@ -280,7 +288,7 @@ static void write_line(struct access_log *a, const struct http_access *x, unsign
     addz(&l, "client", peer);
     add(&l, "method", method < METHODS - 1 ? r->method : STR("other"));
     // The path only: a query string may carry a password.
-    add(&l, "path", str_n(r->path.data, r->path.len < PATH_MAX_LOG ? r->path.len : PATH_MAX_LOG));
+    add(&l, "path", sent_path(r));
     add_count(&l, "status", x->status);
     add_count(&l, "bytes", x->bytes);
     add_ms(&l, "duration_ms", x->duration_ns);

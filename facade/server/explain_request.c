@@ -11,16 +11,8 @@
 
 // ---------------------------------------------------------------- raw HTTP
 
-static void set_target(struct http_request *r, struct str target)
-{
-    const char *mark = memchr(target.data, '?', target.len);
-    r->target = target;
-    r->path = mark ? str_n(target.data, (size_t)(mark - target.data)) : target;
-    r->query = mark ? str_n(mark + 1, target.len - r->path.len - 1) : str_n(NULL, 0);
-}
-
 // "http://host/path" -> host and path.
-static void set_url(struct http_request *r, struct str url)
+static int set_url(struct http_request *r, struct str url, struct err *e)
 {
     const char *scheme = memmem(url.data, url.len, "://", 3);
     struct str rest = scheme ? str_n(scheme + 3, url.len - (size_t)(scheme + 3 - url.data)) : url;
@@ -28,12 +20,10 @@ static void set_url(struct http_request *r, struct str url)
     const char *mark = memchr(rest.data, '?', rest.len);
     const char *cut = slash && (!mark || slash < mark) ? slash : mark;
     r->host = cut ? str_n(rest.data, (size_t)(cut - rest.data)) : rest;
-    if (!cut)
-        set_target(r, STR("/"));
-    else if (*cut == '?')
-        set_target(r, arena_printf(r->arena, "/%.*s", (int)(rest.data + rest.len - cut), cut));
-    else
-        set_target(r, str_n(cut, (size_t)(rest.data + rest.len - cut)));
+    struct str target = cut ? str_n(cut, (size_t)(rest.data + rest.len - cut)) : STR("/");
+    if (*target.data == '?')
+        target = arena_printf(r->arena, "/%.*s", (int)target.len, target.data);
+    return target.data ? http_request_target(r, target, e) : err_memory(e);
 }
 
 static struct str next_line(struct str *text)
@@ -78,10 +68,9 @@ int explain_parse_raw(struct str text, struct http_request *out, struct err *e)
         last = line.data + line.len;
     out->method = str_n(line.data, (size_t)(first - line.data));
     struct str target = str_n(first + 1, (size_t)(last - first) - 1);
-    if (target.len && target.data[0] == '/')
-        set_target(out, target);
-    else
-        set_url(out, target);
+    if (target.len && target.data[0] == '/' ? http_request_target(out, target, e)
+                                            : set_url(out, target, e))
+        return -1;
     while (text.len && (line = next_line(&text)).len)
         if (add_header(out, list, line, e))
             return -1;
@@ -190,7 +179,7 @@ static int take_option(struct curl *c, struct str name, struct str v, bool *used
         c->typed |= str_starts(v, STR("Content-Type")) || str_starts(v, STR("content-type"));
         return add_header(c->r, c->headers, v, e);
     } else if (str_eqz(name, "--url")) {
-        set_url(c->r, v);
+        return set_url(c->r, v, e);
     } else if (str_eqz(name, "-b") || str_eqz(name, "--cookie")) {
         return add_header(c->r, c->headers,
                           arena_printf(c->r->arena, "Cookie: %.*s", (int)v.len, v.data), e);
@@ -232,20 +221,24 @@ static int take_words(struct curl *c, const struct words *w, struct err *e)
             if (take_option(c, w->list[i], value, &used, e))
                 return -1;
             i += used;
-        } else {
-            set_url(c->r, w->list[i]);
+        } else if (set_url(c->r, w->list[i], e)) {
+            return -1;
         }
     }
     return 0;
 }
 
-static void finish_curl(struct curl *c)
+static int finish_curl(struct curl *c, struct err *e)
 {
     struct http_request *r = c->r;
     struct str data = arena_str(r->arena, c->data.len ? buf_str(&c->data) : STR(""));
     if (c->get && data.len) {
-        set_target(r, arena_printf(r->arena, "%.*s%c%.*s", (int)r->target.len, r->target.data,
-                                   r->query.data ? '&' : '?', (int)data.len, data.data));
+        struct str target = arena_printf(r->arena, "%.*s%c%.*s", (int)r->target.len, r->target.data,
+                                         r->query.data ? '&' : '?', (int)data.len, data.data);
+        if (!target.data)
+            return err_memory(e);
+        if (http_request_target(r, target, e))
+            return -1;
         data = STR("");
     }
     r->body = data;
@@ -255,6 +248,7 @@ static void finish_curl(struct curl *c)
         c->headers[r->nheaders++] = (struct http_header){STR("Content-Type"),
                                                          STR("application/x-www-form-urlencoded")};
     r->headers = c->headers;
+    return 0;
 }
 
 int explain_parse_curl(struct str text, struct http_request *out, struct err *e)
@@ -270,7 +264,7 @@ int explain_parse_curl(struct str text, struct http_request *out, struct err *e)
     if (result == 0 && !out->path.data)
         result = err_set(e, ERR_INVALID, "the command names no URL");
     if (result == 0)
-        finish_curl(&c);
+        result = finish_curl(&c, e);
     if (c.data.failed)
         result = err_memory(e);
     buf_free(&c.data);
@@ -300,21 +294,20 @@ static void set_z(json_t *j, const char *name, const char *text)
 }
 
 // The rule for the request, knowing what a dialect made of it (`call` may be NULL).
-static const struct match_rule *rule_for(const struct route_table *t, const struct http_request *r,
-                                         const struct dialect_call *call)
+static enum match_result rule_for(const struct route_table *t, const struct http_request *r,
+                                  const struct dialect_call *call, const struct match_rule **rule)
 {
     struct request_fields f = {0};
     struct match_request q;
-    const struct match_rule *rule = NULL;
     request_fields_of(&f, r, true, &q);
+    *rule = NULL;
     if (call) {
         f.call_method = call->method;
         f.call_module = call->module;
     }
-    if (match_find(route_matcher(t), &q, &rule) != MATCH_FOUND)
-        rule = NULL;
+    enum match_result result = match_find(route_matcher(t), &q, rule);
     request_fields_free(&f);
-    return rule;
+    return result;
 }
 
 static bool passes(const struct match_rule *rule, json_t *j)
@@ -335,6 +328,7 @@ static json_t *follow(const struct route_table *t, const struct mount *m,
 {
     const struct dialect *d = dialect_find(str_of(m->dialect));
     struct dialect_call call = {.read = true};
+    const struct match_rule *rule;
     struct err e = {0};
     set_z(j, "mount", m->path);
     set_z(j, "dialect", m->dialect);
@@ -349,7 +343,8 @@ static json_t *follow(const struct route_table *t, const struct mount *m,
         set_z(j, "why", e.msg);
         return j;
     }
-    if (passes(rule_for(t, r, &call), j))
+    rule_for(t, r, &call, &rule);
+    if (passes(rule, j))
         return j;
     json_object_set_new(j, "reads", json_boolean(call.read));
     if (!call.entity) {
@@ -374,7 +369,11 @@ json_t *explain_request(const struct route_table *t, const struct http_request *
     set_str(j, "method", r->method);
     set_str(j, "host", r->host);
     set_str(j, "path", r->path);
-    const struct match_rule *rule = rule_for(t, r, NULL);
+    const struct match_rule *rule;
+    if (rule_for(t, r, NULL, &rule) == MATCH_HIDDEN) {
+        set_z(j, "why", "an encoded slash leads past a mount: refused with 400");
+        return j;
+    }
     if (passes(rule, j))
         return j;
     if (rule && rule->mount)

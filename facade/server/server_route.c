@@ -15,6 +15,17 @@
 
 static const struct log_ctx log_ctx = {"server", NULL, NULL};
 
+// Who decodes before he splits would serve below a mount what is not below it here.
+static void hidden_mount(struct http_request *r)
+{
+    struct http_response out = {
+        .status = 400,
+        .content_type = STR("application/problem+json"),
+        .body = STR("{\"title\": \"Bad Request\", \"status\": 400,"
+                    " \"detail\": \"encoded slashes lead past a mount\"}\n")};
+    http_reply(r->exchange, &out);
+}
+
 void server_not_found(struct http_request *r)
 {
     struct http_response out = {.status = 404,
@@ -107,8 +118,10 @@ void server_on_request(void *ctx, struct http_request *r)
     const struct mounted *mounted;
     struct pass *pass;
     note_wish(sl, r);
-    find_way(sl, r, true, &pass, &mounted);
-    if (pass) {
+    enum match_result result = find_way(sl, r, true, &pass, &mounted);
+    if (result == MATCH_HIDDEN) {
+        hidden_mount(r);
+    } else if (pass) {
         http_exchange_facts(r->exchange)->handler = "pass";
         pass_request(pass, r);
     } else if (!is_known(r->method) && !(mounted && mounted->dialect->any_method)) {

@@ -17,6 +17,7 @@ http {{
   upstream app {{ server 127.0.0.1:{upstream}; keepalive 64; keepalive_requests 10000000; }}
   server {{
     listen 127.0.0.1:{port};
+    {more}
     location / {{
       proxy_pass http://app; proxy_http_version 1.1; proxy_request_buffering off; proxy_buffering off;
       proxy_set_header Connection ""; proxy_set_header Host $http_host;
@@ -30,15 +31,15 @@ http {{
 
 
 class Nginx(Server):
-    def __init__(self, work, upstream, access_log=False, name="nginx"):
+    def __init__(self, work, upstream, access_log=False, name="nginx", more=""):
         super().__init__(work, name)
-        self.port, self.upstream, self.access_log = free_port(), upstream, access_log
+        self.port, self.upstream, self.access_log, self.more = free_port(), upstream, access_log, more
 
     def prepare(self):
         log = os.path.join(self.dir, "access.log") if self.access_log else "off"
         self.config = os.path.join(self.dir, "nginx.conf")
         with open(self.config, "w", encoding="utf-8") as f:
-            f.write(CONFIG.format(dir=self.dir, port=self.port, upstream=self.upstream, log=log))
+            f.write(CONFIG.format(dir=self.dir, port=self.port, upstream=self.upstream, log=log, more=self.more))
 
     def command(self):
         return [tool("nginx"), "-p", self.dir, "-c", self.config, "-e", os.path.join(self.dir, "error.log")]

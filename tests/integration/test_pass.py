@@ -528,6 +528,26 @@ def test_rules_send_requests_to_different_applications(app):
             assert to == "app" and seen.body == b"" and seen.get("content-length") == "0"
 
 
+# What nginx serves as /exports/7, and this in its default: escapes, slashes and dot segments resolved.
+SAME = ["/exports/7", "//exports/7", "/./exports/7", "/x/../exports/7", "/exports//7", "/exports/./7", "/ex%70orts/%37",
+        "/x/%2e%2E/exports/7", "//x/y/..//../exports/./7", "/exports/7?a=/../b", "/exports/x/%2e./7"]
+OTHER = ["/exports", "/exports/7/x", "/Exports/7", "/exports/../7", "/exports%2F7", "/exports;a/7", "/exports%20/7"]
+NONE = ["/..", "/../exports/7", "/x/../../exports/7", "/%2e%2e/exports/7", "/exports/7%00"]
+
+
+def test_a_path_is_one_however_it_is_written(app):
+    with Upstream() as other, Workdir() as work:
+        with Front(work, app.port, match=[{"path": "/exports/{id}", "to": {"upstream": "other"}}],
+                   upstreams={"app": {"url": f"http://127.0.0.1:{app.port}"},
+                              "other": {"url": f"http://127.0.0.1:{other.port}"}}) as facade:
+            for path, server in [(p, other) for p in SAME] + [(p, app) for p in OTHER]:
+                assert ask(facade.address, get(path)).status == 200
+                assert last(server).target == path  # untouched
+            assert (len(other.requests), len(app.requests)) == (len(SAME), len(OTHER))
+            assert {ask(facade.address, get(path)).status for path in NONE} == {400}
+            assert (len(other.requests), len(app.requests)) == (len(SAME), len(OTHER))
+
+
 def test_a_new_table_is_followed_without_a_restart(app):
     with Upstream() as other, Workdir() as work, Front(work, app.port, allow=["reload refused"]) as facade:
         def table(**more):

@@ -117,3 +117,31 @@ def test_many_shapes_at_random(stage):
                                else b"Transfer-Encoding: chunked\r\n\r\n" + chunks(body, rng.choice([777, 16384, 99_999])))
         both = {name: through(app, address, request, reply) for name, address in proxies.items()}
         assert both["ficus"] == both["nginx"]
+
+
+SEGMENTS = ["a", "b", "%61", "%62", "", ".", "..", "%2e", "%2E.", ".%2e", "...", "x", "%7e", "a%20", "%25%36%31", ";", "A"]
+
+
+def test_paths_are_told_apart_alike():
+    """Random ways of writing a path: both find what is below /a/b, and refuse the same."""
+    location = "location ~ ^/a/b(/|$) { return 204; }"
+    rng, told = random.Random(17), {}
+    with Upstream() as app, Upstream() as other, Workdir() as work, Nginx(work, app.port, more=location) as nginx, \
+            Front(work, app.port, match=[{"path": "/a/b/**", "to": {"upstream": "other"}}],
+                  upstreams={"app": {"url": f"http://127.0.0.1:{app.port}"},
+                             "other": {"url": f"http://127.0.0.1:{other.port}"}}) as front:
+        other.answer = lambda conn, seen: conn.send(b"HTTP/1.1 204 No Content\r\n\r\n") or True
+
+        def status(address, path):
+            client = Client(address)
+            try:
+                client.send(b"GET " + path.encode() + b" HTTP/1.1\r\n" + HOST + b"\r\n")
+                return client.reply().status
+            finally:
+                client.close()
+        for _ in range(1500):
+            path = "".join("/" + rng.choice(SEGMENTS + 5 * ["a", "b"]) for _ in range(rng.randrange(1, 7)))
+            nginxs = status(("127.0.0.1", nginx.port), path)
+            assert status(front.address, path) == nginxs, path
+            told[nginxs] = told.get(nginxs, 0) + 1
+    assert set(told) == {200, 204, 400} and min(told.values()) > 20, told

@@ -470,7 +470,7 @@ def test_hostile_bodies_are_refused_in_order(api, number):
 
 
 def test_hostile_paths(api):
-    for path in ("/accounts/%00", "/accounts/%zz", "/accounts/%ff", "/accounts//", "//accounts", "/accounts/a/b/c/d/e",
+    for path in ("/accounts/%00", "/accounts/%zz", "/accounts/%ff", "/accounts//", "/accounts/a/b/c/d/e",
                  "/accounts/..%2f..", "/accounts/x/contacts/%00", "/%61ccounts/x", "/accounts/" + "x" * 300,
                  "/accounts/x/nothing", "/accounts/x'%20OR%201=1--"):
         answer = api("GET", path)

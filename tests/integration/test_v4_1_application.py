@@ -79,6 +79,35 @@ def test_what_only_the_application_knows(crm):
         assert c("plugin_whoami")["number"] == 11 and "0" * 32 not in [a[0] for _, a in app.calls]
 
 
+SAME = ["//service/v4_1/rest.php", "/./service/v4_1/rest.php", "/x/../service/v4_1/rest.php", "/service//v4_1///rest.php",
+        "/service/v4_1/%2e/rest.php", "/service/v4_1/re%73t.php", "/service/v4_1/rest.php/", "/service/v4_1/rest.php/extra",
+        "/service/v4_1/rest.php" + "/a" * 100, "/x/%2E%2e/service/v4%5f1/rest.php"]
+HIDDEN = ["/service%2Fv4_1/rest.php", "/service/v4_1%2frest.php", "/x/..%2Fservice/v4_1/rest.php", "/%2fservice/v4_1/rest.php"]
+
+
+def test_no_way_of_writing_a_path_leads_past_the_mount(crm):
+    """nginx, and PHP behind it, would run v4_1 for each of these: past the sessions and the fence."""
+    with crm.running():
+        c = Client(crm)
+        c.login("jim", "secret")
+        plain = c.url
+        for path in SAME:
+            c.url = plain.replace(PATH, path)
+            assert c("get_user_id") == "1", path
+            assert c("set_entry", "Accounts", {"name": path[:100]})["id"]
+        for path in HIDDEN:
+            c.url = plain.replace(PATH, path)
+            with pytest.raises(urllib.error.HTTPError) as refused:
+                c("get_user_id")
+            assert refused.value.code == 400, path
+        assert crm.app.requests == []
+        assert crm.legacy.query("SELECT count(*) FROM accounts")[0][0] == len(SAME)
+        key = crm.api("POST", "/accounts", {"name": "a"}).json()["id"]
+        for path in ("//accounts/", "/./accounts/", "/x/../accounts/", "/%61ccounts/"):
+            assert crm.api("GET", path + key).json()["name"] == "a", path
+        assert crm.api("GET", "/accounts/" + "a%2Fb").status == 404  # one segment: a key
+
+
 def test_what_no_map_has_is_the_applications(crm):
     app = crm.app
     with crm.running():

@@ -149,6 +149,37 @@ static void body_wins_over_query(void **state)
     expect(&f, "a", "query");
 }
 
+static void names_are_those_of_php(void **state)
+{
+    static const char *const cases[][2] = {
+        {"method=a&+method=b", "b"},
+        {"method=a&%20%20method=b", "b"},
+        {"method=a&method%00x=b", "b"},
+        {"method=a&method[]=b", ""},
+        {"method=a&method[x=b", "a"},
+        {"method[x][y]=b&method=a", "a"},
+        {"method=a&Method=b", "a"},
+        {"method=a&method+=b", "a"},
+        {"method=a&[method]=b", "a"},
+        {"methods=a", NULL},
+        {"metho=a", NULL},
+        {"method=a&%00method=b&+=c", "a"},
+    };
+    struct form f;
+    struct err e;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        assert_int_equal(form_parse_urlencoded(str_of(cases[i][0]), arena, &f, &e), 0);
+        struct str got = form_get_php(&f, "method");
+        if (cases[i][1] ? !got.data || !str_eqz(got, cases[i][1]) : got.data != NULL)
+            fail_msg("%s: \"%.*s\"", cases[i][0], (int)got.len, got.data ? got.data : "-");
+    }
+    assert_int_equal(
+        form_parse_urlencoded(STR("rest_data=a&rest.data=b&rest[data=c"), arena, &f, &e), 0);
+    assert_true(str_eqz(form_get_php(&f, "rest_data"), "c"));
+}
+
 static void decodes_segments_strictly(void **state)
 {
     struct str out;
@@ -165,9 +196,13 @@ static void decodes_segments_strictly(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(decodes_urlencoded),   cmocka_unit_test(limits_fields),
-        cmocka_unit_test(decodes_multipart),    cmocka_unit_test(refuses_bad_multipart),
-        cmocka_unit_test(body_wins_over_query), cmocka_unit_test(decodes_segments_strictly),
+        cmocka_unit_test(names_are_those_of_php),
+        cmocka_unit_test(decodes_urlencoded),
+        cmocka_unit_test(limits_fields),
+        cmocka_unit_test(decodes_multipart),
+        cmocka_unit_test(refuses_bad_multipart),
+        cmocka_unit_test(body_wins_over_query),
+        cmocka_unit_test(decodes_segments_strictly),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);
