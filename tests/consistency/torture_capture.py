@@ -7,7 +7,8 @@ arrived in the new store is compared with it.
 Each change of a key raises its version under the key's lock and is written, with the version and
 the transaction's own mark, into table `truth` in the same transaction: so truth holds exactly what
 was committed, in the order of each key. Sessions commit late, roll back, use savepoints, delete and
-insert again, change fifty keys at once, are killed in mid-transaction; one stays open to the end;
+insert again, move rows to another key, change fifty keys at once, write keys that nobody writes again (a later
+change would hide that an earlier one was missed), are killed in mid-transaction; one stays open to the end;
 `ficus sync` is killed --kills times on the way. A trigger in the new store records every change that had
 an effect. Then:
 
@@ -57,7 +58,7 @@ CREATE TRIGGER effect AFTER INSERT OR UPDATE OR DELETE ON crm.thing FOR EACH ROW
 ALTER TABLE crm.thing ENABLE ALWAYS TRIGGER effect;
 """
 # name, weight
-SHAPES = (("one", 6), ("bulk", 3), ("undone", 2), ("savepoint", 2), ("again", 2), ("killed", 1))
+SHAPES = (("one", 6), ("bulk", 3), ("undone", 2), ("savepoint", 2), ("again", 2), ("killed", 1), ("once", 3), ("moved", 2))
 
 
 class Budget:
@@ -175,6 +176,27 @@ class Session(threading.Thread):
         self.run_sql("ROLLBACK TO SAVEPOINT s")
         return made + (self.one() if self.random.random() < 0.5 else 0)
 
+    def once(self):
+        """Keys that no later change of theirs can heal."""
+        keys = [f"once{self.number}.{self.txn}.{i}" for i in range(1 + self.random.randrange(3))]
+        for key in keys:
+            self.run_sql("INSERT INTO truth_now (id, n) VALUES (?, 0)", [key])
+        return self.change(keys, "u")
+
+    def moved(self):
+        """A row takes the key of another, which goes."""
+        old, new = self.random.sample(self.some(2), 2)
+        mark = f"{self.number}.{self.txn}.m{self.random.randrange(1000)}"
+        self.run_sql("UPDATE truth_now SET n = n + 1 WHERE id IN (?, ?)", [old, new])
+        self.run_sql("DELETE FROM things WHERE id = ?", [new])
+        self.run_sql("DELETE FROM things_more WHERE id_c = ?", [new])
+        n = self.run_sql("SELECT n FROM truth_now WHERE id = ?", [new]).fetchone()[0]
+        there = self.run_sql("UPDATE things SET id = ?, name = ?, n = ? WHERE id = ?", [new, mark, n, old]).rowcount
+        self.run_sql("UPDATE things_more SET id_c = ?, color_c = ? WHERE id_c = ?", [new, mark, old])
+        for key, op in ((old, "d"), (new, "u" if there else "d")):
+            self.run_sql(f"INSERT INTO truth SELECT id, n, '{op}', ? FROM truth_now WHERE id = ?", [mark, key])
+        return 2
+
     def undone(self):
         self.one()
         self.linger()
@@ -291,7 +313,7 @@ def judge(loop):
         if present.get(key) != ((n, mark) if op == "u" else None):
             wrong.append(f"{key}: is {present.get(key)}, the last change was {n} {op} {mark!r}")
     ordered, events = versions_in_topic(loop)
-    figures = {"committed": len(truth), "keys": len(last), "events": events,
+    figures = {"committed": len(truth), "keys": len(last), "written_once": sum(key.startswith("once") for key in last), "events": events,
                "effects": sum(len(e) for e in effects.values())}
     return wrong + ordered, figures
 
