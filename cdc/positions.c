@@ -370,6 +370,27 @@ static int write_new(struct stores *s, const struct wanted *w, struct err *e)
                    v, 6, &changed, e);
 }
 
+// Terms that the legacy is said to have seen are this history's from now on.
+static int own_terms(struct stores *s, const struct plan *plan, struct err *e)
+{
+    for (size_t i = 0; i < plan->n; i++) {
+        char term[24];
+        const char *p[] = {term};
+        snprintf(term, sizeof term, "%lld", plan->list[i].number[1]);
+        if (plan->list[i].store == SIDE_LEGACY &&
+            (pg_execz(s->pg,
+                      "INSERT INTO ficus.capture_term (term) VALUES ($1::bigint)"
+                      " ON CONFLICT DO NOTHING",
+                      p, 1, NULL, e) ||
+             pg_execz(s->pg,
+                      "UPDATE ficus.capture SET term = greatest(term, $1::bigint)"
+                      " WHERE side = 'new'",
+                      p, 1, NULL, e)))
+            return -1;
+    }
+    return 0;
+}
+
 // Another identity was forced: capture takes the store that it finds for the right one.
 static int write_capture(struct stores *s, const struct plan *plan, struct err *e)
 {
@@ -393,7 +414,7 @@ static int write_store(struct stores *s, enum side store, const struct plan *pla
             result = store == SIDE_NEW ? write_new(s, &plan->list[i], e)
                                        : write_legacy(s, &plan->list[i], e);
     if (result == 0 && store == SIDE_NEW)
-        result = write_capture(s, plan, e);
+        result = write_capture(s, plan, e) || own_terms(s, plan, e) ? -1 : 0;
     if (result == 0)
         return store == SIDE_NEW ? pg_commit(s->pg, e) : odbc_commit(s->legacy, e);
     if (store == SIDE_NEW)

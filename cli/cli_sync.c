@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // ficus sync: runs the sync engine; sync snapshot, sync pause, sync resume: requests to it,
 // written into the control store.
+#include "cdc/capture/leader.h"
 #include "cdc/sync.h"
 
 #include "base/log.h"
@@ -69,20 +70,31 @@ static int ask(struct pg_conn *pg, const char *entity, const struct copy_request
         p, 5, NULL, e);
 }
 
+// A slot that came back with the store goes on where capture had been: before that lies what the
+// legacy has had long ago, and would be put over what it has now.
+#define RESTORED_WITH_SLOT                                                                    \
+    "stopped LIKE 'the new store was restored%' AND EXISTS (SELECT FROM pg_replication_slots" \
+    " WHERE database = current_database() AND slot_name LIKE 'ficus\\_%\\_new'"               \
+    " AND wal_status <> 'lost')"
+
 // A capture that stopped because something is missing begins anew; only a snapshot of
 // everything makes that whole again. Its term jumps: when the control store was restored, terms
 // and LSNs of a later history are still in the topics and in the legacy's positions (apply takes
-// nothing of a lower term, see TERM_ANEW of cdc/apply/apply_int.h). That concerns both captures
+// nothing of a lower term, see cdc/capture/leader.h). That concerns both captures
 // when the new store is the one that was restored.
 static int restart_captures(struct pg_conn *pg, struct err *e)
 {
+    char jump[24];
+    const char *p[] = {jump};
+    snprintf(jump, sizeof jump, "%lld", TERM_ANEW);
     return pg_execz(pg,
-                    "UPDATE ficus.capture c SET term = term + 1000000, stopped = '',"
-                    " published = CASE WHEN stopped <> '' THEN '' ELSE published END,"
+                    "UPDATE ficus.capture c SET term = term + $1::bigint, stopped = '',"
+                    " published = CASE WHEN stopped <> '' AND NOT (" RESTORED_WITH_SLOT
+                    ") THEN '' ELSE published END,"
                     " identity = CASE WHEN stopped <> '' THEN '' ELSE identity END"
                     " WHERE stopped <> '' OR EXISTS (SELECT 1 FROM ficus.capture n"
                     " WHERE n.side = 'new' AND n.stopped <> '')",
-                    NULL, 0, NULL, e);
+                    p, 1, NULL, e);
 }
 
 // A stream whose messages are gone goes on at the first one that is there.

@@ -17,7 +17,7 @@
 // Thread: the applier's.
 #include "cdc/apply/apply_int.h"
 
-#include "connectors/postgres/pg_stream.h"
+#include "cdc/capture/history.h"
 
 #include <stdio.h>
 #include <xxhash.h>
@@ -165,41 +165,18 @@ void anew_term(struct part *p, long long term)
     p->new_term = term;
 }
 
-// One statement, so that no capture leads in between: who held the old term fails when it saves.
-// Where a new beginning has been asked for, terms are far ahead of what was seen, and LSNs of the
-// old history say nothing.
-static const char restored_sql[] =
-    "UPDATE ficus.capture SET stopped = 'the new store was restored from a backup: a new snapshot"
-    " is due', term = greatest(term, $1::bigint) + 1, at = now() WHERE side = 'new'"
-    " AND stopped = '' AND (term < $1::bigint OR"
-    " (term < $3::bigint AND pg_current_wal_insert_lsn() < $2::pg_lsn))";
-
 int anew_check_restored(struct applier *ap, struct err *e)
 {
     struct pg_conn *pg = NULL;
-    long long term = 0, through = 0, changed = 0;
-    char n[24], lsn[24], next[24];
+    struct history_seen seen = {0};
     for (size_t i = 0; i < ap->nparts; i++)
-        term = ap->parts[i].term > term ? ap->parts[i].term : term;
-    for (size_t i = 0; i < ap->nparts; i++) {
-        const struct part *p = &ap->parts[i];
-        if (p->term + TERM_ANEW > term && p->through > through) // of the newest history
-            through = p->through;
-    }
-    if (ap->from != SIDE_NEW || term == 0)
+        history_add(&seen, ap->parts[i].term, ap->parts[i].through);
+    if (ap->from != SIDE_NEW || seen.term == 0)
         return 0;
-    snprintf(n, sizeof n, "%lld", term);
-    snprintf(next, sizeof next, "%lld", term + TERM_ANEW);
-    pg_lsn_text((uint64_t)through, lsn);
-    const char *v[] = {n, lsn, next};
     int result = sync_open_pg(ap->s, "ficus apply looks back", &pg, e) ||
-                         pg_execz(pg, restored_sql, v, 3, &changed, e)
+                         history_check(pg, &seen, e)
                      ? -1
                      : 0;
     pg_close(pg);
-    return result == 0 && changed
-               ? err_set(e, ERR_STALE,
-                         "the new store was restored from a backup: its capture is"
-                         " stopped, a new snapshot is due")
-               : result;
+    return result;
 }

@@ -6,12 +6,11 @@
 
 #include "cdc/apply/sink.h"
 #include "cdc/capture/drift.h"
+#include "cdc/capture/leader.h"
 #include "cdc/dual_post.h"
 #include "cdc/keymap.h"
 
 #define PARTS_MAX 4096
-
-#define TERM_ANEW 1000000 // a capture that begins anew jumps its term by so much: see apply_anew.c
 
 // One partition that this applier owns. What the sink's row holds: next, epoch, term, through,
 // opened, print.
@@ -122,8 +121,7 @@ bool anew_unprobed(struct applier *ap, const struct err *e);
 void anew_lost(struct applier *ap, size_t entity, const char *why);
 // Positions that someone gave up move to the first message that is there.
 int anew_take(struct applier *ap, struct part *p, struct err *e) FICUS_MUST_CHECK;
-// -1 with ERR_STALE: the control store is older than what this sink has seen from it, that is, it
-// was restored from a backup; its capture is then stopped with that reason.
+// history_check() by what this sink has seen.
 int anew_check_restored(struct applier *ap, struct err *e) FICUS_MUST_CHECK;
 // A capture's term, and what it says of `through`.
 void anew_term(struct part *p, long long term);

@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/failpoint.h"
 #include "cdc/capture/drift.h"
+#include "cdc/capture/history.h"
 #include "cdc/capture/hold.h"
 #include "cdc/capture/leader.h"
 #include "cdc/capture/opening.h"
@@ -25,6 +26,7 @@
 #define WAIT_MS       20
 #define SAVE_MS       200
 #define PING_MS       1000
+#define TERM_MS       1000 // the oldest that a term gets while events go out
 #define RELATIONS_MAX 1024
 #define PUBLICATION   "ficus"
 
@@ -57,6 +59,7 @@ struct capture {
     size_t nrelations;
     struct arena *message, *row;
     bool releasing;            // held keys, now
+    bool told;                 // something since the term was drawn
     bool in_transaction, skip; // skip: the origin is ours
     uint64_t commit_lsn, commit_us, done_lsn;
     uint64_t saved;
@@ -180,6 +183,7 @@ static int publish(struct capture *c, long entity, enum change_op op, struct str
     desk_note(c->s->desks[SIDE_NEW], (size_t)entity, key);
     if (c->hold.on[entity] && !c->releasing)
         return hold_add(&c->hold, (size_t)entity, key, e);
+    c->told = true;
     return publish_change(&c->pub, (size_t)entity, &change, e);
 }
 
@@ -394,6 +398,20 @@ static int take(struct capture *c, const struct pgoutput_message *m, struct err 
     return err_set(e, ERR_INVALID, "an unknown message in the stream");
 }
 
+// What was lost after a backup was taken carries a term that the backup does not know, but for what
+// followed it within TERM_MS.
+static int raise_term(struct capture *c, struct err *e)
+{
+    if (!c->told || clock_mono_ns() - c->leader.raised_ns < TERM_MS * 1000000ull)
+        return 0;
+    c->told = false;
+    if (leader_raise(&c->leader, e))
+        return -1;
+    publisher_term(&c->pub, c->leader.term);
+    atomic_store(&c->s->lead_term[SIDE_NEW], c->leader.term);
+    return 0;
+}
+
 static int save(struct capture *c, bool now, struct err *e)
 {
     char captured[24], published[24];
@@ -404,6 +422,8 @@ static int save(struct capture *c, bool now, struct err *e)
     if (!now && age < (at != c->saved ? SAVE_MS : PING_MS) * 1000000ull)
         return 0;
     FAILPOINT("produced.new");
+    if (raise_term(c, e))
+        return -1;
     pg_lsn_text(c->done_lsn, captured);
     pg_lsn_text(at, published);
     c->saved = at;
@@ -561,7 +581,7 @@ static int lead(struct capture *c, struct err *e)
                        "stopped: %s; ask for a new snapshot"
                        " (ficus sync snapshot --all)",
                        c->leader.stopped);
-    if (open_all(c, e))
+    if (history_ask_legacy(c->s, c->pg, e) || open_all(c, e))
         return -1;
     log_info(&ctx, "leading, term %lld, from %s", c->leader.term,
              c->leader.published[0] ? c->leader.published : "a new slot");

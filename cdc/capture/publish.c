@@ -57,11 +57,16 @@ static int make_schemas(struct publisher *p, struct err *e)
     return 0;
 }
 
+void publisher_term(struct publisher *p, long long term)
+{
+    snprintf(p->term, sizeof p->term, "%lld", term);
+}
+
 int publisher_open(struct publisher *p, struct sync *s, enum side side, long long term,
                    uint64_t published, struct err *e)
 {
     *p = (struct publisher){.sync = s, .side = side, .published = published};
-    snprintf(p->term, sizeof p->term, "%lld", term);
+    publisher_term(p, term);
     p->partitions = calloc(s->nentities, sizeof *p->partitions);
     p->cloudevents = strcmp(conf_str(s->conf, "kafka.cloudevents"), "on") == 0;
     if (!p->partitions)

@@ -34,6 +34,8 @@ struct publisher {
 // Makes missing topics first. ERR_UNREACHABLE while the broker is away.
 int publisher_open(struct publisher *p, struct sync *s, enum side side, long long term,
                    uint64_t published, struct err *e) FICUS_MUST_CHECK;
+// What goes out from now on carries this term.
+void publisher_term(struct publisher *p, long long term);
 void publisher_close(struct publisher *p);
 // A delete is followed by its tombstone. Waits while the local queue is full.
 int publish_change(struct publisher *p, size_t entity, const struct change *c,

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Messages, a slot, a store's last hours are gone: sync stops with the reason, one command goes on,
 and both sides are equal afterwards. What to type is in docs/operations.md."""
+import contextlib
 import json
 import os
 import shutil
@@ -165,10 +166,17 @@ def restore(postgres):
             give(os.path.join(folder, name))
 
 
-@pytest.mark.parametrize("restarts", [0, 3], ids=["lsn", "term"])
-def test_a_restored_new_store_goes_on_by_a_new_copy(work, sqlite, kafka, unique, restarts):
+def ballast(loop, rows):
+    loop.write_new("CREATE TABLE IF NOT EXISTS ballast (t text)")
+    loop.write_new(f"INSERT INTO ballast SELECT repeat(md5(g::text), 60) FROM generate_series(1, {rows}) g")
+
+
+@pytest.mark.parametrize("restarts,found", [(0, "behind"), (3, "behind"), (0, "overtaken"), (0, "running")],
+                         ids=["lsn", "term", "overtaken", "running"])
+def test_a_restored_new_store_goes_on_by_a_new_copy(work, sqlite, kafka, unique, restarts, found):
     """Its files of an hour ago, slot and control store with them: terms and positions in its log that the
-    legacy has seen come a second time, and would be taken for known."""
+    legacy has seen come a second time, and would be taken for known. Overtaken: its log is longer than the
+    one that was lost before sync looks. Running: sync runs all the while."""
     sqlite.script(LEGACY)
     with Postgres(work) as postgres:
         loop = Loop(work, "sqlite", sqlite, postgres, kafka, unique)
@@ -184,17 +192,24 @@ def test_a_restored_new_store_goes_on_by_a_new_copy(work, sqlite, kafka, unique,
         postgres.start()
         for i in range(1 + restarts):
             with loop.sync(name=f"later{i}"):
-                # Log that the restored store does not write again before sync looks back.
-                loop.write_new("CREATE TABLE IF NOT EXISTS ballast (t text)")
-                loop.write_new("INSERT INTO ballast SELECT repeat(md5(g::text), 60) FROM generate_series(1, 4000) g")
+                ballast(loop, 4000)  # log that the restored store does not write again before sync looks back
                 for k in range(20):
                     sqlite.execute("INSERT INTO things (id, name) VALUES (?, 'later')", (f"o{i}-{k}",))
                     loop.write_new("INSERT INTO crm.thing (id, name) VALUES (%s, 'later')", (f"n{i}-{k}",))
                 loop.wait_equal()
-        postgres.stop()
-        restore(postgres)
-        postgres.start()
-        with loop.sync(allow=["stopped", "restored from a backup", "trying again"]):
+        after = loop.sync(allow=["stopped", "restored from a backup", "trying again", "took over"])
+        with contextlib.ExitStack() as running:
+            if found == "running":
+                running.enter_context(after)
+                loop.write_new("UPDATE crm.thing SET name = 'and more' WHERE id = 'n0'")
+                loop.wait_equal()
+            postgres.stop()
+            restore(postgres)
+            postgres.start()
+            if found == "overtaken":
+                ballast(loop, 12000)
+            if found != "running":
+                running.enter_context(after)
             capture_stopped(loop, "new", "the new store was restored from a backup")
             loop.write_new("INSERT INTO crm.thing (id, name) VALUES ('unseen', 'while it stood')")
             run(loop, "sync", "snapshot", "--all")
