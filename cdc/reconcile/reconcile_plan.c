@@ -204,7 +204,8 @@ static int look_at_size(struct pass *p, struct size *out, struct err *e)
     struct rows rows;
     if (ask(p, SIDE_NEW,
             "SELECT greatest(c.reltuples, 0)::bigint, pg_relation_size(c.oid),"
-            " (c.relkind = 'r')::int, pg_relation_size(c.oid)"
+            " (c.relkind = 'r' AND NOT EXISTS"
+            " (SELECT FROM pg_inherits i WHERE i.inhparent = c.oid))::int, pg_relation_size(c.oid)"
             " / current_setting('block_size')::bigint"
             " FROM pg_class c WHERE c.oid = to_regclass($1)",
             &table, 1, &rows, e))
@@ -269,7 +270,7 @@ static bool can_sketch(struct pass *p, struct str *why)
     else if (p->unordered[SIDE_LEGACY])
         *why = STR("without an index there are no key ranges");
     else if (p->pages_there < 0)
-        *why = STR("the new side is no plain table");
+        *why = STR("the new side is no plain table, or others inherit from it");
     else if (query_scan_pages(p->entity, p->slice.deleted, 0, 1, p->plan, &sql, &unfit))
         *why = arena_printf(p->keep, "%s", unfit.msg);
     else

@@ -335,6 +335,23 @@ def test_a_heap_that_is_rewritten_is_streamed(world):
     assert entity["rows_legacy"] == entity["rows_new"] == ROWS
 
 
+def test_rows_of_a_table_that_inherits_are_compared(world):
+    """They are the parent's to whoever reads it, and lie in pages of another heap: no sketch."""
+    world.write_new("CREATE TABLE crm.box_more () INHERITS (crm.box)")
+    try:
+        with hidden(world) as write:
+            write("INSERT INTO crm.box_more (id, label) SELECT 'more' || g, repeat('x', 90) FROM generate_series(1, 9000) g")
+        world.write_new("ANALYZE")
+        done = world.ficus("reconcile", "box", "--plan", "sketch", "--json")
+        assert done.stdout == "" and "inherit" in done.stderr
+        entity = run(world, "box", code=1)["entities"][0]
+        assert entity["plan"] != "sketch" and entity["differences"] == 9000
+        assert entity["rows_new"] == ROWS + 9000
+    finally:
+        world.write_new("DROP TABLE crm.box_more; ANALYZE")
+    assert run(world, "box", code=0)["equal"]
+
+
 def test_more_than_a_sketch_can_tell(world):
     with hidden(world) as write:
         write("UPDATE crm.box SET label = label || '!'")
