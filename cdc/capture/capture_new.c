@@ -16,30 +16,18 @@
 #include "cdc/capture/hold.h"
 #include "cdc/capture/leader.h"
 #include "cdc/capture/opening.h"
+#include "cdc/capture/relations.h"
 #include "cdc/dual_post.h"
 #include "connectors/postgres/pg_stream.h"
-#include "migrations/type.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
-#define WAIT_MS       20
-#define SAVE_MS       200
-#define PING_MS       1000
-#define TERM_MS       1000 // the oldest that a term gets while events go out
-#define RELATIONS_MAX 1024
-#define PUBLICATION   "ficus"
-
-// A table of the stream. `entity` -1: not one of ours.
-struct relation {
-    uint32_t oid;
-    long entity;
-    bool incomplete; // a synced column of the map is missing
-    bool extension;  // not the root: its rows make the aggregate be read again
-    size_t ncolumns;
-    const struct field **fields; // by column; NULL: not a field of the map
-    bool *keys;                  // by column, in extension: the key column
-};
+#define WAIT_MS     20
+#define SAVE_MS     200
+#define PING_MS     1000
+#define TERM_MS     1000 // the oldest that a term gets while events go out
+#define PUBLICATION "ficus"
 
 struct capture {
     struct sync *s;
@@ -55,8 +43,7 @@ struct capture {
     struct hold hold;
     struct drift *drift;
     struct buf why;
-    struct relation *relations;
-    size_t nrelations;
+    struct relations relations;
     struct arena *message, *row;
     bool releasing;            // held keys, now
     bool told;                 // something since the term was drawn
@@ -67,107 +54,19 @@ struct capture {
 
 static const struct log_ctx ctx = {"capture.new", NULL, NULL};
 
-static const struct side_map *side_of(const struct capture *c, long entity)
-{
-    return &c->s->entities[entity]->sides[SIDE_NEW];
-}
-
-// "schema.table" or "table" (then schema public) against what the stream says.
-static bool is_table(const char *name, const struct pgoutput_relation *r)
-{
-    char full[140];
-    snprintf(full, sizeof full, "%s.%s", r->schema, r->table);
-    return strcmp(name, full) == 0 ||
-           (strcmp(r->schema, "public") == 0 && strcmp(name, r->table) == 0);
-}
-
-// Which entity a table belongs to; *extension: its number, -1 for the root.
-static long find_entity(const struct capture *c, const struct pgoutput_relation *r, long *extension)
-{
-    for (size_t i = 0; i < c->s->nentities; i++) {
-        const struct side_map *m = side_of(c, (long)i);
-        *extension = -1;
-        if (m->root && is_table(m->root, r))
-            return (long)i;
-        for (size_t k = 0; k < m->nextensions; k++)
-            if (is_table(m->extensions[k].table, r)) {
-                *extension = (long)k;
-                return (long)i;
-            }
-    }
-    return -1;
-}
-
-static void map_columns(const struct capture *c, struct relation *rel,
-                        const struct pgoutput_relation *r, long extension)
-{
-    const struct entity *en = c->s->entities[rel->entity];
-    for (size_t i = 0; i < r->ncolumns; i++) {
-        const char *name = r->columns[i].name;
-        for (size_t f = 0; f < en->nfields && extension < 0; f++) {
-            const struct place *p = &en->fields[f].place[SIDE_NEW];
-            if (p->kind == PLACE_ROOT && p->column && strcmp(p->column, name) == 0)
-                rel->fields[i] = &en->fields[f];
-        }
-        if (extension >= 0)
-            rel->keys[i] = strcmp(side_of(c, rel->entity)->extensions[extension].key_column,
-                                  name) == 0;
-    }
-}
-
-static bool lacks_columns(const struct capture *c, const struct relation *rel)
-{
-    const struct entity *en = c->s->entities[rel->entity];
-    for (size_t f = 0; f < en->nfields && !rel->extension; f++) {
-        bool found = !en->fields[f].synced || en->fields[f].place[SIDE_NEW].kind != PLACE_ROOT;
-        for (size_t i = 0; i < rel->ncolumns && !found; i++)
-            found = rel->fields[i] == &en->fields[f];
-        if (!found)
-            return true;
-    }
-    return false;
-}
-
-// A RELATION message always replaces what was known.
 static int take_relation(struct capture *c, const struct pgoutput_relation *r, struct err *e)
 {
-    struct relation *rel = NULL;
-    long extension;
-    for (size_t i = 0; i < c->nrelations; i++)
-        if (c->relations[i].oid == r->oid)
-            rel = &c->relations[i];
-    if (!rel) {
-        if (c->nrelations == RELATIONS_MAX)
-            return err_set(e, ERR_LIMIT, "more than %d tables in the stream", RELATIONS_MAX);
-        rel = &c->relations[c->nrelations++];
-    }
-    free(rel->fields);
-    free(rel->keys);
-    *rel = (struct relation){.oid = r->oid, .ncolumns = r->ncolumns};
-    rel->fields = calloc(r->ncolumns + 1, sizeof *rel->fields);
-    rel->keys = calloc(r->ncolumns + 1, sizeof *rel->keys);
-    if (!rel->fields || !rel->keys)
-        return err_memory(e);
-    rel->entity = find_entity(c, r, &extension);
-    rel->extension = extension >= 0;
+    const struct relation *rel = relations_take(&c->relations, r, e);
+    if (!rel)
+        return -1;
     if (rel->entity < 0)
         return 0;
-    map_columns(c, rel, r, extension);
-    rel->incomplete = lacks_columns(c, rel);
     // The table may have changed on since this message: what it is now decides.
     if (drift_look(c->drift, (size_t)rel->entity, &c->why, e))
         return -1;
     if (c->why.len)
         hold_stop(&c->hold, (size_t)rel->entity, c->why.data);
     return 0;
-}
-
-static struct relation *relation(struct capture *c, uint32_t oid)
-{
-    for (size_t i = 0; i < c->nrelations; i++)
-        if (c->relations[i].oid == oid)
-            return &c->relations[i];
-    return NULL;
 }
 
 static int publish(struct capture *c, long entity, enum change_op op, struct str key,
@@ -268,22 +167,11 @@ static int publish_read(struct capture *c, long entity, enum change_op op, struc
     return publish(c, entity, op, key, c->values, e);
 }
 
-// Cells -> values by field index. *whole: no cell was left out as unchanged.
 static int canonical(struct capture *c, const struct relation *rel, const struct pgoutput_tuple *t,
                      bool *whole, struct err *e)
 {
-    *whole = true;
     memset(c->values, 0, c->widest * sizeof *c->values);
-    for (size_t i = 0; i < t->n && i < rel->ncolumns; i++) {
-        const struct field *f = rel->fields[i];
-        if (!f)
-            continue;
-        if (t->cells[i].state == VALUE_ABSENT)
-            *whole = *whole && !f->synced && !f->key;
-        else if (type_read(f, SIDE_NEW, t->cells[i], c->row, &c->values[f->index], e))
-            return -1;
-    }
-    return 0;
+    return relation_values(rel, t, c->row, c->values, whole, e);
 }
 
 static int key_of_values(struct capture *c, long entity, struct str *key, struct err *e)
@@ -314,7 +202,7 @@ static int key_of_tuple(struct capture *c, const struct relation *rel,
 
 static int take_row(struct capture *c, const struct pgoutput_message *m, struct err *e)
 {
-    struct relation *rel = relation(c, m->relation);
+    const struct relation *rel = relations_find(&c->relations, m->relation);
     enum change_op op = m->kind == PGOUTPUT_INSERT   ? CHANGE_CREATE
                         : m->kind == PGOUTPUT_UPDATE ? CHANGE_UPDATE
                                                      : CHANGE_DELETE;
@@ -349,7 +237,7 @@ static int take_row(struct capture *c, const struct pgoutput_message *m, struct 
 static int take_truncate(struct capture *c, const struct pgoutput_message *m, struct err *e)
 {
     for (size_t i = 0; i < m->ntruncated; i++) {
-        struct relation *rel = relation(c, m->truncated[i]);
+        const struct relation *rel = relations_find(&c->relations, m->truncated[i]);
         if (!rel || rel->entity < 0)
             continue;
         sync_stop_stream(c->s, SIDE_NEW, (size_t)rel->entity,
@@ -464,8 +352,8 @@ static int prepare(struct capture *c, struct err *e)
     c->row = arena_create(0);
     c->readers = calloc(s->nentities, sizeof *c->readers);
     c->whole = calloc(s->nentities, sizeof *c->whole);
-    c->relations = calloc(RELATIONS_MAX, sizeof *c->relations);
-    if (!c->message || !c->row || !c->readers || !c->whole || !c->relations)
+    c->relations.sync = s;
+    if (!c->message || !c->row || !c->readers || !c->whole)
         return err_memory(e);
     for (size_t i = 0; i < s->nentities; i++) {
         struct reader *r = &c->readers[i];
@@ -557,11 +445,7 @@ static void close_all(struct capture *c)
     desk_lead(c->s->desks[SIDE_NEW], false);
     publisher_close(&c->pub);
     pg_stream_close(c->stream);
-    for (size_t i = 0; i < c->nrelations; i++) {
-        free(c->relations[i].fields);
-        free(c->relations[i].keys);
-    }
-    free(c->relations);
+    relations_close(&c->relations);
     hold_close(&c->hold);
     drift_destroy(c->drift);
     buf_free(&c->why);
