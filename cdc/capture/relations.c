@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Owns the list, made with the first table. Tables are few: they are looked for one by one.
 #include "cdc/capture/relations.h"
 
 #include "migrations/type.h"

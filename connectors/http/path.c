@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Owns nothing: a path that is not normal already is made so in the caller's arena.
 #include "connectors/http/path.h"
 
 #include <string.h>

@@ -336,7 +336,7 @@ static void encoded_slashes_do_not_lead_past_a_mount(void **state)
     assert_string_equal(FIND(t, .path = "/x%2Fapi"), "all");
     assert_string_equal(FIND(t, .path = "/api%2Fx%2Fy", .later = 31), "?");
     for (int i = 0; i < 80; i++)
-        strcat(deep, "/a");
+        memcpy(deep + 4 + 2 * i, "/a", 3);
     assert_string_equal(FIND(t, .path = deep), "/api");
     route_table_unref(t);
     problems_free(&p);
