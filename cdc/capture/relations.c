@@ -88,7 +88,7 @@ const struct relation *relations_take(struct relations *rs, const struct pgoutpu
                                       struct err *e)
 {
     struct relation *rel = place_of(rs, r->oid, e);
-    long extension;
+    long extension = -1;
     if (!rel)
         return NULL;
     free(rel->fields);

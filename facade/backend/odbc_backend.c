@@ -133,7 +133,8 @@ static struct odbc_job *job_create(struct odbc_backend *b, struct execution *x, 
     // Whatever this route's stage: the write may touch entities of further routes.
     j->want_through = x->route && x->route->group;
     j->guarded = x->guarded;
-    j->switching = x->switching ? arena_strz(j->arena, str_of(x->route->group->name)) : NULL;
+    if (x->switching && x->route && x->route->group)
+        j->switching = arena_strz(j->arena, str_of(x->route->group->name));
     j->after = x->after;
     j->result.total = -1;
     memcpy(j->write_id, op->write_id, sizeof j->write_id);

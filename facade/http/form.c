@@ -294,7 +294,8 @@ static bool php_named(struct str s, const char *name, bool *array)
         *array = s.data[i] == '[' && memchr(s.data + i, ']', s.len - i);
         if (*array)
             break;
-        if (name[i] != (memchr(" .[", s.data[i], 3) ? '_' : s.data[i]))
+        char c = s.data[i];
+        if (name[i] != (c == ' ' || c == '.' || c == '[' ? '_' : c))
             return false;
     }
     return !name[i];
