@@ -247,6 +247,8 @@ const struct conf_option conf_options[] = {
         "Longest wait for the marker to be committed on the other side."),
     INT("cutover.reconcile_max_age_s", "3600", 1, 31536000, "s",
         "A cutover needs a reconciliation without drift that is no older."),
+    INT("cutover.disk_min_mib", "512", 0, 1073741824, "MiB",
+        "A cutover needs so much free disk under each store whose files are on this machine."),
     INT("cutover.evidence_min", "0", 0, 1000000000, "answers",
         "A cutover needs so many answers of each reading route that matched in shadow."),
 

@@ -23,7 +23,7 @@ void coordinator_stop(struct coordinator *c);
 struct guard {
     char name[32]; // sync, instances, stages, evidence, lag, parked, reconcile, headroom, ...
     bool passed;
-    char figure[128]; // "3 parked events"
+    char figure[192]; // "3 parked events"
     char mend[160];   // the command that mends it
     double took_ms;   // roundtrip: the marker's way, once it came back; else 0
 };

@@ -7,7 +7,10 @@
 #include "cdc/reconcile/proof.h"
 #include "cdc/transfer/transfer_int.h"
 
+#include <errno.h>
 #include <stdio.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
 
 #define ROUNDTRIP_MS 10000
 #define INSTANCES_MS 3000
@@ -260,6 +263,72 @@ static int guard_headroom(struct look *l, struct err *e)
     return 0;
 }
 
+struct disk {
+    long long free_mib; // -1: not to be seen from here
+    char why[64];
+};
+
+// `rows`: of disk_sql.
+static struct disk disk_of(const struct rows *rows)
+{
+    struct disk d = {.free_mib = -1};
+    char path[512], here[256] = "";
+    struct statvfs fs;
+    if (rows->nrows != 1 || rows->cells[0].state != VALUE_SET ||
+        str_copy(path, sizeof path, value_str(rows->cells[0]))) {
+        snprintf(d.why, sizeof d.why, "its place may not be seen by this user");
+        return d;
+    }
+    struct str host = value_str(rows->cells[1]);
+    (void)gethostname(here, sizeof here - 1);
+    if (rows->cells[1].state != VALUE_SET || (host.len > 0 && !str_eqz(host, here)))
+        snprintf(d.why, sizeof d.why, "on another machine");
+    else if (statvfs(path, &fs) != 0)
+        snprintf(d.why, sizeof d.why, "its place cannot be read: %s", strerror(errno));
+    else
+        d.free_mib = (long long)((double)fs.f_bavail * (double)fs.f_frsize / 1048576);
+    return d;
+}
+
+static int look_at_disk(struct look *l, enum side side, struct disk *out, struct err *e)
+{
+    struct rows rows = {0};
+    struct pg_conn *pg = control_pg(l->control, e);
+    const struct dbms *d = side == SIDE_NEW ? &dbms_postgres : odbc_dbms(l->legacy);
+    if (!pg)
+        return -1;
+    if (!d->disk_sql)
+        *out = (struct disk){.free_mib = -1, .why = "this DBMS does not tell"};
+    else if (side == SIDE_NEW
+                 ? pg_query(pg, str_of(d->disk_sql), NULL, 0, l->arena, &rows, e)
+                 : odbc_query(l->legacy, str_of(d->disk_sql), NULL, 0, l->arena, 1, &rows, e))
+        return err_prefix(e, "disk of the %s store", side_name(side));
+    else
+        *out = disk_of(&rows);
+    return 0;
+}
+
+// What cannot be seen does not refuse, and is said.
+static int guard_disk(struct look *l, struct err *e)
+{
+    long long least = conf_int(l->conf, "cutover.disk_min_mib");
+    char text[2][80];
+    bool enough = true;
+    for (enum side side = SIDE_LEGACY; side <= SIDE_NEW; side++) {
+        struct disk d;
+        if (look_at_disk(l, side, &d, e))
+            return -1;
+        if (d.free_mib < 0)
+            snprintf(text[side], sizeof text[side], "not seen (%s)", d.why);
+        else
+            snprintf(text[side], sizeof text[side], "%lld MiB free", d.free_mib);
+        enough = enough && (d.free_mib < 0 || d.free_mib >= least);
+    }
+    verdict(l, "disk", enough, "make room, or lower cutover.disk_min_mib",
+            "legacy: %s, new: %s (limit %lld MiB)", text[SIDE_LEGACY], text[SIDE_NEW], least);
+    return 0;
+}
+
 // Without our triggers nothing stops a direct writer, and no marker proves that all has arrived.
 static int guard_fence(struct look *l, struct err *e)
 {
@@ -313,8 +382,8 @@ int transfer_guards(struct control *c, const struct conf *conf, const struct rou
                     struct err *e)
 {
     static int (*const guards[])(struct look *, struct err *) = {
-        guard_sync, guard_instances, guard_fence,     guard_stages,   guard_evidence,
-        guard_lag,  guard_parked,    guard_reconcile, guard_headroom, guard_roundtrip,
+        guard_sync,   guard_instances, guard_fence,    guard_stages, guard_evidence,  guard_lag,
+        guard_parked, guard_reconcile, guard_headroom, guard_disk,   guard_roundtrip,
     };
     struct look l = {.control = c, .conf = conf, .table = t, .group = g, .to = to, .out = out};
     const struct dbms *d = dbms_find(str_of(conf_str(conf, "legacy.dbms")));

@@ -179,6 +179,10 @@ struct dbms {
     const char *changelog_trim_sql; // (up_to_seq), or (below this xid)
     // -> what names this very store and its history (system, timeline). NULL: nothing does.
     const char *identity_sql;
+    // -> a path on the file system that holds the store, and the machine's name, "" for one that this
+    // session runs on, NULL for one that cannot be told; no row: the path may not be seen.
+    // NULL: the store cannot tell.
+    const char *disk_sql;
     const char *changelog_marker_sql; // (marker) inserts a row with entity '' and that key
 
     // (table, as the map names it) -> name and type of its columns, in order; none: no such table.

@@ -527,6 +527,7 @@ const struct dbms dbms_mariadb = {
         "SELECT seq FROM ficus_changelog WHERE seq = ? LOCK IN SHARE MODE NOWAIT",
     .changelog_trim_sql = "DELETE FROM ficus_changelog WHERE seq <= ?",
     .changelog_marker_sql = "INSERT INTO ficus_changelog (entity, k) VALUES ('', ?)",
+    .disk_sql = "SELECT @@datadir, @@hostname",
     .columns_sql = "SELECT COLUMN_NAME, COLUMN_TYPE FROM information_schema.COLUMNS"
                    " WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = ? ORDER BY ORDINAL_POSITION",
     .indexes_sql = "SELECT s.INDEX_NAME, 1 - s.NON_UNIQUE, s.COLUMN_NAME, s.NULLABLE = ''"

@@ -10,6 +10,8 @@
 
 #include <stdio.h>
 
+#define HASH_GROUP 30 // columns, of three arguments at most
+
 void postgres_quote(struct buf *out, struct str identifier)
 {
     dbms_quote_with(out, identifier, '"');
@@ -66,12 +68,13 @@ void postgres_row_hash(struct buf *out, const char *const *columns, const enum c
         [COLUMN_BYTES] = "encode(%s, 'hex')",
         [COLUMN_JSON] = "%s::text",
     };
-    buf_addz(out, "('x' || left(md5(concat(");
+    // A function takes 100 arguments at most (FUNC_MAX_ARGS), so many of them go in groups.
+    buf_addz(out, "('x' || left(md5(concat(concat(");
     for (size_t i = 0; i < n; i++) {
         struct buf text = BUF_INIT;
         dbms_wrap(&text, texts[kinds[i]], columns[i]);
         const char *x = text.data ? text.data : "";
-        buf_addz(out, i > 0 ? ", " : "");
+        buf_addz(out, i == 0 ? "" : i % HASH_GROUP == 0 ? "), concat(" : ", ");
         if (dbms_hash_counts(kinds[i])) // concat() passes over NULL
             buf_printf(out, "octet_length(%s), CASE WHEN %s IS NULL THEN '-' ELSE ':' END, %s", x,
                        x, x);
@@ -81,7 +84,7 @@ void postgres_row_hash(struct buf *out, const char *const *columns, const enum c
         out->failed |= text.failed;
         buf_free(&text);
     }
-    buf_addz(out, ")), 15))::bit(60)::bigint");
+    buf_addz(out, "))), 15))::bit(60)::bigint");
 }
 
 static void write_param(struct buf *out, const char *param_sql, enum column_kind kind)
@@ -240,6 +243,7 @@ const struct dbms dbms_postgres = {
     .session_id_sql = POSTGRES_SESSION_ID,
     .holders_fmt = POSTGRES_HOLDERS,
     .end_session_fmt = POSTGRES_END_SESSION,
+    .disk_sql = POSTGRES_DISK,
     .columns_sql = "SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute"
                    " WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped"
                    " ORDER BY attnum",

@@ -40,6 +40,10 @@ extern const char postgres_fence_lock[];
     " JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_am m ON m.oid = c.relam"                \
     " WHERE i.indrelid = to_regclass(" table "::text) AND i.indpred IS NULL AND i.indisvalid" \
     " AND m.amname = 'btree' AND k.n <= i.indnkeyatts ORDER BY 1, k.n"
+// pg_settings shows the path to members of pg_read_all_settings only.
+#define POSTGRES_DISK                                                                    \
+    "SELECT setting, CASE WHEN coalesce(inet_server_addr() = inet_client_addr(), true) " \
+    "THEN '' END FROM pg_settings WHERE name = 'data_directory'"
 #define POSTGRES_END_SESSION "SELECT pg_terminate_backend(%lld)"
 
 #endif

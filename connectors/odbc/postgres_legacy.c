@@ -227,6 +227,7 @@ const struct dbms dbms_postgres_legacy = {
     .changelog_marker_sql = "INSERT INTO ficus_changelog (entity, k) VALUES ('', ?)",
     .identity_sql = "SELECT s.system_identifier || '/' || c.timeline_id"
                     " FROM pg_control_system() s, pg_control_checkpoint() c",
+    .disk_sql = POSTGRES_DISK,
     .columns_sql = "SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute"
                    " WHERE attrelid = to_regclass(?::text) AND attnum > 0 AND NOT attisdropped"
                    " ORDER BY attnum",

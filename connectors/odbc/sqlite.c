@@ -446,6 +446,7 @@ const struct dbms dbms_sqlite = {
     .changelog_max_sql = "SELECT COALESCE(MAX(seq), 0) FROM ficus_changelog",
     .changelog_trim_sql = "DELETE FROM ficus_changelog WHERE seq <= CAST(? AS INTEGER)",
     .changelog_marker_sql = "INSERT INTO ficus_changelog (entity, k) VALUES ('', ?)",
+    .disk_sql = "SELECT file, '' FROM pragma_database_list WHERE name = 'main'",
     .columns_sql = "SELECT name, type FROM pragma_table_info(?)",
     .indexes_sql =
         "WITH p(t) AS (SELECT ?) SELECT il.name, il.\"unique\", ii.name,"

@@ -3,6 +3,8 @@
 killed at each step, an abort; and reconciliation: what is planted is found, what is merely in
 flight is not. One stack a legacy; the tests leave the group with the legacy."""
 import json
+import os
+import re
 import threading
 from html.parser import HTMLParser
 from xml.etree import ElementTree
@@ -10,7 +12,8 @@ from xml.etree import ElementTree
 import pytest
 
 from demo.clients import Form
-from harness import wait_for
+from harness import ficus, wait_for
+from harness.daemon import ROOT
 from harness.stack import GROUP, Refused, Stack
 from harness.workdir import Workdir
 from legacy.workload import Workload
@@ -75,6 +78,42 @@ def test_a_dry_run_changes_nothing_and_names_what_refuses(stack):
     refused = stack.cutover()
     assert refused["outcome"] == "refused" and "stages" in refused["why"]
     assert fences(stack) == {"legacy": True, "new": False}
+
+
+def test_every_shipped_entity_is_compared_by_each_plan(stack):
+    """Some have more columns than a function of PostgreSQL takes arguments."""
+    entities = [name[:-5] for name in os.listdir(ROOT + "/migrations/maps/suitecrm") if name.endswith(".json")]
+    fit = 0
+    for entity in entities:
+        for plan in ("stream", "pushdown"):
+            done = ficus(stack.work, "reconcile", entity, "--plan", plan, "--json", "-c", stack.config,
+                         env=stack.environment("ficus"), timeout=180)
+            if done.returncode == 1 and not done.stdout:
+                assert plan == "pushdown" and "no pushdown" in done.stderr, (entity, done.stderr)
+                continue
+            assert done.returncode == 0, (entity, plan, done.stdout, done.stderr)
+            assert json.loads(done.stdout)["entities"][0]["plan"] == plan
+            fit += plan == "pushdown"
+    assert fit > 4 or stack.kind == "sqlite"
+
+
+def test_a_disk_that_runs_full_refuses(stack):
+    def disk():
+        return next(g for g in stack.guards() if g["name"] == "disk")
+    free = os.statvfs(stack.work.path).f_bavail * os.statvfs(stack.work.path).f_frsize >> 20
+    seen = disk()
+    assert seen["passed"], seen
+    told = [int(n) for n in re.findall(r"(\d+) MiB free", seen["figure"])]
+    assert len(told) == 2 and all(abs(n - free) < 4096 for n in told), (seen, free)  # both here, both seen
+    text = open(stack.config, encoding="utf-8").read()
+    config = json.loads(text)
+    config.setdefault("cutover", {})["disk_min_mib"] = free * 2
+    stack.work.file(os.path.basename(stack.config), json.dumps(config))
+    try:
+        low = disk()
+    finally:
+        stack.work.file(os.path.basename(stack.config), text)
+    assert not low["passed"] and "cutover.disk_min_mib" in low["mend"]
 
 
 def test_guards_pass_once_mended_and_writes_move_there_and_back(stack):

@@ -56,7 +56,7 @@ def test_a_receipt_says_who_why_what_and_how_long(stack):
                                                      "flipping", "flipped"]
     assert all(s["ms"] >= 0 for s in receipt["steps"])
     assert {g["name"] for g in receipt["guards"]} >= {"sync", "evidence", "lag", "parked", "reconcile",
-                                                      "headroom", "roundtrip", "instances", "stages"}
+                                                      "headroom", "disk", "roundtrip", "instances", "stages"}
     assert receipt["note"] == "ticket 7" and receipt["asked_why"] == "the first"
     audit = stack.new("SELECT detail FROM ficus.audit WHERE action = 'cutover' ORDER BY id DESC LIMIT 1")
     assert audit[0][0]["transfer"] == receipt["transfer"]
