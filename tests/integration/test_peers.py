@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from harness import Upstream, Workdir
+from harness import Upstream, Workdir, wait_for
 from harness.upstream import echo
 from passing import Client, Front, ask, eventually
 
@@ -76,7 +76,7 @@ def seen_by(app, facade, data):
 def test_the_client_is_whom_the_balancer_names(app, proxied, header, client):
     reply, seen = seen_by(app, proxied, header + GET + b"X-Forwarded-For: 6.6.6.6\r\n\r\n")
     assert reply.status == 200 and seen == client
-    assert client in proxied.daemon.text()  # the access log
+    wait_for(lambda: f"client={client} " in proxied.daemon.text(), "the line of the access log")
 
 
 def test_a_header_in_pieces(app, proxied):
