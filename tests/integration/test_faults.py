@@ -66,7 +66,12 @@ def test_a_key_changes_across_a_crash(small, place):  # noqa: F811
     for i in range(40):
         small.legacy.execute("UPDATE things SET id = ? WHERE id = ?", (f"moved-o{i:02}", f"o{i:02}"))
         small.write_new("UPDATE crm.thing SET id = %s WHERE id = %s", (f"moved-n{i:02}", f"n{i:02}"))
-    wait_for(lambda: daemon.process.status is not None, "the failpoint to be reached", 60)
+
+    def reached():  # all of that may have gone in one batch: there is more until it is
+        small.legacy.execute("UPDATE things SET n = n + 1 WHERE id = 'moved-o00'")
+        small.write_new("UPDATE crm.thing SET n = n + 1 WHERE id = 'moved-n00'")
+        return daemon.process.status is not None
+    wait_for(reached, "the failpoint to be reached", 60)
     with small.sync(name="again"):
         small.wait_equal(60)
         assert [r[0] for r in small.new_things()] == [f"moved-{s}{i:02}" for s in "no" for i in range(40)]

@@ -106,7 +106,8 @@ def test_side_by_side(dbms, work, maria):
     store = maria if dbms == "mariadb" else lite(work)
     with Writers(store.connect, seed=4, count=3) as writers:
         wait_for(lambda: writers.outcomes["committed"] > 200, "200 commits", 60)
-    assert set(writers.outcomes) <= {"committed", "undone", "busy"}, writers.outcomes
+    # Two of them may link the same pair: one is told, and undone.
+    assert set(writers.outcomes) <= {"committed", "undone", "busy", "duplicate"}, writers.outcomes
     assert not store.query(ORPHANS)
 
 
