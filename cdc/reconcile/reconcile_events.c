@@ -204,11 +204,15 @@ static int on_trail(void *ctx, const struct kafka_message *m, struct err *e)
     struct err ignored = {0};
     (void)e;
     arena_reset(w->a);
-    bool whole = event_decode(w->p->entity, w->side, m, w->a, &event, &ignored) == 0;
-    if (event.kind != EVENT_CHANGE || !event.change.key.data)
+    // Nearly all are of other keys: their values are not read.
+    if (event_decode_key(w->p->entity, w->side, m, w->a, &event, &ignored) < 0 ||
+        event.kind != EVENT_CHANGE || !event.change.key.data)
         return 0;
     const struct keymap_slot *slot = keymap_find(&w->map, 0, event.change.key);
     if (!slot)
+        return 0;
+    bool whole = event_decode(w->p->entity, w->side, m, w->a, &event, &ignored) == 0;
+    if (event.kind != EVENT_CHANGE || !event.change.key.data)
         return 0;
     struct event_trail *t = &w->trails[slot->value];
     enum side other = side_other(w->side);
